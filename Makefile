@@ -1,0 +1,70 @@
+# The commands of the project; `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help run reset test check check-project openapi format lock screenshots clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Stands for a complete production environment in `manage.py check --deploy`; nothing connects with it.
+PRODUCTION_LIKE := DEBUG=false ALLOWED_HOSTS=crm.example.com CSRF_TRUSTED_ORIGINS=https://crm.example.com \
+	SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOP \
+	FIELD_ENCRYPTION_SALT=check-only CLOUDWATCH_NAMESPACE=Huntaze
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Huntaze needs Python 3.11 or later; name one with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.local-stamp: requirements-local.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-local.txt
+	@touch $@
+
+$(VENV)/.dev-stamp: requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/.local-stamp
+
+run: $(VENV)/.local-stamp ## Start everything on this machine and print where it is
+	@$(BIN)/python -m huntaze.local up
+
+reset: $(VENV)/.local-stamp ## Delete the local data (asks first; YES=1 does not ask)
+	@$(BIN)/python -m huntaze.local reset $(if $(YES),--yes)
+
+test: $(VENV)/.dev-stamp ## Run every test on real PostgreSQL, Valkey and SQS
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev-stamp ## Format, lint, types, import contracts, migrations, system checks, OpenAPI
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	env HUNTAZE_ENV_FILES=false DATABASE_URL=postgres://unused SECRET_KEY=unused $(BIN)/mypy huntaze crm messaging onlyfans analytics manage.py
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m huntaze.local exec -- $(MAKE) --no-print-directory check-project
+
+# The part of `check` that needs a database; it gets a throwaway one.
+check-project:
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	env $(PRODUCTION_LIKE) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	generated=$$(mktemp); trap 'rm -f "$$generated"' EXIT; \
+		$(BIN)/python manage.py spectacular --validate --fail-on-warn --file "$$generated" || exit 1; \
+		diff -u openapi.yaml "$$generated" || { echo "openapi.yaml is not what the code says; run make openapi"; exit 1; }
+
+openapi: $(VENV)/.dev-stamp ## Write openapi.yaml anew
+	$(BIN)/python -m huntaze.local exec -- $(BIN)/python manage.py spectacular --validate --fail-on-warn --file openapi.yaml
+
+format: $(VENV)/.dev-stamp ## Put the code into the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+screenshots: $(VENV)/.dev-stamp ## Take the README's pictures anew from the running demo (URL=http://127.0.0.1:8000)
+	$(BIN)/python -m docs.screenshots $(URL)
+
+lock: $(BIN)/python ## Pin the requirements anew
+	$(BIN)/python -m pip install --quiet uv
+	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) requirements-local.in -c requirements-dev.txt -o requirements-local.txt
+	$(COMPILE) requirements.in -c requirements-dev.txt -o requirements.txt
+
+clean: ## Delete the environment and caches (the local data stays)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles

@@ -1,0 +1,64 @@
+"""Answers which configuration is unsafe or incomplete, as Django system checks. Touches the settings alone."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Tags, register
+
+# Each of these must be set for messages to go out; the value says what it is.
+NEEDED_TO_SEND = {
+    "AWS_REGION": "the AWS region of the queue, for instance eu-west-3",
+    "SQS_RATE_LIMITER_QUEUE_URL": "the URL of the SQS queue",
+    "REDIS_ENDPOINT": "host:port or the URL of Redis",
+}
+
+
+@register(Tags.compatibility)
+def sending_is_configured(**kwargs: Any) -> list[CheckMessage]:
+    """W001: a variable that sending needs is missing, so rate-limited sending is disabled."""
+    if not settings.RATE_LIMITER_ENABLED:
+        return [
+            checks.Warning(
+                "RATE_LIMITER_ENABLED is false: messages are logged, marked bypassed and never sent.", id="huntaze.W002"
+            ),
+        ]
+    values = {
+        "AWS_REGION": settings.AWS_REGION,
+        "SQS_RATE_LIMITER_QUEUE_URL": settings.SQS_RATE_LIMITER_QUEUE_URL,
+        "REDIS_ENDPOINT": settings.REDIS_URL,
+    }
+    return [
+        checks.Warning(
+            f"{name} is not set: rate-limited sending is disabled.",
+            hint=f"Set {name} to {NEEDED_TO_SEND[name]}.",
+            id="huntaze.W001",
+        )
+        for name, value in values.items()
+        if not value
+    ]
+
+
+@register(Tags.compatibility)
+def a_send_ends_before_its_claim(**kwargs: Any) -> list[CheckMessage]:
+    """E001: a claim that ends while its send may still be under way would let a second worker send the message too."""
+    if settings.SEND_TIMEOUT_SECONDS < settings.SEND_LEASE_SECONDS < settings.SQS_VISIBILITY_TIMEOUT_SECONDS:
+        return []
+    return [
+        checks.Error(
+            "SEND_TIMEOUT_SECONDS must be under SEND_LEASE_SECONDS, and that under SQS_VISIBILITY_TIMEOUT_SECONDS.",
+            id="huntaze.E001",
+        ),
+    ]
+
+
+@register(Tags.security, deploy=True)
+def encryption_salt_is_own(**kwargs: Any) -> list[CheckMessage]:
+    """W003: the salt of the vendor keys' encryption is the one everybody can read here."""
+    if settings.SALT_KEY != "huntaze-field-encryption":
+        return []
+    return [
+        checks.Warning(
+            "FIELD_ENCRYPTION_SALT is not set.", hint="Set it once to a random text and keep it.", id="huntaze.W003"
+        )
+    ]

@@ -1,0 +1,264 @@
+"""Answers how the project is configured, from huntaze/env.py alone; huntaze/checks.py names what is unsafe."""
+
+from datetime import timedelta
+from typing import Any
+
+from csp.constants import NONE, SELF
+from django.templatetags.static import static
+
+from huntaze import env
+from huntaze.logs import logging_config
+
+env.env_files_load()
+
+BASE_DIR = env.BASE_DIR
+VERSION = "0.1.0"
+
+# --- What this process is -------------------------------------------------------------------------------------------
+
+DEBUG = env.boolean("DEBUG", default=False)
+# Empty outside DEBUG is refused by Django itself, in words, as soon as the key is used.
+SECRET_KEY = env.text("SECRET_KEY", default="only-for-a-debug-server" if DEBUG else "")
+SECRET_KEY_FALLBACKS = env.items("SECRET_KEY_FALLBACKS")
+# Salt of the keys that encrypt vendor credentials (derived from SECRET_KEY and its fallbacks).
+SALT_KEY = env.text("FIELD_ENCRYPTION_SALT", default="huntaze-field-encryption")
+ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", default=("localhost", "127.0.0.1", "[::1]") if DEBUG else ())
+CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
+ROOT_URLCONF = "huntaze.urls"
+WSGI_APPLICATION = "huntaze.wsgi.application"
+ASGI_APPLICATION = "huntaze.asgi.application"
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.import_export",
+    "huntaze",
+    "analytics",
+    "onlyfans",
+    "messaging",
+    "crm",
+    "import_export",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "csp",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "huntaze.middleware.RequestIdMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "huntaze.middleware.AdminContentSecurityMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "crm.pages.creators_context",
+            ],
+        },
+    },
+]
+
+# --- PostgreSQL -----------------------------------------------------------------------------------------------------
+
+DATABASES: dict[str, dict[str, Any]] = {"default": env.database("DATABASE_URL")}
+# Under ASGI each request may run on another thread, so connections are pooled instead of kept per thread.
+DATABASES["default"]["OPTIONS"] = {
+    **DATABASES["default"].get("OPTIONS", {}),
+    "pool": {
+        "min_size": 1,
+        "max_size": env.integer("DATABASE_POOL_SIZE", default=16, minimum=1, maximum=500),
+        "timeout": 10,
+    },
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Redis ----------------------------------------------------------------------------------------------------------
+
+REDIS_URL = env.redis_url("REDIS_ENDPOINT", auth="REDIS_AUTH_TOKEN", tls="REDIS_TLS")
+CACHES: dict[str, dict[str, Any]] = {
+    "default": (
+        {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": REDIS_URL,
+            "KEY_PREFIX": "cache",
+            "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 2, "IGNORE_EXCEPTIONS": True},
+        }
+        if REDIS_URL
+        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    ),
+}
+
+# --- AWS ------------------------------------------------------------------------------------------------------------
+
+AWS_REGION = env.text("AWS_REGION")
+# Another endpoint than AWS's own; the local stack sets it. boto3 reads the credentials by its usual chain.
+AWS_ENDPOINT_URL = env.text("AWS_ENDPOINT_URL")
+SQS_RATE_LIMITER_QUEUE_URL = env.text("SQS_RATE_LIMITER_QUEUE_URL")
+SQS_RATE_LIMITER_DLQ_URL = env.text("SQS_RATE_LIMITER_DLQ_URL")
+SQS_VISIBILITY_TIMEOUT_SECONDS = env.integer("SQS_VISIBILITY_TIMEOUT_SECONDS", default=180, minimum=1, maximum=43_200)
+CLOUDWATCH_NAMESPACE = env.text("CLOUDWATCH_NAMESPACE")
+
+# --- Sending --------------------------------------------------------------------------------------------------------
+
+RATE_LIMITER_ENABLED = env.boolean("RATE_LIMITER_ENABLED", default=True)
+# Defaults of each creator's own limits (messaging.SendingProfile). Source: OnlyFans allows 10 messages a minute and
+# refuses requests closer than about 3 s.
+RATE_LIMIT_MESSAGES = env.integer("RATE_LIMIT_MESSAGES", default=10, minimum=1, maximum=1_000)
+RATE_LIMIT_WINDOW_SECONDS = env.seconds("RATE_LIMIT_WINDOW_SECONDS", default=60, minimum=0.1, maximum=86_400)
+RATE_LIMIT_MIN_GAP_SECONDS = env.seconds("RATE_LIMIT_MIN_GAP_SECONDS", default=3, minimum=0, maximum=3_600)
+# How long a claim to send lasts; above the vendor client's time-out, so that a live send keeps its claim.
+SEND_LEASE_SECONDS = env.seconds("SEND_LEASE_SECONDS", default=30, minimum=1, maximum=600)
+SEND_TIMEOUT_SECONDS = env.seconds("SEND_TIMEOUT_SECONDS", default=15, minimum=0.5, maximum=300)
+SEND_MAX_ATTEMPTS = env.integer("SEND_MAX_ATTEMPTS", default=5, minimum=1, maximum=100)
+WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", default=10, minimum=1, maximum=200)
+SWEEP_EVERY_SECONDS = env.seconds("SWEEP_EVERY_SECONDS", default=30, minimum=0.5, maximum=3_600)
+SWEEP_PENDING_AFTER_SECONDS = env.seconds("SWEEP_PENDING_AFTER_SECONDS", default=30, minimum=0, maximum=86_400)
+SWEEP_OVERDUE_AFTER_SECONDS = env.seconds("SWEEP_OVERDUE_AFTER_SECONDS", default=600, minimum=0, maximum=86_400)
+MESSAGING_GATEWAY = env.text("MESSAGING_GATEWAY", default="onlyfans.gateway.OnlyFansGateway")
+
+# --- OnlyFans -------------------------------------------------------------------------------------------------------
+
+ONLYFANS_API_BASE_URL = env.text("ONLYFANS_API_BASE_URL", default="https://app.onlyfansapi.com")
+IMPORT_MAX_BYTES = env.integer("IMPORT_MAX_BYTES", default=10_000_000, minimum=1_000, maximum=1_000_000_000)
+DATA_UPLOAD_MAX_MEMORY_SIZE = IMPORT_MAX_BYTES
+
+# --- Signing in -----------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "crm.User"
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "sign-in"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "huntaze.api.problem_handler",
+    # A rendering is chosen by Accept alone; ?format= is DRF's other way.
+    "URL_FORMAT_OVERRIDE": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "UPDATE_LAST_LOGIN": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Huntaze API",
+    "DESCRIPTION": "The open CRM for OnlyFans creators: fans, conversations and messages that go out once and in time.",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"MessageStatusEnum": "crm.models.MessageStatus.choices"},
+}
+
+# --- Language, time, files ------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "django.contrib.staticfiles.storage.StaticFilesStorage"
+            if DEBUG
+            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        ),
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG
+
+# --- What a browser may do ------------------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "base-uri": [NONE],
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        # Avatars and media come from the vendor's file servers.
+        "img-src": [SELF, "data:", "https:"],
+        "manifest-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+    },
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.boolean("BEHIND_TLS_PROXY", default=False) else None
+)
+SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
+SECURE_HSTS_PRELOAD = not DEBUG
+# The load balancer asks for the health pages by address, without TLS.
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+SESSION_COOKIE_SECURE = not DEBUG
+CSRF_COOKIE_SECURE = not DEBUG
+
+# --- The admin and the logs -----------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Huntaze",
+    "SITE_HEADER": "Huntaze",
+    "SITE_SUBHEADER": "Operators",
+    "SITE_ICON": lambda request: static("logo.svg"),
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("logo.svg")}],
+}
+IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
+LOGGING_CONFIG = None
+logging_config(json=not DEBUG, level=env.text("LOG_LEVEL", default="INFO").upper())

@@ -1,0 +1,126 @@
+"""Answers whether the environment is read as .env.example promises."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from huntaze import env
+
+
+@pytest.fixture
+def setenv(monkeypatch: pytest.MonkeyPatch) -> Any:
+    return monkeypatch.setenv
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("true", True), ("1", True), ("ON", True), ("no", False), ("0", False)]
+)
+def test_a_boolean_is_read_in_its_usual_spellings(setenv: Any, value: str, expected: bool) -> None:
+    setenv("SWITCH", value)
+    assert env.boolean("SWITCH", default=not expected) is expected
+
+
+def test_an_odd_boolean_is_refused_with_the_name_of_the_variable(setenv: Any) -> None:
+    setenv("SWITCH", "maybe")
+    with pytest.raises(ImproperlyConfigured, match="SWITCH must be true or false"):
+        env.boolean("SWITCH", default=True)
+
+
+def test_an_empty_variable_counts_as_not_set(setenv: Any) -> None:
+    setenv("SWITCH", "  ")
+    assert env.boolean("SWITCH", default=True) is True
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [("ten", "whole number"), ("0", "between 1 and 9"), ("10", "between 1 and 9")]
+)
+def test_an_odd_number_is_refused_with_the_name_and_the_bounds(setenv: Any, value: str, words: str) -> None:
+    setenv("COUNT", value)
+    with pytest.raises(ImproperlyConfigured, match=f"COUNT must be .*{words}"):
+        env.integer("COUNT", default=5, minimum=1, maximum=9)
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "nan"])
+def test_an_odd_duration_is_refused(setenv: Any, value: str) -> None:
+    setenv("PAUSE", value)
+    with pytest.raises(ImproperlyConfigured, match="PAUSE must be"):
+        env.seconds("PAUSE", default=5, minimum=0, maximum=9)
+
+
+def test_a_secret_is_read_from_the_file_that_is_named(setenv: Any, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from the file\n")
+    setenv("TOKEN_FILE", str(tmp_path / "token"))
+    assert env.text("TOKEN") == "from the file"
+
+
+def test_the_variable_itself_goes_before_its_file(setenv: Any, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from the file")
+    setenv("TOKEN", "from the variable")
+    setenv("TOKEN_FILE", str(tmp_path / "token"))
+    assert env.text("TOKEN") == "from the variable"
+
+
+def test_a_secret_file_that_cannot_be_read_is_named(setenv: Any, tmp_path: Path) -> None:
+    setenv("TOKEN_FILE", str(tmp_path / "missing"))
+    with pytest.raises(ImproperlyConfigured, match=r"TOKEN_FILE names .*missing"):
+        env.text("TOKEN")
+
+
+def test_a_missing_database_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with pytest.raises(ImproperlyConfigured, match=r"DATABASE_URL is not set.*make run"):
+        env.database("DATABASE_URL")
+
+
+@pytest.mark.parametrize("value", ["mysql://a@b/c", "sqlite:///db.sqlite3"])
+def test_another_database_than_postgresql_is_refused(setenv: Any, value: str) -> None:
+    setenv("DATABASE_URL", value)
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL must be a postgres"):
+        env.database("DATABASE_URL")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "token", "tls", "expected"),
+    [
+        ("cache.example:6379", "", "", "redis://cache.example:6379"),
+        ("cache.example:6379", "s/cret", "true", "rediss://:s%2Fcret@cache.example:6379"),
+        ("rediss://cache.example:6379/2", "secret", "", "rediss://:secret@cache.example:6379/2"),
+        ("redis://:own@cache.example:6379", "secret", "", "redis://:own@cache.example:6379"),
+        ("", "secret", "true", ""),
+    ],
+)
+def test_redis_is_named_by_address_or_url(setenv: Any, endpoint: str, token: str, tls: str, expected: str) -> None:
+    setenv("REDIS_ENDPOINT", endpoint)
+    setenv("REDIS_AUTH_TOKEN", token)
+    setenv("REDIS_TLS", tls)
+    assert env.redis_url("REDIS_ENDPOINT", auth="REDIS_AUTH_TOKEN", tls="REDIS_TLS") == expected
+
+
+def test_redis_by_another_scheme_is_refused(setenv: Any) -> None:
+    setenv("REDIS_ENDPOINT", "http://cache.example")
+    with pytest.raises(ImproperlyConfigured, match="REDIS_ENDPOINT must be"):
+        env.redis_url("REDIS_ENDPOINT", auth="REDIS_AUTH_TOKEN", tls="REDIS_TLS")
+
+
+def test_the_process_goes_before_env_before_the_local_stack(
+    monkeypatch: pytest.MonkeyPatch, setenv: Any, tmp_path: Path
+) -> None:
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".env").write_text("ONE=env\nTWO=env\n")
+    (tmp_path / ".local" / "stack.env").write_text("ONE=stack\nTWO=stack\nTHREE=stack\n")
+    for name in ("TWO", "THREE"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    setenv("HUNTAZE_ENV_FILES", "true")
+    setenv("ONE", "process")
+    env.env_files_load(tmp_path)
+    assert [env.text(name) for name in ("ONE", "TWO", "THREE")] == ["process", "env", "stack"]
+
+
+def test_the_files_are_left_alone_where_they_are_switched_off(setenv: Any, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("NEVER_READ=env\n")
+    setenv("HUNTAZE_ENV_FILES", "false")
+    env.env_files_load(tmp_path)
+    assert env.text("NEVER_READ") == ""
