@@ -1,0 +1,259 @@
+"""Answers which tables the CRM keeps: users, creators, fans, conversations, messages. Touches the database alone."""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower, Now
+from uuid_utils import compat as uuid_utils
+
+from crm.payloads import PRICE_MAX_CENTS, PRICE_MIN_CENTS
+
+
+def uuid7() -> uuid.UUID:
+    """A time-ordered id (RFC 9562), so that the newest rows stand together in the index."""
+    return uuid_utils.uuid7()
+
+
+class UserManager(DjangoUserManager["User"]):
+    """Users are known by their e-mail address alone; it is kept in lower case."""
+
+    def _create(self, email: str, password: str | None, **extra: Any) -> "User":
+        if not email:
+            raise ValueError("A user needs an e-mail address.")
+        user = self.model(email=self.normalize_email(email).lower(), **extra)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_user(  # type: ignore[override]  # Django's own signature asks for a user name first
+        self, email: str, password: str | None = None, **extra: Any
+    ) -> "User":
+        return self._create(email, password, **{"is_staff": False, "is_superuser": False, **extra})
+
+    def create_superuser(  # type: ignore[override]
+        self, email: str, password: str | None = None, **extra: Any
+    ) -> "User":
+        return self._create(email, password, **{**extra, "is_staff": True, "is_superuser": True})
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractUser):
+    """A person who signs in. What they reach is said by Membership alone."""
+
+    username = None  # type: ignore[assignment]
+    email = models.EmailField("e-mail address", unique=True)
+    name = models.CharField(max_length=150, blank=True)
+    first_name = None  # type: ignore[assignment]
+    last_name = None  # type: ignore[assignment]
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        constraints = [
+            # Two accounts that differ only in case would be one person's mailbox.
+            models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_lower"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def get_full_name(self) -> str:
+        return self.name
+
+    def get_short_name(self) -> str:
+        return self.name
+
+
+class Platform(models.TextChoices):
+    ONLYFANS = "onlyfans", "OnlyFans"
+
+
+class Creator(models.Model):
+    """One managed account on the platform; the tenant of every row."""
+
+    name = models.CharField(max_length=100)
+    platform = models.CharField(max_length=20, choices=Platform.choices, default=Platform.ONLYFANS)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    members = models.ManyToManyField(User, through="Membership", related_name="creators")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(platform__in=Platform.values), name="creator_platform_known"),
+            models.CheckConstraint(condition=~Q(name=""), name="creator_name_given"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", "Owner"
+    MANAGER = "manager", "Manager"
+    CHATTER = "chatter", "Chatter"
+    ANALYST = "analyst", "Analyst"
+
+
+class Membership(models.Model):
+    """A user reaches a creator through exactly one of these."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    creator = models.ForeignKey(Creator, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=20, choices=Role.choices)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "creator"], name="membership_once"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="membership_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} at {self.creator_id} as {self.role}"
+
+
+class Fan(models.Model):
+    """A subscriber of one creator. `platform_id` is the handle in lower case until the numeric id is known."""
+
+    # A creator with fans cannot be deleted by a click: their history is the business.
+    creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="fans")
+    platform = models.CharField(max_length=20, choices=Platform.choices, default=Platform.ONLYFANS)
+    platform_id = models.CharField(max_length=64)
+    handle = models.CharField(max_length=100, blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    email = models.EmailField(blank=True)
+    avatar = models.URLField(max_length=1_000, blank=True)
+    tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
+    notes = models.TextField(blank=True)
+    value_cents = models.BigIntegerField(default=0)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["creator", "platform", "platform_id"], name="fan_once_per_creator"),
+            models.CheckConstraint(condition=Q(platform__in=Platform.values), name="fan_platform_known"),
+            models.CheckConstraint(condition=~Q(platform_id=""), name="fan_platform_id_given"),
+            models.CheckConstraint(condition=Q(value_cents__gte=0), name="fan_value_not_negative"),
+        ]
+        indexes = [
+            models.Index("creator", F("value_cents").desc(), F("id").desc(), name="fan_by_value"),
+            models.Index("creator", F("last_seen_at").desc(nulls_last=True), name="fan_by_last_seen"),
+            models.Index("creator", Lower("handle"), name="fan_by_handle"),
+            GinIndex(fields=["tags"], name="fan_by_tag"),
+            GinIndex(fields=["name", "handle"], name="fan_search", opclasses=["gin_trgm_ops", "gin_trgm_ops"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.handle or self.platform_id
+
+
+class Conversation(models.Model):
+    """The one thread between a creator and a fan."""
+
+    creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="conversations")
+    fan = models.OneToOneField(Fan, on_delete=models.CASCADE, related_name="conversation")
+    last_message = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    last_message_at = models.DateTimeField(db_default=Now())
+    unread_count = models.PositiveIntegerField(default=0)
+    archived = models.BooleanField(default=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                "creator",
+                F("last_message_at").desc(),
+                F("id").desc(),
+                name="conversation_by_last",
+                condition=Q(archived=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"conversation {self.pk}"
+
+
+class Direction(models.TextChoices):
+    IN = "in", "From the fan"
+    OUT = "out", "To the fan"
+
+
+class MessageStatus(models.TextChoices):
+    """Where a message is. A message from a fan is always `received`; the others are outbound."""
+
+    RECEIVED = "received", "Received"
+    PENDING = "pending", "Pending"
+    QUEUED = "queued", "Queued"
+    PARKED = "parked", "Waiting for its time"
+    SENDING = "sending", "Sending"
+    SENT = "sent", "Sent"
+    UNKNOWN = "unknown", "Unknown"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+    BYPASSED = "bypassed", "Not sent: rate limiter is off"
+
+
+OUTBOUND_STATUSES = tuple(status for status in MessageStatus if status is not MessageStatus.RECEIVED)
+
+
+class Message(models.Model):
+    """One message of a conversation. `attachments` is `[{"type": "media", "url": "https://… or a vendor media id"}]`.
+
+    Of an outbound message, `status` is a copy of its Delivery's state, written in the same transaction by messaging.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="messages")
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    # Who wrote it stays unknown when their account is deleted; the message stays.
+    sender = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    direction = models.CharField(max_length=3, choices=Direction.choices)
+    text = models.TextField(blank=True)
+    price_cents = models.PositiveIntegerField(default=0)
+    attachments = models.JSONField(default=list, blank=True)
+    status = models.CharField(max_length=20, choices=MessageStatus.choices)
+    read = models.BooleanField(default=False)
+    platform_message_id = models.CharField(max_length=64, null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["creator", "platform_message_id"], name="message_once_per_platform_id"),
+            models.CheckConstraint(
+                condition=Q(direction=Direction.IN, status=MessageStatus.RECEIVED)
+                | Q(direction=Direction.OUT, status__in=OUTBOUND_STATUSES),
+                name="message_status_fits_direction",
+            ),
+            models.CheckConstraint(
+                condition=Q(direction=Direction.IN)
+                | Q(price_cents=0)
+                | Q(price_cents__gte=PRICE_MIN_CENTS, price_cents__lte=PRICE_MAX_CENTS),
+                name="message_price_in_range",
+            ),
+        ]
+        indexes = [
+            models.Index("conversation", F("created_at").desc(), F("id").desc(), name="message_by_time"),
+            models.Index(
+                "creator",
+                F("created_at").desc(),
+                name="message_in_trouble",
+                condition=Q(status__in=[MessageStatus.FAILED, MessageStatus.UNKNOWN]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.pk}"

@@ -1,0 +1,86 @@
+"""Answers how values from outside become typed ones: a fan of a file, a message's content. Touches nothing."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from crm.errors import FieldError
+
+# The bounds that the database checks too (crm.models).
+MESSAGE_MAX_CHARACTERS = 5_000
+PRICE_MIN_CENTS = 300
+PRICE_MAX_CENTS = 20_000
+MEDIA_MAX = 40
+VENDOR_MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class FanRow:
+    """One fan as a file or a sync knows them; None means that the source has no such column, so nothing is changed."""
+
+    platform_id: str
+    handle: str = ""
+    name: str | None = None
+    email: str | None = None
+    tags: tuple[str, ...] | None = None
+    notes: str | None = None
+    value_cents: int | None = None
+    last_seen_at: datetime | None = None
+
+
+def check_content(
+    *, content: str, media_urls: Sequence[str], price_cents: int, content_field: str = "content"
+) -> list[FieldError]:
+    """What is wrong with the content of an outbound message; an empty list when nothing is.
+
+    The bounds are the vendor's (price) and our own below the vendor's 10,000 characters (content).
+    """
+    errors = []
+    text = content.strip()
+    if not text and not media_urls:
+        errors.append(FieldError(content_field, "required", "Write a message first."))
+    elif len(content) > MESSAGE_MAX_CHARACTERS:
+        errors.append(
+            FieldError(
+                content_field,
+                "too_long",
+                f"A message holds at most {MESSAGE_MAX_CHARACTERS:,} characters; this one has {len(content):,}.",
+            )
+        )
+    elif "\x00" in content:
+        errors.append(FieldError(content_field, "invalid", "A message cannot hold the character NUL."))
+    errors.extend(_check_media(media_urls))
+    if price_cents and not PRICE_MIN_CENTS <= price_cents <= PRICE_MAX_CENTS:
+        errors.append(
+            FieldError(
+                "priceCents",
+                "out_of_range",
+                f"A price is 0 or from {PRICE_MIN_CENTS} to {PRICE_MAX_CENTS} cents.",
+            )
+        )
+    elif price_cents and not media_urls:
+        errors.append(FieldError("priceCents", "needs_media", "Only a message with media can have a price."))
+    return errors
+
+
+def _check_media(media_urls: Iterable[str]) -> list[FieldError]:
+    media = list(media_urls)
+    if len(media) > MEDIA_MAX:
+        return [FieldError("mediaUrls", "too_many", f"A message holds at most {MEDIA_MAX} media.")]
+    return [
+        FieldError(f"mediaUrls[{index}]", "invalid", "Give an https URL or a media id of the vendor.")
+        for index, item in enumerate(media)
+        if not (VENDOR_MEDIA_ID.fullmatch(item) or _is_https(item))
+    ]
+
+
+def _is_https(url: str) -> bool:
+    if len(url) > 2_000 or any(c.isspace() for c in url):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname)

@@ -1,0 +1,158 @@
+"""Answers who the fans are and what was said, always from a user's or a creator's side. Only reads tables."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from crm.errors import Forbidden, NotFound
+from crm.models import Conversation, Creator, Fan, Membership, Message, Role, User
+
+# A fan seen within this time counts as active (the definition that the analytics pages state).
+ACTIVE_WITHIN = timedelta(days=30)
+
+WRITERS = frozenset({Role.OWNER, Role.MANAGER, Role.CHATTER})
+MANAGERS = frozenset({Role.OWNER, Role.MANAGER})
+
+
+def membership_list(*, user: User) -> QuerySet[Membership]:
+    """The user's creators with the role at each, by name."""
+    return Membership.objects.filter(user=user).select_related("creator").order_by("creator__name", "creator_id")
+
+
+def membership_get(*, user: User, creator_id: int | None) -> Membership:
+    """The user's membership at the creator; without a creator, their only one.
+
+    Raises NotFound for a creator that is not theirs or that does not exist (the two look alike to a stranger), and
+    where none was named though the user has several or none.
+    """
+    memberships = Membership.objects.filter(user=user).select_related("creator")
+    if creator_id is not None:
+        membership = memberships.filter(creator_id=creator_id).first()
+        if membership is None:
+            raise NotFound("There is no such creator.", code="creator_not_found")
+        return membership
+    found = list(memberships.order_by("creator_id")[:2])
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NotFound("You have no creator yet. Ask an owner to add you to one.", code="creator_missing")
+    raise NotFound(
+        "You have several creators: name one with the X-Creator header or ?creator=.", code="creator_not_named"
+    )
+
+
+def membership_require(membership: Membership, roles: frozenset[Role]) -> None:
+    """Raise Forbidden unless the membership has one of the roles."""
+    if membership.role not in roles:
+        raise Forbidden(f"Your role ({membership.get_role_display()}) may not do this.", code="role_not_allowed")
+
+
+def fan_list(
+    *,
+    creator: Creator,
+    search: str = "",
+    tag: str = "",
+    min_value_cents: int | None = None,
+    active_since: datetime | None = None,
+) -> QuerySet[Fan]:
+    """The creator's fans; `search` looks in name and handle."""
+    fans = Fan.objects.filter(creator=creator)
+    if search:
+        fans = fans.filter(Q(name__icontains=search) | Q(handle__icontains=search.lstrip("@")))
+    if tag:
+        fans = fans.filter(tags__contains=[tag])
+    if min_value_cents is not None:
+        fans = fans.filter(value_cents__gte=min_value_cents)
+    if active_since is not None:
+        fans = fans.filter(last_seen_at__gte=active_since)
+    return fans
+
+
+def fan_get(*, creator: Creator, fan_id: int) -> Fan:
+    fan = Fan.objects.filter(creator=creator, pk=fan_id).first()
+    if fan is None:
+        raise NotFound("There is no such fan.", code="fan_not_found")
+    return fan
+
+
+def fan_get_by_recipient(*, creator: Creator, recipient_id: str) -> Fan:
+    """The fan by the id at the platform, by the handle that may have stood in for it, or as `fan_<our own id>`."""
+    own_id = recipient_id.removeprefix("fan_")
+    if own_id != recipient_id and own_id.isascii() and own_id.isdigit() and len(own_id) < 19:
+        fan = Fan.objects.filter(creator=creator, pk=int(own_id)).first()
+    else:
+        fan = Fan.objects.filter(creator=creator, platform_id=recipient_id).first() or _fan_by_handle(
+            creator=creator, handle=recipient_id
+        )
+    if fan is None:
+        raise NotFound("There is no fan with this recipientId.", code="recipient_not_found")
+    return fan
+
+
+def _fan_by_handle(*, creator: Creator, handle: str) -> Fan | None:
+    """The handle is a fan's id until the platform's own is learned; callers may hold on to it for longer."""
+    handle = handle.removeprefix("@").lower()
+    found = list(
+        Fan.objects.annotate(lower=Lower("handle")).filter(creator=creator, lower=handle).exclude(handle="")[:2]
+    )
+    return found[0] if len(found) == 1 else None
+
+
+def conversation_list(*, creator: Creator, unread: bool = False, search: str = "") -> QuerySet[Conversation]:
+    """The creator's open conversations with fan and last message, unordered: a page or a paginator orders them."""
+    conversations = Conversation.objects.filter(creator=creator, archived=False).select_related("fan", "last_message")
+    if unread:
+        conversations = conversations.filter(unread_count__gt=0)
+    if search:
+        conversations = conversations.filter(
+            Q(fan__name__icontains=search) | Q(fan__handle__icontains=search.lstrip("@"))
+        )
+    return conversations
+
+
+def conversation_get(*, creator: Creator, conversation_id: int) -> Conversation:
+    conversation = Conversation.objects.filter(creator=creator, pk=conversation_id).select_related("fan").first()
+    if conversation is None:
+        raise NotFound("There is no such conversation.", code="conversation_not_found")
+    return conversation
+
+
+def message_list(*, conversation: Conversation) -> QuerySet[Message]:
+    """The messages of a conversation, unordered: a page or a paginator orders them."""
+    return Message.objects.filter(conversation=conversation)
+
+
+def message_get(*, creator: Creator, message_id: UUID) -> Message:
+    message = Message.objects.filter(creator=creator, pk=message_id).first()
+    if message is None:
+        raise NotFound("There is no such message.", code="message_not_found")
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class FanTotals:
+    """`value_cents` is the sum of the fans' values; `active` counts those seen within 30 days of `as_of`."""
+
+    total: int
+    active: int
+    value_cents: int
+    as_of: datetime
+
+
+def fan_totals(*, creator: Creator) -> FanTotals:
+    as_of = timezone.now()
+    row = Fan.objects.filter(creator=creator).aggregate(
+        total=Count("pk"),
+        active=Count("pk", filter=Q(last_seen_at__gte=as_of - ACTIVE_WITHIN)),
+        value_cents=Sum("value_cents"),
+    )
+    return FanTotals(total=row["total"], active=row["active"], value_cents=row["value_cents"] or 0, as_of=as_of)
+
+
+def fan_top(*, creator: Creator, limit: int = 10) -> QuerySet[Fan]:
+    """The creator's fans of the highest value."""
+    return Fan.objects.filter(creator=creator).order_by("-value_cents", "-id")[:limit]

@@ -1,0 +1,183 @@
+"""Answers how the CRM's tables change: the only writer of users, creators, fans, conversations and messages."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.password_validation import validate_password
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from crm.errors import Conflict
+from crm.models import (
+    Conversation,
+    Creator,
+    Direction,
+    Fan,
+    Membership,
+    Message,
+    MessageStatus,
+    Role,
+    User,
+    uuid7,
+)
+
+
+def user_create(*, email: str, password: str, name: str = "", staff: bool = False) -> User:
+    """Raises Conflict when the address is taken and django's ValidationError for a weak password."""
+    if User.objects.filter(email=email.lower()).exists():
+        raise Conflict("There is a user with this e-mail address already.", code="email_taken")
+    validate_password(password, User(email=email, name=name))
+    create = User.objects.create_superuser if staff else User.objects.create_user
+    return create(email, password, name=name)
+
+
+@transaction.atomic
+def creator_create(*, name: str, owner: User, time_zone: str = "UTC") -> Creator:
+    creator = Creator.objects.create(name=name, time_zone=time_zone)
+    Membership.objects.create(user=owner, creator=creator, role=Role.OWNER)
+    return creator
+
+
+def membership_set(*, user: User, creator: Creator, role: Role) -> Membership:
+    membership, _ = Membership.objects.update_or_create(user=user, creator=creator, defaults={"role": role})
+    return membership
+
+
+def fan_create(*, creator: Creator, platform_id: str, handle: str = "", **fields: Any) -> Fan:
+    """Raises Conflict when the creator has a fan with this id."""
+    if Fan.objects.filter(creator=creator, platform_id=platform_id).exists():
+        raise Conflict("There is a fan with this id already.", code="fan_exists")
+    return Fan.objects.create(creator=creator, platform_id=platform_id, handle=handle, **fields)
+
+
+def fan_identify(*, fan: Fan, platform_id: str) -> None:
+    """Replace the handle that stood in for the fan's id by the id itself, once it is known.
+
+    Does nothing where another row has the id already: joining two fans is a decision that keeps both rows until then.
+    """
+    known = Fan.objects.filter(creator_id=fan.creator_id, platform=fan.platform, platform_id=platform_id)
+    if fan.platform_id != platform_id and not known.exists():
+        Fan.objects.filter(pk=fan.pk, platform_id=fan.platform_id).update(
+            platform_id=platform_id, updated_at=timezone.now()
+        )
+
+
+def conversation_open(*, fan: Fan) -> Conversation:
+    """The fan's conversation, begun when there is none and back in the inbox when it was archived."""
+    conversation, created = Conversation.objects.get_or_create(fan=fan, defaults={"creator_id": fan.creator_id})
+    if not created and conversation.archived:
+        Conversation.objects.filter(pk=conversation.pk).update(archived=False)
+        conversation.archived = False
+    return conversation
+
+
+def conversation_mark_read(*, conversation: Conversation) -> None:
+    """Everything the fan wrote up to now is read."""
+    with transaction.atomic():
+        Message.objects.filter(conversation=conversation, direction=Direction.IN, read=False).update(read=True)
+        Conversation.objects.filter(pk=conversation.pk).update(unread_count=0)
+
+
+@transaction.atomic
+def message_receive(
+    *, fan: Fan, text: str, received_at: datetime, platform_message_id: str | None = None, price_cents: int = 0
+) -> Message | None:
+    """Store what a fan wrote and count it as unread; None when this platform message is stored already.
+
+    The conversation's row is locked by the update, so that counts of messages that arrive together add up.
+    """
+    conversation = conversation_open(fan=fan)
+    if (
+        platform_message_id is not None
+        and Message.objects.filter(creator_id=fan.creator_id, platform_message_id=platform_message_id).exists()
+    ):
+        return None
+    message = Message.objects.create(
+        creator_id=fan.creator_id,
+        conversation=conversation,
+        direction=Direction.IN,
+        text=text,
+        price_cents=price_cents,
+        status=MessageStatus.RECEIVED,
+        platform_message_id=platform_message_id,
+        created_at=received_at,
+    )
+    Conversation.objects.filter(pk=conversation.pk).update(unread_count=F("unread_count") + 1)
+    _conversation_advance(conversation=conversation, message=message)
+    return message
+
+
+@transaction.atomic
+def message_record_sent(
+    *, fan: Fan, text: str, sent_at: datetime, platform_message_id: str, sender: User | None = None
+) -> Message:
+    """Store a message that went out already, from elsewhere than here."""
+    conversation = conversation_open(fan=fan)
+    message = Message.objects.create(
+        creator_id=fan.creator_id,
+        conversation=conversation,
+        sender=sender,
+        direction=Direction.OUT,
+        text=text,
+        status=MessageStatus.SENT,
+        platform_message_id=platform_message_id,
+        created_at=sent_at,
+        sent_at=sent_at,
+    )
+    _conversation_advance(conversation=conversation, message=message)
+    return message
+
+
+def message_create_outbound(
+    *,
+    conversation: Conversation,
+    sender: User | None,
+    text: str,
+    attachments: Sequence[dict[str, str]] = (),
+    price_cents: int = 0,
+    status: MessageStatus = MessageStatus.PENDING,
+) -> Message:
+    """The row of a message that is to go out. Messaging calls this in the transaction that makes its delivery."""
+    message = Message.objects.create(
+        id=uuid7(),
+        creator_id=conversation.creator_id,
+        conversation=conversation,
+        sender=sender,
+        direction=Direction.OUT,
+        text=text,
+        attachments=list(attachments),
+        price_cents=price_cents,
+        status=status,
+        created_at=timezone.now(),
+    )
+    _conversation_advance(conversation=conversation, message=message)
+    return message
+
+
+def message_status_set(
+    *,
+    message_ids: Sequence[UUID],
+    status: MessageStatus,
+    sent_at: datetime | None = None,
+    platform_message_id: str | None = None,
+) -> None:
+    """Copy the state of deliveries to their messages; called in the transaction that changed the deliveries."""
+    fields: dict[str, Any] = {"status": status}
+    if sent_at is not None:
+        fields["sent_at"] = sent_at
+    if platform_message_id is not None:
+        fields["platform_message_id"] = platform_message_id
+    Message.objects.filter(pk__in=message_ids).update(**fields)
+
+
+def _conversation_advance(*, conversation: Conversation, message: Message) -> None:
+    """Make `message` the conversation's last one unless a later one is there."""
+    Conversation.objects.filter(pk=conversation.pk, last_message=None).update(
+        last_message=message, last_message_at=message.created_at
+    )
+    Conversation.objects.filter(pk=conversation.pk, last_message_at__lte=message.created_at).update(
+        last_message=message, last_message_at=message.created_at
+    )

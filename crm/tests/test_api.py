@@ -1,0 +1,198 @@
+"""Answers whether the CRM's API shows each caller their own, in the contract's words."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from crm.models import Conversation, Fan, Role
+from crm.services import message_receive
+from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MembershipFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def creator() -> Any:
+    return CreatorFactory()
+
+
+def signed_in(creator: Any = None, role: Role = Role.OWNER) -> APIClient:
+    client = APIClient()
+    user = UserFactory() if creator is None else MembershipFactory(creator=creator, role=role).user
+    client.force_authenticate(user)
+    return client
+
+
+@pytest.mark.parametrize("path", ["/api/crm/fans", "/api/crm/conversations", "/api/auth/me"])
+def test_nobody_gets_in_without_a_token(path: str) -> None:
+    answer = APIClient().get(path)
+    assert answer.status_code == 401
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"] == "not_authenticated"
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_reads_the_fans(creator: Any, role: Role) -> None:
+    fan = FanFactory(creator=creator, value_cents=1_234, tags=["vip"])
+    FanFactory()
+    [shown] = signed_in(creator, role).get("/api/crm/fans").json()["results"]
+    assert (shown["id"], shown["platformId"], shown["valueCents"], shown["tags"]) == (
+        fan.pk,
+        fan.platform_id,
+        1_234,
+        ["vip"],
+    )
+
+
+def test_a_stranger_finds_neither_fan_nor_conversation(creator: Any) -> None:
+    conversation = ConversationFactory(fan__creator=creator)
+    stranger = signed_in(CreatorFactory())
+    assert stranger.get(f"/api/crm/fans/{conversation.fan_id}").status_code == 404
+    assert stranger.post(f"/api/crm/conversations/{conversation.pk}/read").status_code == 404
+    assert stranger.get("/api/crm/conversations").json()["results"] == []
+
+
+@pytest.mark.parametrize("named", ["{other}", "0", "-1", "x", "9" * 40])
+def test_a_creator_that_is_not_theirs_does_not_exist(creator: Any, named: str) -> None:
+    header = named.format(other=CreatorFactory().pk)
+    answer = signed_in(creator).get("/api/crm/fans", headers={"X-Creator": header})
+    assert (answer.status_code, answer.json()["code"]) == (404, "creator_not_found")
+
+
+def test_a_user_of_several_creators_names_one(creator: Any) -> None:
+    membership = MembershipFactory(creator=creator)
+    other = MembershipFactory(user=membership.user).creator
+    FanFactory(creator=other, name="Theirs")
+    client = APIClient()
+    client.force_authenticate(membership.user)
+    assert client.get("/api/crm/fans").json()["code"] == "creator_not_named"
+    for answer in (
+        client.get("/api/crm/fans", headers={"X-Creator": str(other.pk)}),
+        client.get(f"/api/crm/fans?creator={other.pk}"),
+    ):
+        assert [fan["name"] for fan in answer.json()["results"]] == ["Theirs"]
+
+
+def test_a_user_without_a_creator_is_told_so() -> None:
+    answer = signed_in().get("/api/crm/fans")
+    assert (answer.status_code, answer.json()["code"]) == (404, "creator_missing")
+
+
+def test_a_fan_is_created_once(creator: Any) -> None:
+    client = signed_in(creator)
+    body = {"platformId": "42", "handle": "ada", "name": "Ada", "tags": ["vip"], "valueCents": 500}
+    answer = client.post("/api/crm/fans", body)
+    assert answer.status_code == 201
+    assert Fan.objects.get(pk=answer.json()["id"]).creator == creator
+    again = client.post("/api/crm/fans", body)
+    assert (again.status_code, again.json()["code"]) == (409, "fan_exists")
+
+
+def test_an_analyst_creates_nothing(creator: Any) -> None:
+    answer = signed_in(creator, Role.ANALYST).post("/api/crm/fans", {"platformId": "42"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "role_not_allowed")
+    assert not Fan.objects.exists()
+
+
+def test_what_is_wrong_with_a_fan_is_named_field_by_field(creator: Any) -> None:
+    answer = signed_in(creator).post("/api/crm/fans", {"email": "no", "valueCents": -1, "tags": ["x" * 51]})
+    assert answer.status_code == 400
+    assert {error["field"] for error in answer.json()["errors"]} == {"platformId", "email", "valueCents", "tags[0]"}
+
+
+def test_a_body_that_is_no_json_is_a_problem_not_a_crash(creator: Any) -> None:
+    answer = signed_in(creator).post("/api/crm/fans", data="{", content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
+
+
+def test_the_fans_are_filtered(creator: Any) -> None:
+    FanFactory(creator=creator, name="Rich Ada", handle="rich", value_cents=900, tags=["vip"], last_seen_at=NOW)
+    FanFactory(creator=creator, name="Poor Bob", handle="poor", value_cents=1, last_seen_at=NOW - timedelta(days=90))
+    client = signed_in(creator)
+
+    def names(query: str) -> list[str]:
+        return [fan["name"] for fan in client.get(f"/api/crm/fans?{query}").json()["results"]]
+
+    assert names("") == ["Rich Ada", "Poor Bob"]
+    assert names("search=bob") == ["Poor Bob"]
+    assert names("search=@rich") == ["Rich Ada"]
+    assert names("tag=vip") == ["Rich Ada"]
+    assert names("minValueCents=2") == ["Rich Ada"]
+    assert names("activeSince=2026-11-01T00:00:00Z") == ["Rich Ada"]
+
+
+def test_a_filter_that_cannot_be_is_named(creator: Any) -> None:
+    answer = signed_in(creator).get("/api/crm/fans?minValueCents=lots")
+    assert [error["field"] for error in answer.json()["errors"]] == ["minValueCents"]
+
+
+def test_pages_follow_each_other_without_gap_or_double(creator: Any) -> None:
+    for value in range(5):
+        FanFactory(creator=creator, value_cents=value // 2)
+    client = signed_in(creator)
+    seen, url = [], "/api/crm/fans?pageSize=2"
+    while url:
+        page = client.get(url).json()
+        seen += [fan["id"] for fan in page["results"]]
+        url = page["next"]
+    assert len(seen) == len(set(seen)) == 5
+
+
+def test_the_conversation_with_the_newest_message_comes_first(creator: Any) -> None:
+    old, new = FanFactory(creator=creator), FanFactory(creator=creator)
+    message_receive(fan=new, text="new " + "x" * 200, received_at=NOW)
+    message_receive(fan=old, text="old", received_at=NOW - timedelta(days=1))
+    first, second = signed_in(creator).get("/api/crm/conversations").json()["results"]
+    assert (first["fan"]["id"], second["fan"]["id"]) == (new.pk, old.pk)
+    assert (first["unreadCount"], first["lastMessageAt"], len(first["lastMessage"]["text"])) == (
+        1,
+        "2026-11-20T12:00:00Z",
+        140,
+    )
+
+
+def test_the_conversations_cost_the_same_queries_however_many_they_are(
+    creator: Any, django_assert_max_num_queries: Any
+) -> None:
+    for _ in range(20):
+        message_receive(fan=FanFactory(creator=creator), text="hi", received_at=NOW)
+    client = signed_in(creator)
+    with django_assert_max_num_queries(2):
+        assert len(client.get("/api/crm/conversations").json()["results"]) == 20
+
+
+def test_the_conversations_are_filtered(creator: Any) -> None:
+    unread = message_receive(fan=FanFactory(creator=creator, name="Ada"), text="hi", received_at=NOW)
+    ConversationFactory(fan=FanFactory(creator=creator, name="Bob"))
+    ConversationFactory(fan=FanFactory(creator=creator, name="Cleo"), archived=True)
+    client = signed_in(creator)
+
+    def names(query: str) -> list[str]:
+        return [c["fan"]["name"] for c in client.get(f"/api/crm/conversations?{query}").json()["results"]]
+
+    assert unread is not None
+    assert set(names("")) == {"Ada", "Bob"}
+    assert names("unread=true") == ["Ada"]
+    assert names("search=bo") == ["Bob"]
+
+
+def test_reading_a_conversation_clears_its_count(creator: Any) -> None:
+    message_receive(fan=FanFactory(creator=creator), text="hi", received_at=timezone.now())
+    conversation = Conversation.objects.get()
+    assert signed_in(creator, Role.CHATTER).post(f"/api/crm/conversations/{conversation.pk}/read").status_code == 204
+    conversation.refresh_from_db()
+    assert conversation.unread_count == 0
+
+
+def test_me_names_my_creators_and_my_role_at_each(creator: Any) -> None:
+    answer = signed_in(creator, Role.CHATTER).get("/api/auth/me").json()
+    assert answer["creators"] == [{"id": creator.pk, "name": creator.name, "role": "chatter"}]
+
+
+def test_an_address_that_leads_nowhere_is_a_problem_document() -> None:
+    answer = APIClient().get("/api/nowhere")
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")

@@ -1,0 +1,151 @@
+"""Answers whether the CRM's writers keep its tables right, also when they meet."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection, transaction
+
+from crm import services
+from crm.errors import Conflict
+from crm.models import Conversation, Direction, Fan, Membership, Message, MessageStatus, Role, User
+from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MembershipFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def test_a_user_signs_in_by_the_address_in_lower_case() -> None:
+    user = services.user_create(email="Ada@Example.com", password="a long enough password")
+    assert user.email == "ada@example.com"
+    assert User.objects.get_by_natural_key("ADA@example.com") == user
+
+
+def test_an_address_is_taken_whatever_its_case() -> None:
+    UserFactory(email="ada@example.com")
+    with pytest.raises(Conflict):
+        services.user_create(email="ADA@example.com", password="a long enough password")
+
+
+def test_a_weak_password_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        services.user_create(email="ada@example.com", password="12345678")
+
+
+def test_a_creator_begins_with_its_owner() -> None:
+    owner = UserFactory()
+    creator = services.creator_create(name="Mine", owner=owner)
+    assert Membership.objects.get(creator=creator).role == Role.OWNER
+
+
+def test_a_role_is_changed_not_doubled() -> None:
+    membership = MembershipFactory(role=Role.CHATTER)
+    services.membership_set(user=membership.user, creator=membership.creator, role=Role.MANAGER)
+    assert Membership.objects.get(user=membership.user).role == Role.MANAGER
+
+
+def test_a_fan_is_created_once_per_creator() -> None:
+    fan = FanFactory()
+    with pytest.raises(Conflict):
+        services.fan_create(creator=fan.creator, platform_id=fan.platform_id)
+    other = services.fan_create(creator=CreatorFactory(), platform_id=fan.platform_id)
+    assert other.pk != fan.pk
+
+
+def test_a_fan_known_by_handle_gets_the_id() -> None:
+    fan = FanFactory(platform_id="ada", handle="ada")
+    services.fan_identify(fan=fan, platform_id="123")
+    assert Fan.objects.get(pk=fan.pk).platform_id == "123"
+
+
+def test_a_fan_is_left_alone_where_the_id_is_taken() -> None:
+    fan = FanFactory(platform_id="ada", handle="ada")
+    FanFactory(creator=fan.creator, platform_id="123")
+    services.fan_identify(fan=fan, platform_id="123")
+    assert Fan.objects.get(pk=fan.pk).platform_id == "ada"
+
+
+def test_what_a_fan_writes_is_unread_and_on_top() -> None:
+    fan = FanFactory()
+    message = services.message_receive(fan=fan, text="hello", received_at=NOW)
+    conversation = Conversation.objects.get(fan=fan)
+    assert (conversation.unread_count, conversation.last_message, conversation.last_message_at) == (1, message, NOW)
+
+
+def test_a_message_of_the_platform_is_stored_once() -> None:
+    fan = FanFactory()
+    services.message_receive(fan=fan, text="hello", received_at=NOW, platform_message_id="1")
+    assert services.message_receive(fan=fan, text="hello", received_at=NOW, platform_message_id="1") is None
+    assert Conversation.objects.get(fan=fan).unread_count == 1
+
+
+def test_an_older_message_that_comes_late_is_not_the_last_one() -> None:
+    fan = FanFactory()
+    newer = services.message_receive(fan=fan, text="newer", received_at=NOW)
+    services.message_receive(fan=fan, text="older", received_at=NOW - timedelta(hours=1))
+    conversation = Conversation.objects.get(fan=fan)
+    assert (conversation.unread_count, conversation.last_message) == (2, newer)
+
+
+def test_a_conversation_in_the_archive_comes_back_with_a_message() -> None:
+    conversation = ConversationFactory(archived=True)
+    services.message_receive(fan=conversation.fan, text="still here", received_at=NOW)
+    assert Conversation.objects.get(pk=conversation.pk).archived is False
+
+
+def test_reading_clears_the_count_and_marks_what_was_written() -> None:
+    fan = FanFactory()
+    services.message_receive(fan=fan, text="hello", received_at=NOW)
+    services.conversation_mark_read(conversation=Conversation.objects.get(fan=fan))
+    assert Conversation.objects.get(fan=fan).unread_count == 0
+    assert Message.objects.get(direction=Direction.IN).read is True
+
+
+@pytest.mark.django_db(transaction=True)
+def test_messages_that_arrive_together_all_count() -> None:
+    fan = FanFactory()
+    services.conversation_open(fan=fan)
+
+    def receive(number: int) -> None:
+        try:
+            services.message_receive(fan=fan, text=str(number), received_at=NOW, platform_message_id=str(number))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(receive, range(24)))
+    assert Conversation.objects.get(fan=fan).unread_count == 24
+
+
+@pytest.mark.parametrize(
+    ("direction", "status", "price"),
+    [
+        (Direction.IN, MessageStatus.SENT, 0),
+        (Direction.OUT, MessageStatus.RECEIVED, 0),
+        (Direction.OUT, MessageStatus.SENT, 299),
+        (Direction.OUT, MessageStatus.SENT, 20_001),
+        (Direction.OUT, "lost", 0),
+    ],
+)
+def test_the_database_refuses_a_message_that_cannot_be(direction: str, status: str, price: int) -> None:
+    conversation = ConversationFactory()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Message.objects.create(
+            creator=conversation.creator,
+            conversation=conversation,
+            direction=direction,
+            status=status,
+            price_cents=price,
+        )
+
+
+@pytest.mark.parametrize("fields", [{"platform_id": ""}, {"value_cents": -1}, {"platform": "elsewhere"}])
+def test_the_database_refuses_a_fan_that_cannot_be(fields: dict[str, object]) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        FanFactory(**fields)
+
+
+def test_the_database_refuses_an_address_in_capitals() -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        UserFactory(email="ADA@example.com")
