@@ -1,0 +1,275 @@
+"""Answers what becomes of one message that came off the queue: sent, later, or already settled.
+
+Touches the limiter, the gateway and, through transitions, deliveries. The queue says which row; the row is the truth.
+"""
+
+import random
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.utils import timezone
+
+from crm.models import MessageStatus
+from crm.services import fan_identify
+from messaging import metrics, publishing, queue, selectors, transitions
+from messaging.errors import LimiterUnavailable, MalformedBody, QueueError
+from messaging.gateways import Gateway, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.models import Delivery, Kind, Stage
+from messaging.payloads import dispatch_parse
+from messaging.rate_limiter import Limit, RateLimiter
+from messaging.slots import REPLY_RESERVE
+from messaging.transitions import Copy
+
+logger = structlog.get_logger(__name__)
+
+# How long a message may wait for its token without going back to the queue.
+WAIT_INLINE_MS = 2_000
+LIMITER_AWAY_DELAY_SECONDS = 15
+# Where a platform says "too fast" without saying for how long.
+HOLD_DEFAULT_SECONDS = 60
+BACKOFF_BASE_SECONDS = 30
+BACKOFF_MAX_SECONDS = 600
+
+WAITING = (MessageStatus.PENDING, MessageStatus.QUEUED)
+
+
+class Disposition(StrEnum):
+    """What the door does with the queue's copy."""
+
+    ACKNOWLEDGE = "acknowledge"
+    # Left alone: SQS hands it out again after the visibility time-out.
+    LEAVE = "leave"
+
+
+def backoff(attempts: int) -> timedelta:
+    """30·2ⁿ seconds, at most ten minutes, with jitter, so that what failed together does not return together."""
+    seconds = min(BACKOFF_BASE_SECONDS * 2 ** min(attempts, 10), BACKOFF_MAX_SECONDS)
+    return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311  jitter, not a secret
+
+
+def limit_of(delivery: Delivery) -> Limit:
+    profile = delivery.creator.sending_profile
+    return Limit(
+        messages=profile.limit_messages,
+        window_ms=profile.window_ms,
+        gap_ms=profile.min_gap_ms,
+        lease_ms=round(settings.SEND_LEASE_SECONDS * 1_000),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """Handles messages one by one; safe to share between threads. The worker and a Lambda handler are doors to it."""
+
+    limiter: RateLimiter
+    gateway: Gateway
+
+    def handle(self, received: queue.Received) -> Disposition:
+        """One message, to its end. Never raises: trouble that may pass leaves the copy where SQS brings it back."""
+        try:
+            dispatch = dispatch_parse(received.body)
+        except MalformedBody as error:
+            return self._dead_letter(received, error.detail)
+        if dispatch is None:
+            return Disposition.ACKNOWLEDGE
+        try:
+            return self._handle_dispatch(Copy(dispatch.message_id, dispatch.dispatch_id))
+        except (DatabaseError, InterfaceError) as error:
+            # Not sent, or sent and not noted: then the lease ends and the same key is used again.
+            logger.warning("database trouble while handling a message", error=type(error).__name__)
+        except QueueError as error:
+            logger.warning("queue trouble while handling a message", code=error.code)
+        return Disposition.LEAVE
+
+    def _dead_letter(self, received: queue.Received, reason: str) -> Disposition:
+        logger.error("malformed message", reason=reason)
+        if not settings.SQS_RATE_LIMITER_DLQ_URL:
+            # SQS moves it by itself once it has been received often enough.
+            return Disposition.LEAVE
+        copy = queue.Outgoing(key="malformed", body=received.body, delay_seconds=0, group="")
+        refused = queue.send([copy], queue_url=settings.SQS_RATE_LIMITER_DLQ_URL)["malformed"]
+        return Disposition.LEAVE if refused else Disposition.ACKNOWLEDGE
+
+    def _handle_dispatch(self, copy: Copy) -> Disposition:
+        delivery = selectors.delivery_for_dispatch(message_id=copy.message_id)
+        if delivery is None or delivery.dispatch_id != copy.dispatch_id or delivery.state not in WAITING:
+            # Deleted, replaced by a newer copy, or settled by somebody else.
+            return Disposition.ACKNOWLEDGE
+        if delivery.creator.sending_profile.paused_at is not None:
+            transitions.delivery_parked(copy)
+            return Disposition.ACKNOWLEDGE
+        if (delivery.due_at - timezone.now()).total_seconds() > WAIT_INLINE_MS / 1_000:
+            return self._again(delivery, delay_seconds=None)
+        earlier_due_at = selectors.earlier_open(delivery=delivery)
+        if earlier_due_at is not None:
+            gap = timedelta(milliseconds=delivery.creator.sending_profile.min_gap_ms)
+            return self._hop(delivery, copy, alone_until=max(earlier_due_at, timezone.now()) + gap)
+        try:
+            wait_ms = self._acquire(delivery, copy)
+        except LimiterUnavailable:
+            # Nothing goes out while nobody can say that it may; a fresh copy keeps the receive count at 1.
+            return self._again(delivery, delay_seconds=LIMITER_AWAY_DELAY_SECONDS)
+        if wait_ms:
+            return self._hop(delivery, copy, not_before=timezone.now() + timedelta(milliseconds=wait_ms))
+        return self._send(delivery, copy)
+
+    def _acquire(self, delivery: Delivery, copy: Copy) -> int:
+        """Ask for a token, waiting a little for it; 0 when it is ours, else the milliseconds until it could be."""
+        quiet: timedelta | None = getattr(delivery, "quiet", None)
+        quiet_ms = None if quiet is None else round(quiet.total_seconds() * 1_000)
+        deadline = time.monotonic() + WAIT_INLINE_MS / 1_000
+        while True:
+            grant = self.limiter.acquire(
+                creator_id=delivery.creator_id,
+                dispatch_id=str(copy.dispatch_id),
+                limit=limit_of(delivery),
+                need=1 if delivery.kind == Kind.REPLY else 1 + REPLY_RESERVE,
+                quiet_ms=quiet_ms,
+            )
+            if grant.granted:
+                return 0
+            if time.monotonic() + grant.wait_ms / 1_000 > deadline:
+                return grant.wait_ms
+            time.sleep(grant.wait_ms / 1_000)
+
+    def _again(self, delivery: Delivery, *, delay_seconds: int | None) -> Disposition:
+        """A fresh copy of the same dispatch, for later; the row stays as it is."""
+        refused = publishing.republish(delivery, delay_seconds=delay_seconds)
+        return Disposition.LEAVE if refused else Disposition.ACKNOWLEDGE
+
+    def _hop(
+        self,
+        delivery: Delivery,
+        copy: Copy,
+        *,
+        not_before: datetime | None = None,
+        alone_until: datetime | None = None,
+    ) -> Disposition:
+        """A new slot and a fresh copy instead of a visibility time-out: rate-limited is not failed."""
+        self._reschedule(delivery, copy, expected=WAITING, not_before=not_before, alone_until=alone_until, hopped=True)
+        metrics.count("OnlyFansMessagesDeferred")
+        return Disposition.ACKNOWLEDGE
+
+    def _reschedule(
+        self,
+        delivery: Delivery,
+        copy: Copy,
+        *,
+        expected: tuple[MessageStatus, ...],
+        not_before: datetime | None = None,
+        alone_until: datetime | None = None,
+        attempted: bool = False,
+        hopped: bool = False,
+        code: str = "",
+        reason: str = "",
+    ) -> None:
+        fresh = transitions.delivery_rescheduled(
+            copy,
+            expected=expected,
+            creator_id=delivery.creator_id,
+            campaign=delivery.kind == Kind.CAMPAIGN,
+            not_before=not_before,
+            alone_until=alone_until,
+            attempted=attempted,
+            hopped=hopped,
+            code=code,
+            reason=reason,
+        )
+        if fresh is not None:
+            publishing.publish([fresh.message_id], fail=False)
+
+    def _send(self, delivery: Delivery, copy: Copy) -> Disposition:
+        granted_at = time.monotonic()
+        lease = timedelta(seconds=settings.SEND_LEASE_SECONDS)
+        if not transitions.delivery_claimed(copy, creator_id=delivery.creator_id, lease=lease):
+            # Somebody else sends it under the same token, so the token is not ours to give back.
+            return Disposition.ACKNOWLEDGE
+        if time.monotonic() - granted_at > settings.SEND_LEASE_SECONDS - settings.SEND_TIMEOUT_SECONDS:
+            # Held up for so long that the send could outlive the token's lease.
+            self._reschedule(delivery, copy, expected=(MessageStatus.SENDING,))
+            return Disposition.ACKNOWLEDGE
+        outcome = self.gateway.send_message(
+            OutboundMessage(
+                message_id=delivery.pk,
+                creator_id=delivery.creator_id,
+                fan_platform_id=delivery.fan.platform_id,
+                fan_handle=delivery.fan.handle,
+                text=delivery.message.text,
+                media=tuple(attachment["url"] for attachment in delivery.message.attachments),
+                price_cents=delivery.message.price_cents,
+            )
+        )
+        self._token_return(delivery, copy, outcome)
+        self._store(delivery, copy, outcome)
+        return Disposition.ACKNOWLEDGE
+
+    def _token_return(self, delivery: Delivery, copy: Copy, outcome: Outcome) -> None:
+        limit, creator_id, dispatch_id = limit_of(delivery), delivery.creator_id, str(copy.dispatch_id)
+        try:
+            if isinstance(outcome, Rejected):
+                self.limiter.refund(creator_id=creator_id, dispatch_id=dispatch_id, limit=limit)
+                if outcome.rate_limited:
+                    seconds = HOLD_DEFAULT_SECONDS if outcome.retry_after is None else outcome.retry_after
+                    self.limiter.hold(creator_id=creator_id, for_ms=round(seconds * 1_000), limit=limit)
+            else:
+                self.limiter.settle(creator_id=creator_id, dispatch_id=dispatch_id, limit=limit)
+        except LimiterUnavailable:
+            # The token's own lease brings it back, later than it would have been.
+            logger.warning("token not returned: redis is away", message_id=str(delivery.pk))
+
+    def _store(self, delivery: Delivery, copy: Copy, outcome: Outcome) -> None:
+        log = logger.bind(message_id=str(delivery.pk), creator_id=delivery.creator_id)
+        if isinstance(outcome, Sent):
+            transitions.delivery_sent(copy, platform_message_id=outcome.platform_message_id)
+            if outcome.fan_platform_id:
+                fan_identify(fan=delivery.fan, platform_id=outcome.fan_platform_id)
+            metrics.count("OnlyFansMessagesSent")
+            log.info("message sent")
+        elif isinstance(outcome, Unknown):
+            transitions.delivery_unknown(copy, code=outcome.code, reason=outcome.reason, repeatable=outcome.repeatable)
+            metrics.count("OnlyFansMessagesUnknown")
+            log.warning("message outcome unknown", code=outcome.code)
+        else:
+            log.warning("message refused", code=outcome.code, permanent=outcome.permanent)
+            self._store_rejected(delivery, copy, outcome)
+
+    def _store_rejected(self, delivery: Delivery, copy: Copy, outcome: Rejected) -> None:
+        if outcome.scope is Scope.CREATOR:
+            transitions.sending_paused(creator_id=delivery.creator_id, reason=outcome.reason)
+            self._reschedule(
+                delivery,
+                copy,
+                expected=(MessageStatus.SENDING,),
+                code=outcome.code,
+                reason=outcome.reason,
+            )
+        elif outcome.rate_limited:
+            seconds = HOLD_DEFAULT_SECONDS if outcome.retry_after is None else outcome.retry_after
+            self._reschedule(
+                delivery,
+                copy,
+                expected=(MessageStatus.SENDING,),
+                not_before=timezone.now() + timedelta(seconds=seconds),
+                code=outcome.code,
+                reason=outcome.reason,
+            )
+        elif outcome.permanent or delivery.attempts + 1 >= settings.SEND_MAX_ATTEMPTS:
+            transitions.delivery_failed(
+                copy, stage=Stage.SEND, code=outcome.code, reason=outcome.reason, attempted=True
+            )
+            metrics.count("OnlyFansMessagesFailed")
+        else:
+            self._reschedule(
+                delivery,
+                copy,
+                expected=(MessageStatus.SENDING,),
+                alone_until=timezone.now() + backoff(delivery.attempts),
+                attempted=True,
+                code=outcome.code,
+                reason=outcome.reason,
+            )

@@ -1,0 +1,99 @@
+"""Answers what messaging asks of a platform: the port. Loads the adapter by its dotted path; knows no platform."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Protocol
+from uuid import UUID
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMessage:
+    """What is to be sent.
+
+    `message_id` is the idempotency key; `fan_platform_id` is the handle while the id is not known.
+    """
+
+    message_id: UUID
+    creator_id: int
+    fan_platform_id: str
+    fan_handle: str
+    text: str
+    media: tuple[str, ...] = ()
+    price_cents: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The platform took it. `fan_platform_id` is set where the adapter learned the fan's numeric id on the way."""
+
+    platform_message_id: str
+    fan_platform_id: str = ""
+
+
+class Scope(StrEnum):
+    """What a refusal is about."""
+
+    MESSAGE = "message"
+    CREATOR = "creator"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """It is certain that nothing was sent.
+
+    permanent: trying again would be refused again.
+    rate_limited: the platform asked for a pause; `retry_after` in seconds, None where it did not say how long.
+    scope: CREATOR where the account itself cannot send (its session died, say), so that no message of it would go out.
+    """
+
+    code: str
+    reason: str
+    permanent: bool = False
+    rate_limited: bool = False
+    retry_after: float | None = None
+    scope: Scope = Scope.MESSAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The request may have been written and no certain answer came.
+
+    repeatable: if the platform did act on it, it has kept its answer under the key, so that the same request again
+    cannot reach the fan twice. Never true of an answer that the platform does not keep, as a server error may be.
+    """
+
+    code: str
+    reason: str
+    repeatable: bool = False
+
+
+Outcome = Sent | Rejected | Unknown
+
+
+class Gateway(Protocol):
+    """An adapter to one platform. It never raises for what the platform answers or fails to answer."""
+
+    #: The same message id sent twice reaches the fan once (within `key_lifetime_seconds`).
+    honours_idempotency_key: bool
+    key_lifetime_seconds: int
+
+    def send_message(self, message: OutboundMessage) -> Outcome: ...
+
+    def probe(self) -> None:
+        """Raise with the reason in words when the platform cannot be reached."""
+
+
+@cache
+def _factory(path: str) -> Callable[[], Gateway]:
+    factory: Callable[[], Gateway] = import_string(path)
+    return factory
+
+
+def gateway_load() -> Gateway:
+    """A gateway of the class that MESSAGING_GATEWAY names; cheap, so a caller may ask once per batch."""
+    return _factory(settings.MESSAGING_GATEWAY)()

@@ -1,0 +1,39 @@
+"""Answers the queue: sends what is due until it is told to stop. Touches what messaging/worker.py touches."""
+
+import signal
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from messaging import connectivity, metrics, publishing
+from messaging.errors import SendingDisabled
+from messaging.worker import Worker
+
+logger = structlog.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Send queued messages until SIGTERM or Ctrl-C; then finish what is in flight and end."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            publishing.sending_check()
+        except SendingDisabled as error:
+            raise CommandError(error.detail) from error
+        worker = Worker()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.stop())
+        logger.info(
+            "worker started",
+            concurrency=worker.concurrency,
+            lease_seconds=settings.SEND_LEASE_SECONDS,
+            timeout_seconds=settings.SEND_TIMEOUT_SECONDS,
+            gateway=settings.MESSAGING_GATEWAY,
+            queue=settings.SQS_RATE_LIMITER_QUEUE_URL,
+        )
+        connectivity.connectivity_start()
+        metrics.start()
+        worker.run()
+        logger.info("worker stopped")

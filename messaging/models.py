@@ -1,0 +1,159 @@
+"""Answers which tables sending keeps: limits, campaigns, one delivery per outbound message. Touches nothing else."""
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from crm.models import Creator, Message, MessageStatus, uuid7
+
+
+def limit_default() -> int:
+    return settings.RATE_LIMIT_MESSAGES
+
+
+def window_default() -> int:
+    return round(settings.RATE_LIMIT_WINDOW_SECONDS * 1_000)
+
+
+def min_gap_default() -> int:
+    return round(settings.RATE_LIMIT_MIN_GAP_SECONDS * 1_000)
+
+
+class SendingProfile(models.Model):
+    """How fast one creator may send, and whether sending is paused. Locked while a slot is reserved.
+
+    `reply_slots` and `campaign_slots` are the last slots handed out per lane, oldest first.
+    """
+
+    creator = models.OneToOneField(Creator, on_delete=models.CASCADE, primary_key=True, related_name="sending_profile")
+    limit_messages = models.PositiveIntegerField(default=limit_default)
+    window_ms = models.PositiveIntegerField(default=window_default)
+    min_gap_ms = models.PositiveIntegerField(default=min_gap_default)
+    reply_slots = ArrayField(models.DateTimeField(), default=list, blank=True)
+    campaign_slots = ArrayField(models.DateTimeField(), default=list, blank=True)
+    # When a message was last claimed for sending; tells an empty Redis from a creator who has not sent lately.
+    last_claimed_at = models.DateTimeField(null=True, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(limit_messages__gte=1), name="sending_limit_positive"),
+            models.CheckConstraint(condition=Q(window_ms__gte=100), name="sending_window_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"sending of creator {self.pk}"
+
+
+class CampaignStatus(models.TextChoices):
+    DRAFT = "draft", "Draft"
+    SCHEDULED = "scheduled", "Scheduled"
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    CANCELLED = "cancelled", "Cancelled"
+    FINISHED = "finished", "Finished"
+
+
+class Campaign(models.Model):
+    """One text to many fans."""
+
+    creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="campaigns")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    name = models.CharField(max_length=200)
+    content = models.TextField()
+    attachments = models.JSONField(default=list, blank=True)
+    price_cents = models.PositiveIntegerField(default=0)
+    audience = models.JSONField(default=dict, blank=True)
+    status = models.CharField(max_length=20, choices=CampaignStatus.choices, default=CampaignStatus.DRAFT)
+    scheduled_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=CampaignStatus.values), name="campaign_status_known"),
+        ]
+        indexes = [models.Index("creator", F("created_at").desc(), name="campaign_by_time")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Kind(models.TextChoices):
+    REPLY = "reply", "Reply"
+    CAMPAIGN = "campaign", "Campaign"
+
+
+class Stage(models.TextChoices):
+    """How far a message that failed had come."""
+
+    ENQUEUE = "enqueue", "Putting it on the queue"
+    SEND = "send", "Sending it"
+
+
+OPEN_STATES = (MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED, MessageStatus.SENDING)
+
+
+class Delivery(models.Model):
+    """How one outbound message is going out. `state` changes by conditional UPDATE in messaging/services.py alone.
+
+    `dispatch_id` names the only copy on the queue that counts; a copy with another one is stale.
+    """
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="delivery")
+    creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="deliveries")
+    fan = models.ForeignKey("crm.Fan", on_delete=models.CASCADE, related_name="deliveries")
+    campaign = models.ForeignKey(Campaign, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries")
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.REPLY)
+    priority = models.PositiveSmallIntegerField(default=5)
+    state = models.CharField(max_length=20, choices=MessageStatus.choices, default=MessageStatus.PENDING)
+    dispatch_id = models.UUIDField(default=uuid7)
+    # The slot: when the message may go out.
+    due_at = models.DateTimeField()
+    # The time somebody asked for; until then it does not stand before later messages to the same fan.
+    scheduled_at = models.DateTimeField(null=True, blank=True)
+    # Sends that were begun and ended without a certain answer; waiting for the limit is no attempt.
+    attempts = models.PositiveIntegerField(default=0)
+    hops = models.PositiveIntegerField(default=0)
+    first_attempt_at = models.DateTimeField(null=True, blank=True)
+    # Of an unknown outcome: whether the same key sent again cannot double it (messaging.gateways.Unknown).
+    repeatable = models.BooleanField(default=False)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    stage = models.CharField(max_length=10, choices=Stage.choices, blank=True)
+    reason_code = models.CharField(max_length=50, blank=True)
+    reason = models.CharField(max_length=300, blank=True)
+    trace_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    queued_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    state_changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=[s for s in MessageStatus if s is not MessageStatus.RECEIVED]),
+                name="delivery_state_known",
+            ),
+            models.CheckConstraint(condition=Q(priority__gte=1, priority__lte=10), name="delivery_priority_in_range"),
+            models.CheckConstraint(
+                condition=~Q(state=MessageStatus.SENDING) | Q(lease_expires_at__isnull=False),
+                name="delivery_sending_has_lease",
+            ),
+        ]
+        indexes = [
+            # What the sweeper looks through: only what is still open or in doubt.
+            models.Index(
+                "state", "due_at", name="delivery_open", condition=Q(state__in=[*OPEN_STATES, MessageStatus.UNKNOWN])
+            ),
+            # "Does an earlier message to this fan still wait?"
+            models.Index("fan", "message", name="delivery_open_by_fan", condition=Q(state__in=OPEN_STATES)),
+            models.Index("creator", F("finished_at").desc(), name="delivery_by_finish"),
+        ]
+
+    def __str__(self) -> str:
+        return f"delivery {self.pk}"

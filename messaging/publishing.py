@@ -1,0 +1,130 @@
+"""Answers how deliveries that are `pending` get onto the queue. Touches SQS and, through transitions, deliveries."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from crm.models import MessageStatus
+from messaging import metrics, queue, transitions
+from messaging.errors import QueueError, SendingDisabled
+from messaging.models import Delivery, Stage
+from messaging.payloads import QueueBody
+from messaging.transitions import Copy
+
+logger = structlog.get_logger(__name__)
+
+
+def sending_check() -> None:
+    """Raise SendingDisabled, naming the variable, where something that sending needs is not configured."""
+    for name, value in (
+        ("AWS_REGION", settings.AWS_REGION),
+        ("SQS_RATE_LIMITER_QUEUE_URL", settings.SQS_RATE_LIMITER_QUEUE_URL),
+        ("REDIS_ENDPOINT", settings.REDIS_URL),
+    ):
+        if not value:
+            raise SendingDisabled(
+                f"Sending is disabled: {name} is not set. Nothing was stored; your text can be sent again later."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why SQS did not take a message."""
+
+    code: str
+    reason: str
+
+
+def publish(message_ids: Sequence[UUID], *, fail: bool) -> dict[UUID, Refusal]:
+    """Put pending deliveries on the queue, or park those due later than SQS can delay.
+
+    fail: mark what SQS refused `failed`, because somebody waits for the answer; otherwise it stays `pending` and the
+    sweeper tries again.
+    Returns the refusals by message id.
+    """
+    now = timezone.now()
+    outgoing, copies = [], {}
+    deliveries = Delivery.objects.filter(pk__in=message_ids, state=MessageStatus.PENDING)
+    for delivery in deliveries.select_related("message", "fan", "creator__sending_profile").order_by("due_at", "pk"):
+        copy = Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
+        delay = _delay_seconds(delivery, now)
+        if delay > queue.DELAY_MAX_SECONDS or delivery.creator.sending_profile.paused_at is not None:
+            transitions.delivery_parked(copy)
+            continue
+        copies[str(delivery.pk)] = copy
+        outgoing.append(_outgoing(delivery, delay))
+    results = queue.send(outgoing)
+    taken = [copies[key] for key, error in results.items() if error is None]
+    transitions.delivery_queued(taken)
+    metrics.count("OnlyFansMessagesQueued", len(taken))
+    for copy in taken:
+        logger.info("message queued", message_id=str(copy.message_id), dispatch_id=str(copy.dispatch_id))
+    return {
+        copies[key].message_id: _refused(copies[key], error, fail=fail)
+        for key, error in results.items()
+        if error is not None
+    }
+
+
+def _refused(copy: Copy, error: QueueError, *, fail: bool) -> Refusal:
+    logger.error("message not queued", message_id=str(copy.message_id), code=error.code, given_up=fail)
+    if fail or error.permanent:
+        transitions.delivery_failed(copy, stage=Stage.ENQUEUE, code=error.code, reason=error.reason, attempted=False)
+    return Refusal(code=error.code, reason=error.reason)
+
+
+def _outgoing(delivery: Delivery, delay_seconds: int) -> queue.Outgoing:
+    return queue.Outgoing(
+        key=str(delivery.pk),
+        body=body_of(delivery).to_json(),
+        delay_seconds=delay_seconds,
+        group=str(delivery.creator_id),
+        attributes={
+            "userId": str(delivery.message.sender_id or ""),
+            "messageType": delivery.kind,
+            "priority": str(delivery.priority),
+        },
+    )
+
+
+def _delay_seconds(delivery: Delivery, now: datetime) -> int:
+    return max(0, math.ceil((delivery.due_at - now).total_seconds()))
+
+
+def republish(delivery: Delivery, *, delay_seconds: int | None) -> Refusal | None:
+    """One more copy of the same dispatch, due at its slot or after `delay_seconds`; the row stays as it is."""
+    delay = _delay_seconds(delivery, timezone.now()) if delay_seconds is None else delay_seconds
+    [error] = queue.send([_outgoing(delivery, min(delay, queue.DELAY_MAX_SECONDS))]).values()
+    return None if error is None else Refusal(code=error.code, reason=error.reason)
+
+
+def body_of(delivery: Delivery) -> QueueBody:
+    message = delivery.message
+    return QueueBody(
+        message_id=delivery.pk,
+        user_id=str(message.sender_id or ""),
+        recipient_id=delivery.fan.platform_id,
+        content=message.text,
+        media_urls=tuple(attachment["url"] for attachment in message.attachments),
+        conversation_id=message.conversation_id,
+        campaign_id=delivery.campaign_id,
+        priority=delivery.priority,
+        timestamp=message.created_at,
+        creator_id=delivery.creator_id,
+        dispatch_id=delivery.dispatch_id,
+        kind=delivery.kind,
+        due_at=delivery.due_at,
+        hops=delivery.hops,
+        trace_id=delivery.trace_id,
+    )
+
+
+def expected_at(due_at: datetime) -> datetime:
+    """When a message is expected to go out: its slot, and never in the past."""
+    return max(due_at, timezone.now())

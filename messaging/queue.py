@@ -1,0 +1,330 @@
+"""Answers how messages get onto SQS and off it. Touches SQS, as the only module that does.
+
+boto3's own retries are off: on its defaults a hung endpoint holds a caller for 180 s, and it repeats what cannot
+succeed. Ours: one try and three more, exponential with jitter, and only for what may pass by itself.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+import boto3
+import structlog
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
+from django.conf import settings
+
+from messaging.errors import QueueError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+DELAY_MAX_SECONDS = 900
+BATCH_MAX_ENTRIES = 10
+BATCH_MAX_BYTES = 1_048_576
+LONG_POLL_SECONDS = 20
+RETRIES = 3
+
+# Some throttling answers come with HTTP 403, so the code is read before the status.
+THROTTLING = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "OverLimit", "SlowDown")
+REFUSED = {
+    "AccessDenied": "AWS refuses these credentials access to the queue.",
+    "AccessDeniedException": "AWS refuses these credentials access to the queue.",
+    "AWS.SimpleQueueService.NonExistentQueue": "The queue does not exist; `manage.py provision_queues` creates it.",
+    "QueueDoesNotExist": "The queue does not exist; `manage.py provision_queues` creates it.",
+    "InvalidClientTokenId": "AWS does not know these credentials.",
+    "SignatureDoesNotMatch": "AWS does not accept these credentials.",
+    "UnrecognizedClientException": "AWS does not know these credentials.",
+    "ExpiredToken": "The AWS credentials have expired.",
+    "KmsAccessDenied": "AWS refuses these credentials the queue's encryption key.",
+    "KmsDisabled": "The queue's encryption key is disabled.",
+    "InvalidMessageContents": "SQS does not accept a character of this message.",
+    "BatchRequestTooLong": "The message is larger than SQS takes.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message for the queue. `key` is the caller's own name for it; `group` is the creator (fair queues)."""
+
+    key: str
+    body: str
+    delay_seconds: int
+    group: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message from the queue; `receive_count` is 1 the first time it is handed out."""
+
+    body: str
+    receipt_handle: str
+    receive_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """SQS's own approximate numbers."""
+
+    waiting: int
+    in_flight: int
+    delayed: int
+
+
+def _config(*, read_timeout: float) -> Config:
+    return Config(
+        region_name=settings.AWS_REGION,
+        connect_timeout=1,
+        read_timeout=read_timeout,
+        retries={"total_max_attempts": 1},
+        max_pool_connections=max(10, settings.WORKER_CONCURRENCY),
+    )
+
+
+@cache
+def _client(region: str, endpoint: str, read_timeout: float) -> "SQSClient":
+    # A session of its own: boto3's shared one may not make clients on two threads at once.
+    return boto3.session.Session().client(
+        "sqs", endpoint_url=endpoint or None, config=_config(read_timeout=read_timeout)
+    )
+
+
+def client(*, read_timeout: float = 3) -> "SQSClient":
+    """The process's SQS client (clients are safe to share between threads)."""
+    return _client(settings.AWS_REGION, settings.AWS_ENDPOINT_URL, read_timeout)
+
+
+def error_judge(error: Exception) -> QueueError:
+    """What an exception of boto3 means: may it pass by itself, and in which words."""
+    if isinstance(error, QueueError):
+        return error
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return QueueError("NoCredentials", "No AWS credentials are configured.", permanent=True)
+    if isinstance(error, ParamValidationError):
+        return QueueError("ParamValidation", "The message is not what SQS takes.", permanent=True)
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "Unknown")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        return _code_judge(code, status)
+    if isinstance(error, BotoCoreError):
+        return QueueError(type(error).__name__, "SQS does not answer.", permanent=False)
+    raise error
+
+
+def _code_judge(code: str, status: int) -> QueueError:
+    if any(word in code for word in THROTTLING):
+        return QueueError(code, "SQS is throttling requests.", permanent=False)
+    name = code.rsplit("#", 1)[-1]
+    if reason := REFUSED.get(name) or REFUSED.get(name.rsplit(".", 1)[-1]):
+        return QueueError(code, reason, permanent=True)
+    if status >= 500 or status == 429:
+        return QueueError(code, "SQS has trouble of its own.", permanent=False)
+    return QueueError(code, f"SQS refused the request ({code}).", permanent=True)
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(min(0.1 * 2**attempt, 2) * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
+
+
+def _with_retries(operation: str, call: Callable[[], T]) -> T:
+    """Call once and up to three times more. Raises QueueError."""
+    for attempt in range(RETRIES + 1):
+        try:
+            return call()
+        except (BotoCoreError, ClientError) as raised:
+            error = error_judge(raised)
+            logger.warning("sqs call failed", operation=operation, code=error.code, attempt=attempt + 1)
+            if error.permanent or attempt == RETRIES:
+                raise error from raised
+        _pause(attempt)
+    raise AssertionError("unreachable")
+
+
+def send(messages: Sequence[Outgoing], *, queue_url: str = "") -> dict[str, QueueError | None]:
+    """Send in batches: None for what SQS took, else the reason. Only entries that failed are sent again."""
+    url = queue_url or settings.SQS_RATE_LIMITER_QUEUE_URL
+    results: dict[str, QueueError | None] = {}
+    for batch in _batches(messages):
+        results.update(_send_batch(url, batch))
+    return results
+
+
+def _batches(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
+    batch: list[Outgoing] = []
+    size = 0
+    for message in messages:
+        length = len(message.body.encode()) + sum(len(k) + len(v.encode()) + 6 for k, v in message.attributes.items())
+        if batch and (len(batch) == BATCH_MAX_ENTRIES or size + length > BATCH_MAX_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += length
+    if batch:
+        yield batch
+
+
+def _entry(index: int, message: Outgoing) -> "SendMessageBatchRequestEntryTypeDef":
+    entry: SendMessageBatchRequestEntryTypeDef = {
+        "Id": str(index),
+        "MessageBody": message.body,
+        "DelaySeconds": message.delay_seconds,
+        "MessageAttributes": {
+            name: {"DataType": "String", "StringValue": value}
+            for name, value in message.attributes.items()
+            if value  # SQS refuses an empty one
+        },
+    }
+    if message.group:
+        entry["MessageGroupId"] = message.group
+    return entry
+
+
+def _send_batch(url: str, batch: list[Outgoing]) -> dict[str, QueueError | None]:
+    results: dict[str, QueueError | None] = {}
+    left = dict(enumerate(batch))
+    for attempt in range(RETRIES + 1):
+        try:
+            answer = client().send_message_batch(
+                QueueUrl=url, Entries=[_entry(index, message) for index, message in left.items()]
+            )
+        except (BotoCoreError, ClientError) as raised:
+            error = error_judge(raised)
+            logger.warning("sqs send failed", code=error.code, attempt=attempt + 1, entries=len(left))
+            results.update({message.key: error for message in left.values()})
+            if error.permanent:
+                return results
+        else:
+            results.update({left.pop(int(done["Id"])).key: None for done in answer.get("Successful", [])})
+            for failed in answer.get("Failed", []):
+                message = left[int(failed["Id"])]
+                error = _code_judge(failed["Code"], 400 if failed["SenderFault"] else 500)
+                results[message.key] = error
+                logger.warning("sqs refused an entry", code=error.code, attempt=attempt + 1)
+                if error.permanent:
+                    del left[int(failed["Id"])]
+        if not left or attempt == RETRIES:
+            break
+        _pause(attempt)
+    return results
+
+
+def receive(*, limit: int = BATCH_MAX_ENTRIES, wait_seconds: int = LONG_POLL_SECONDS) -> list[Received]:
+    """Up to `limit` messages, waiting for the first. Raises QueueError."""
+    try:
+        answer = client(read_timeout=wait_seconds + 5).receive_message(
+            QueueUrl=settings.SQS_RATE_LIMITER_QUEUE_URL,
+            MaxNumberOfMessages=limit,
+            WaitTimeSeconds=wait_seconds,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+    except (BotoCoreError, ClientError) as raised:
+        raise error_judge(raised) from raised
+    return [
+        Received(
+            body=message["Body"],
+            receipt_handle=message["ReceiptHandle"],
+            receive_count=int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1")),
+        )
+        for message in answer.get("Messages", [])
+    ]
+
+
+def delete(receipt_handles: Sequence[str]) -> None:
+    """Acknowledge. What SQS does not delete comes back and is recognised as stale, so nothing is raised for it."""
+    for start in range(0, len(receipt_handles), BATCH_MAX_ENTRIES):
+        handles = receipt_handles[start : start + BATCH_MAX_ENTRIES]
+        entries = [{"Id": str(index), "ReceiptHandle": handle} for index, handle in enumerate(handles)]
+        try:
+            _with_retries(
+                "delete",
+                lambda entries=entries: client().delete_message_batch(  # type: ignore[misc]
+                    QueueUrl=settings.SQS_RATE_LIMITER_QUEUE_URL, Entries=entries
+                ),
+            )
+        except QueueError as error:
+            logger.warning("sqs delete given up", code=error.code, entries=len(entries))
+
+
+def release(receipt_handle: str) -> None:
+    """Hand a received message back at once. Raises QueueError."""
+    _with_retries(
+        "release",
+        lambda: client().change_message_visibility(
+            QueueUrl=settings.SQS_RATE_LIMITER_QUEUE_URL, ReceiptHandle=receipt_handle, VisibilityTimeout=0
+        ),
+    )
+
+
+def counts(*, queue_url: str = "") -> QueueCounts:
+    """Raises QueueError."""
+    answer = _with_retries(
+        "attributes",
+        lambda: client().get_queue_attributes(
+            QueueUrl=queue_url or settings.SQS_RATE_LIMITER_QUEUE_URL,
+            AttributeNames=[
+                "ApproximateNumberOfMessages",
+                "ApproximateNumberOfMessagesNotVisible",
+                "ApproximateNumberOfMessagesDelayed",
+            ],
+        ),
+    )["Attributes"]
+    return QueueCounts(
+        waiting=int(answer["ApproximateNumberOfMessages"]),
+        in_flight=int(answer["ApproximateNumberOfMessagesNotVisible"]),
+        delayed=int(answer["ApproximateNumberOfMessagesDelayed"]),
+    )
+
+
+QUEUE_NAME = "huntaze-rate-limiter-queue"
+DLQ_NAME = "huntaze-rate-limiter-queue-dlq"
+MAX_RECEIVES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class QueueUrls:
+    queue: str
+    dlq: str
+
+
+def provision() -> QueueUrls:
+    """Create the queue and its dead-letter queue, or correct their attributes; safe to repeat. Raises QueueError."""
+    dlq = _ensure(DLQ_NAME, {"MessageRetentionPeriod": str(14 * 86_400)})
+    arn = _with_retries("attributes", lambda: client().get_queue_attributes(QueueUrl=dlq, AttributeNames=["QueueArn"]))[
+        "Attributes"
+    ]["QueueArn"]
+    queue = _ensure(
+        QUEUE_NAME,
+        {
+            "VisibilityTimeout": str(settings.SQS_VISIBILITY_TIMEOUT_SECONDS),
+            "ReceiveMessageWaitTimeSeconds": str(LONG_POLL_SECONDS),
+            "MessageRetentionPeriod": str(4 * 86_400),
+            "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES}),
+        },
+    )
+    return QueueUrls(queue=queue, dlq=dlq)
+
+
+def _ensure(name: str, attributes: dict[str, str]) -> str:
+    # Created bare and then set: creating a queue that exists with other attributes is refused.
+    url = _with_retries("create", lambda: client().create_queue(QueueName=name))["QueueUrl"]
+    _with_retries(
+        "set attributes",
+        lambda: client().set_queue_attributes(QueueUrl=url, Attributes=attributes),  # type: ignore[arg-type]
+    )
+    return url

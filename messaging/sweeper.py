@@ -1,0 +1,191 @@
+"""Answers what happens to messages whose process died or whose time has come: they go on. Writes through transitions.
+
+The row in PostgreSQL is the guarantee, and this is who keeps it: every step takes rows with SKIP LOCKED, so that
+several sweepers share the work, and publishes after the rows are committed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from crm.models import MessageStatus
+from messaging import publishing, transitions
+from messaging.delivery import backoff
+from messaging.gateways import Gateway
+from messaging.models import Delivery, Kind
+from messaging.transitions import Copy
+
+logger = structlog.get_logger(__name__)
+BATCH = 200
+# What is left after this many batches waits for the next sweep.
+ROUNDS = 50
+# Parked rows are put on the queue this long before they are due; under SQS's own longest delay (900 s).
+RELEASE_AHEAD = timedelta(seconds=600)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """How many messages each step moved."""
+
+    released: int = 0
+    published: int = 0
+    overdue: int = 0
+    leases: int = 0
+    unknown: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.released + self.published + self.overdue + self.leases + self.unknown
+
+
+def sweep(*, gateway: Gateway) -> SweepReport:
+    """One round over everything that is open. Raises SendingDisabled where sending is not configured."""
+    publishing.sending_check()
+    now = timezone.now()
+    report = SweepReport(
+        released=_release_parked(now),
+        published=_publish_pending(now),
+        overdue=_requeue_overdue(now),
+        leases=_resolve_leases(now, gateway),
+        unknown=_retry_unknown(now, gateway),
+    )
+    if report.total:
+        logger.info("sweep moved messages", **{name: getattr(report, name) for name in SweepReport.__slots__})
+    return report
+
+
+def _each(rows: QuerySet[Delivery], step: Callable[[Delivery], UUID | None]) -> int:
+    """Take rows that nobody else has, a batch at a time, do the step on each, publish what it names after the commit.
+
+    By creator, so that two sweepers lock the creators' rows in one order.
+    """
+    total = 0
+    for _ in range(ROUNDS):
+        with transaction.atomic():
+            taken = list(
+                rows.select_for_update(of=("self",), skip_locked=True).order_by("creator_id", "due_at")[:BATCH]
+            )
+            moved = [message_id for delivery in taken if (message_id := step(delivery)) is not None]
+        publishing.publish(moved, fail=False)
+        total += len(moved)
+        if len(taken) < BATCH:
+            break
+    return total
+
+
+def _copy(delivery: Delivery) -> Copy:
+    return Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
+
+
+def _reschedule(
+    delivery: Delivery,
+    state: MessageStatus,
+    *,
+    attempted: bool = False,
+    alone_until: datetime | None = None,
+    code: str = "",
+    reason: str = "",
+) -> UUID | None:
+    fresh = transitions.delivery_rescheduled(
+        _copy(delivery),
+        expected=[state],
+        creator_id=delivery.creator_id,
+        campaign=delivery.kind == Kind.CAMPAIGN,
+        attempted=attempted,
+        alone_until=alone_until,
+        code=code,
+        reason=reason,
+    )
+    return fresh.message_id if fresh else None
+
+
+def _release_parked(now: datetime) -> int:
+    rows = Delivery.objects.filter(
+        state=MessageStatus.PARKED, due_at__lte=now + RELEASE_AHEAD, creator__sending_profile__paused_at=None
+    )
+
+    def release(delivery: Delivery) -> UUID | None:
+        # Its slot is kept unless it has passed: then the creator was paused, and all that waited would be due at once.
+        if delivery.due_at < now:
+            return _reschedule(delivery, MessageStatus.PARKED)
+        return delivery.pk if transitions.delivery_released(_copy(delivery)) else None
+
+    return _each(rows, release)
+
+
+def _publish_pending(now: datetime) -> int:
+    """Rows whose producer died between the commit and SQS, or for whom SQS had trouble."""
+    before = now - timedelta(seconds=settings.SWEEP_PENDING_AFTER_SECONDS)
+    rows = Delivery.objects.filter(state=MessageStatus.PENDING, state_changed_at__lt=before)
+
+    def touch(delivery: Delivery) -> UUID:
+        # So that the next round leaves it alone while this one publishes.
+        Delivery.objects.filter(pk=delivery.pk).update(state_changed_at=Now())
+        return delivery.message_id
+
+    return _each(rows, touch)
+
+
+def _requeue_overdue(now: datetime) -> int:
+    """Rows that SQS should have handed out long ago: the queue was purged, or a copy was lost on the way."""
+    before = now - timedelta(seconds=settings.SWEEP_OVERDUE_AFTER_SECONDS)
+    rows = Delivery.objects.filter(state=MessageStatus.QUEUED, due_at__lt=before, state_changed_at__lt=before)
+    return _each(rows, lambda delivery: _reschedule(delivery, MessageStatus.QUEUED))
+
+
+def _repeatable_since(gateway: Gateway, now: datetime) -> datetime | None:
+    """First attempts after this are still known by their key at the platform, so sending again cannot double them.
+
+    None where the platform knows no keys.
+    """
+    if not gateway.honours_idempotency_key:
+        return None
+    # An hour short of it, so that the repeat itself arrives in time.
+    return now - timedelta(seconds=gateway.key_lifetime_seconds) + timedelta(hours=1)
+
+
+def _resolve_leases(now: datetime, gateway: Gateway) -> int:
+    """Rows whose sender died between the claim and the outcome."""
+    rows = Delivery.objects.filter(state=MessageStatus.SENDING, lease_expires_at__lt=Now())
+    since = _repeatable_since(gateway, now)
+
+    def resolve(delivery: Delivery) -> UUID | None:
+        first = delivery.first_attempt_at
+        known = since is not None and first is not None and first > since
+        if known and delivery.attempts + 1 < settings.SEND_MAX_ATTEMPTS:
+            return _reschedule(delivery, MessageStatus.SENDING, attempted=True)
+        transitions.delivery_unknown(
+            _copy(delivery),
+            code="lease_expired",
+            reason="The sender stopped before the answer came. Look in the chat before you send it again.",
+        )
+        return None
+
+    return _each(rows, resolve)
+
+
+def _retry_unknown(now: datetime, gateway: Gateway) -> int:
+    """Rows without an answer, where the same key cannot double them, after a pause; a person decides on the rest."""
+    since = _repeatable_since(gateway, now)
+    if since is None:
+        return 0
+    rows = Delivery.objects.filter(
+        state=MessageStatus.UNKNOWN,
+        repeatable=True,
+        attempts__lt=settings.SEND_MAX_ATTEMPTS,
+        first_attempt_at__gt=since,
+        finished_at__lt=now - timedelta(seconds=settings.SWEEP_PENDING_AFTER_SECONDS),
+    )
+
+    def retry(delivery: Delivery) -> UUID | None:
+        return _reschedule(delivery, MessageStatus.UNKNOWN, alone_until=now + backoff(delivery.attempts - 1))
+
+    return _each(rows, retry)

@@ -1,0 +1,94 @@
+"""Answers what a test's deliveries, limits and platforms are made of. Touches tables as a test asks."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from crm.models import Conversation, Creator, Fan, MessageStatus
+from crm.services import message_create_outbound
+from crm.tests.factories import CreatorFactory, FanFactory
+from messaging import publishing, queue
+from messaging.gateways import OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.models import Delivery, Kind, SendingProfile
+
+PERMANENT = Rejected(code="bad_request", reason="The fan cannot be reached.", permanent=True)
+PASSING = Rejected(code="not_sent", reason="The platform had trouble.")
+AMBIGUOUS = Unknown(code="timeout", reason="No answer came in time.", repeatable=True)
+SESSION_DEAD = Rejected(code="unauthorized", reason="Connect the account again.", scope=Scope.CREATOR)
+
+
+def profile_make(
+    creator: Creator | None = None, *, messages: int = 10, window_ms: int = 60_000, gap_ms: int = 0, **fields: Any
+) -> SendingProfile:
+    """A creator's limits; without a gap, so that a test need not wait."""
+    values = {"limit_messages": messages, "window_ms": window_ms, "min_gap_ms": gap_ms, **fields}
+    profile, _ = SendingProfile.objects.update_or_create(creator=creator or CreatorFactory(), defaults=values)
+    return profile
+
+
+def delivery_make(
+    *,
+    fan: Fan | None = None,
+    state: MessageStatus = MessageStatus.QUEUED,
+    kind: Kind = Kind.REPLY,
+    due_in: timedelta = timedelta(),
+    text: str = "Hello",
+    **fields: Any,
+) -> Delivery:
+    """An outbound message and its delivery, due now unless `due_in` says otherwise."""
+    fan = fan or FanFactory()
+    if not SendingProfile.objects.filter(creator=fan.creator).exists():
+        profile_make(fan.creator)
+    conversation, _ = Conversation.objects.get_or_create(fan=fan, defaults={"creator": fan.creator})
+    message = message_create_outbound(conversation=conversation, sender=None, text=text, status=state)
+    if state == MessageStatus.SENDING:
+        fields.setdefault("lease_expires_at", timezone.now() + timedelta(seconds=30))
+    return Delivery.objects.create(
+        message=message, creator=fan.creator, fan=fan, kind=kind, state=state, due_at=timezone.now() + due_in, **fields
+    )
+
+
+def aged(delivery: Delivery, seconds: float, *names: str) -> Delivery:
+    """The same delivery with these times, by default its last change, moved into the past."""
+    moment = timezone.now() - timedelta(seconds=seconds)
+    Delivery.objects.filter(pk=delivery.pk).update(**dict.fromkeys(names or ("state_changed_at",), moment))
+    return delivery
+
+
+def copy_of(delivery: Delivery, *, receive_count: int = 1) -> queue.Received:
+    """The queue's copy of a delivery, as the consumer gets it."""
+    body = publishing.body_of(delivery).to_json()
+    return queue.Received(body=body, receipt_handle="handle", receive_count=receive_count)
+
+
+class ScriptedGateway:
+    """A platform that answers what the test says, then that it sent; `reached` is what fans got, once per message.
+
+    honours: the same message id sent again reaches the fan once.
+    """
+
+    key_lifetime_seconds = 24 * 3600
+
+    def __init__(self, *outcomes: Outcome | Callable[[OutboundMessage], Outcome], honours: bool = True) -> None:
+        self.honours_idempotency_key = honours
+        self.calls: list[OutboundMessage] = []
+        self.reached: list[UUID] = []
+        self._outcomes = list(outcomes)
+        self._lock = threading.Lock()
+
+    def send_message(self, message: OutboundMessage) -> Outcome:
+        with self._lock:
+            self.calls.append(message)
+            outcome = self._outcomes.pop(0) if self._outcomes else Sent(f"platform-{message.message_id}")
+        if callable(outcome):
+            outcome = outcome(message)
+        if isinstance(outcome, Sent) and not (self.honours_idempotency_key and message.message_id in self.reached):
+            self.reached.append(message.message_id)
+        return outcome
+
+    def probe(self) -> None:
+        """Always within reach."""

@@ -1,0 +1,63 @@
+"""Answers whether what was counted reaches CloudWatch, once, and what happens while it is down."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import moto
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from messaging import metrics
+
+
+@pytest.fixture(autouse=True)
+def from_zero() -> Iterator[None]:
+    metrics._counts.clear()
+    metrics._client.cache_clear()
+    yield
+    metrics._counts.clear()
+    metrics._client.cache_clear()
+
+
+@pytest.fixture
+def cloudwatch(settings: Any) -> Iterator[Any]:
+    with moto.mock_aws():
+        yield boto3.client("cloudwatch", region_name=settings.AWS_REGION)
+
+
+def put(cloudwatch: Any) -> list[str]:
+    return sorted(metric["MetricName"] for metric in cloudwatch.list_metrics(Namespace="Huntaze")["Metrics"])
+
+
+def test_counts_are_put_in_one_call(cloudwatch: Any) -> None:
+    metrics.count("OnlyFansMessagesQueued", 2)
+    metrics.count("OnlyFansMessagesQueued")
+    metrics.count("OnlyFansMessagesSent")
+    assert metrics.flush() is True
+    assert put(cloudwatch) == ["OnlyFansMessagesQueued", "OnlyFansMessagesSent"]
+    assert metrics.flush() is False
+
+
+def test_nothing_counted_is_nothing_put(cloudwatch: Any) -> None:
+    metrics.count("OnlyFansMessagesSent", 0)
+    assert metrics.flush() is False
+
+
+def test_what_cloudwatch_does_not_take_is_put_later(cloudwatch: Any, settings: Any) -> None:
+    def away(**kwargs: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="https://monitoring.invalid")
+
+    events = metrics._client(settings.AWS_REGION, settings.AWS_ENDPOINT_URL).meta.events
+    events.register_first("before-send.cloudwatch", away, unique_id="away")
+    metrics.count("OnlyFansMessagesSent", 3)
+    assert metrics.flush() is False
+    events.unregister("before-send.cloudwatch", unique_id="away")
+    assert metrics.flush() is True
+    assert put(cloudwatch) == ["OnlyFansMessagesSent"]
+
+
+def test_without_a_namespace_nothing_is_put(cloudwatch: Any, settings: Any) -> None:
+    settings.CLOUDWATCH_NAMESPACE = ""
+    metrics.count("OnlyFansMessagesSent")
+    assert metrics.flush() is False

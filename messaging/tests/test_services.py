@@ -1,0 +1,331 @@
+"""Answers what becomes of a wish to send: stored first, on the queue after the commit, and nothing lost between."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from crm.errors import Conflict, InvalidInput, NotFound
+from crm.models import Message, MessageStatus
+from crm.tests.factories import CreatorFactory, FanFactory, UserFactory
+from messaging import services
+from messaging.errors import QueueRefused, SendingDisabled
+from messaging.models import Delivery, Kind, SendingProfile, Stage
+from messaging.services import MessageRequest, OnlyFansRateLimiterService
+from messaging.tests.conftest import aws_error
+from messaging.tests.factories import delivery_make, profile_make
+
+BROKEN = aws_error("InternalFailure", 500)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sqs_queues")]
+
+
+@pytest.fixture
+def fan():
+    return FanFactory()
+
+
+@pytest.fixture
+def user():
+    return UserFactory()
+
+
+def wish(fan, **fields) -> MessageRequest:
+    return MessageRequest(**({"recipient_id": fan.platform_id, "content": "Hello"} | fields))
+
+
+def send(fan, user=None, **fields) -> services.SendReceipt:
+    return services.message_send(creator=fan.creator, user=user, request=wish(fan, **fields))
+
+
+def states(message_id) -> set[str]:
+    """What the delivery says and what the message says."""
+    return {Delivery.objects.get(pk=message_id).state, Message.objects.get(pk=message_id).status}
+
+
+def test_a_message_is_stored_and_queued(fan, user, on_queue):
+    receipt = send(fan, user, media_urls=["https://example.com/a.jpg"], price_cents=500, priority=1)
+    assert receipt.status is MessageStatus.QUEUED
+    assert states(receipt.message_id) == {"queued"}
+    [queued] = on_queue()
+    body = json.loads(queued.body)
+    assert body["messageId"] == str(receipt.message_id)
+    assert body["userId"] == str(user.pk)
+    assert body["recipientId"] == fan.platform_id
+    assert body["metadata"]["priority"] == 1
+    assert queued.group_id == str(fan.creator_id)
+
+
+def test_a_message_nobody_signed_in_sent_is_queued_too(fan, on_queue):
+    assert send(fan, None).status is MessageStatus.QUEUED
+    assert json.loads(on_queue()[0].body)["userId"] == ""
+
+
+def test_nothing_is_on_the_queue_before_the_commit(fan, user, on_queue):
+    with transaction.atomic():
+        receipt = send(fan, user)
+        assert receipt.status is MessageStatus.PENDING
+        assert on_queue() == []
+    assert len(on_queue()) == 1
+    assert states(receipt.message_id) == {"queued"}
+
+
+def test_a_transaction_that_is_rolled_back_leaves_nothing_anywhere(fan, user, on_queue):
+    with transaction.atomic():
+        send(fan, user)
+        transaction.set_rollback(True)
+    assert on_queue() == []
+    assert not Message.objects.exists()
+    assert not Delivery.objects.exists()
+
+
+def test_a_message_that_sqs_does_not_take_is_kept_as_failed(fan, user, sqs_faults):
+    sqs_faults.script = [BROKEN] * 4
+    with pytest.raises(QueueRefused) as caught:
+        send(fan, user)
+    delivery = Delivery.objects.get()
+    assert caught.value.extra == {"messageId": str(delivery.pk), "status": "failed"}
+    assert caught.value.retry_after == 30
+    assert states(delivery.pk) == {"failed"}
+    assert (delivery.stage, delivery.reason_code, delivery.attempts) == (Stage.ENQUEUE, "InternalFailure", 0)
+    assert delivery.reason in caught.value.detail
+
+
+def test_a_failed_message_can_be_sent_again_under_its_key_with_a_new_dispatch(fan, user, sqs_faults, on_queue):
+    sqs_faults.script = [BROKEN] * 4
+    with pytest.raises(QueueRefused):
+        send(fan, user)
+    before = Delivery.objects.get()
+    receipt = services.message_retry(creator=fan.creator, message_id=before.pk)
+    after = Delivery.objects.get()
+    assert receipt.status is MessageStatus.QUEUED
+    assert states(after.pk) == {"queued"}
+    assert after.dispatch_id != before.dispatch_id
+    assert (after.reason, after.finished_at) == ("", None)
+    assert json.loads(on_queue()[0].body)["dispatchId"] == str(after.dispatch_id)
+
+
+def test_a_retry_that_sqs_does_not_take_says_so(fan, sqs_faults):
+    delivery = delivery_make(fan=fan, state=MessageStatus.FAILED)
+    sqs_faults.script = [aws_error("AccessDenied", 403)]
+    with pytest.raises(QueueRefused, match="refuses these credentials"):
+        services.message_retry(creator=fan.creator, message_id=delivery.pk)
+    assert states(delivery.pk) == {"failed"}
+
+
+def test_an_unknown_message_can_be_sent_again(fan):
+    delivery = delivery_make(fan=fan, state=MessageStatus.UNKNOWN)
+    assert services.message_retry(creator=fan.creator, message_id=delivery.pk).status is MessageStatus.QUEUED
+
+
+@pytest.mark.parametrize("state", ["pending", "queued", "parked", "sending", "sent", "cancelled", "bypassed"])
+def test_only_a_failed_or_unknown_message_can_be_sent_again(fan, on_queue, state):
+    delivery = delivery_make(fan=fan, state=MessageStatus(state))
+    with pytest.raises(Conflict) as caught:
+        services.message_retry(creator=fan.creator, message_id=delivery.pk)
+    assert caught.value.code == "not_retryable"
+    assert states(delivery.pk) == {state}
+    assert on_queue() == []
+
+
+def test_a_message_of_another_creator_cannot_be_sent_again(fan):
+    delivery = delivery_make(state=MessageStatus.FAILED)
+    with pytest.raises(NotFound):
+        services.message_retry(creator=fan.creator, message_id=delivery.pk)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"content": ""}, "content"),
+        ({"content": " \n"}, "content"),
+        ({"content": "x" * 5_001}, "content"),
+        ({"recipient_id": ""}, "recipientId"),
+        ({"price_cents": 299, "media_urls": ["abc"]}, "priceCents"),
+        ({"price_cents": 500}, "priceCents"),
+        ({"media_urls": ["http://example.com/a"]}, "mediaUrls[0]"),
+        ({"priority": 0}, "priority"),
+        ({"priority": 11}, "priority"),
+        ({"scheduled_at": timezone.now() + timedelta(days=366)}, "scheduledAt"),
+    ],
+)
+def test_a_wish_that_is_not_valid_names_the_field_and_stores_nothing(fan, fields, field):
+    with pytest.raises(InvalidInput) as caught:
+        send(fan, **fields)
+    assert [error.field for error in caught.value.errors] == [field]
+    assert not Delivery.objects.exists()
+
+
+def test_all_that_is_wrong_is_named_at_once(fan):
+    with pytest.raises(InvalidInput) as caught:
+        send(fan, content="", priority=0)
+    assert {error.field for error in caught.value.errors} == {"content", "priority"}
+
+
+def test_an_unknown_recipient_is_not_found(fan):
+    with pytest.raises(NotFound):
+        send(fan, recipient_id="nobody")
+
+
+def test_a_fan_of_another_creator_is_not_found(fan):
+    other = FanFactory()
+    for recipient_id in (other.platform_id, f"fan_{other.pk}"):
+        with pytest.raises(NotFound):
+            send(fan, recipient_id=recipient_id)
+    assert not Delivery.objects.exists()
+
+
+def test_a_recipient_may_be_named_by_our_own_id(fan):
+    receipt = send(fan, recipient_id=f"fan_{fan.pk}")
+    assert Delivery.objects.get(pk=receipt.message_id).fan == fan
+
+
+def test_without_the_rate_limiter_a_message_is_kept_as_bypassed_and_never_queued(fan, settings, on_queue):
+    settings.RATE_LIMITER_ENABLED = False
+    settings.SQS_RATE_LIMITER_QUEUE_URL = ""
+    receipt = send(fan)
+    assert receipt.status is MessageStatus.BYPASSED
+    assert states(receipt.message_id) == {"bypassed"}
+    assert on_queue() == []
+
+
+def test_bypassed_messages_take_no_slots(fan, settings):
+    settings.RATE_LIMITER_ENABLED = False
+    send(fan)
+    assert SendingProfile.objects.get().reply_slots == []
+
+
+def test_without_the_rate_limiter_a_failed_message_stays_as_it_is(fan, settings, on_queue):
+    settings.RATE_LIMITER_ENABLED = False
+    delivery = delivery_make(fan=fan, state=MessageStatus.FAILED)
+    with pytest.raises(SendingDisabled, match="RATE_LIMITER_ENABLED"):
+        services.message_retry(creator=fan.creator, message_id=delivery.pk)
+    assert states(delivery.pk) == {"failed"}
+    assert on_queue() == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "variable"),
+    [
+        ("AWS_REGION", "AWS_REGION"),
+        ("SQS_RATE_LIMITER_QUEUE_URL", "SQS_RATE_LIMITER_QUEUE_URL"),
+        ("REDIS_URL", "REDIS_ENDPOINT"),
+    ],
+)
+def test_a_missing_variable_is_named_and_nothing_is_stored(fan, settings, setting, variable):
+    setattr(settings, setting, "")
+    with pytest.raises(SendingDisabled, match=f"{variable} is not set"):
+        send(fan)
+    assert not Message.objects.exists()
+
+
+def test_a_message_scheduled_further_than_sqs_can_delay_is_parked(fan, on_queue):
+    wanted = timezone.now() + timedelta(hours=2)
+    receipt = send(fan, scheduled_at=wanted)
+    assert receipt.status is MessageStatus.PARKED
+    assert receipt.estimated_send_at == wanted
+    assert states(receipt.message_id) == {"parked"}
+    assert on_queue() == []
+
+
+def test_a_message_scheduled_soon_is_delayed_on_the_queue(fan, sqs_faults):
+    send(fan, scheduled_at=timezone.now() + timedelta(seconds=600))
+    assert 595 <= sqs_faults.requests[0]["Entries"][0]["DelaySeconds"] <= 600
+
+
+def test_a_message_scheduled_in_the_past_goes_now(fan, sqs_faults):
+    send(fan, scheduled_at=timezone.now() - timedelta(hours=1))
+    assert sqs_faults.requests[0]["Entries"][0]["DelaySeconds"] == 0
+
+
+def test_a_scheduled_message_does_not_delay_a_reply(fan, sqs_faults):
+    send(fan, scheduled_at=timezone.now() + timedelta(seconds=800))
+    send(FanFactory(creator=fan.creator))
+    assert sqs_faults.requests[1]["Entries"][0]["DelaySeconds"] == 0
+
+
+def test_messages_are_spaced_by_the_creators_limits(fan):
+    profile_make(fan.creator, messages=2, window_ms=60_000, gap_ms=3_000)
+    first, second, third = (Delivery.objects.get(pk=send(fan).message_id).due_at for _ in range(3))
+    assert second - first == timedelta(seconds=3)
+    assert third - first == timedelta(seconds=60)
+
+
+def test_no_message_is_delayed_beyond_what_sqs_takes(fan, sqs_faults):
+    profile_make(fan.creator, messages=1, window_ms=400_000)
+    service = OnlyFansRateLimiterService(creator=fan.creator)
+    receipts = service.send_batch(user=None, requests=[wish(fan)] * 4)
+    delays = [entry["DelaySeconds"] for request in sqs_faults.requests for entry in request["Entries"]]
+    assert [receipt.status for receipt in receipts] == ["queued", "queued", "queued", "parked"]
+    assert [round(delay, -1) for delay in delays] == [0, 400, 800]
+
+
+def test_a_campaign_and_replies_have_lanes_of_their_own(fan):
+    profile_make(fan.creator, messages=1, window_ms=400_000)
+    OnlyFansRateLimiterService(creator=fan.creator, kind=Kind.CAMPAIGN).send_batch(user=None, requests=[wish(fan)] * 3)
+    assert send(fan).estimated_send_at - timezone.now() < timedelta(seconds=2)
+
+
+def test_a_batch_is_stored_whole_and_queued_in_tens(fan, user, sqs_faults):
+    fans = [fan, *FanFactory.create_batch(11, creator=fan.creator)]
+    service = OnlyFansRateLimiterService(creator=fan.creator, trace_id="trace")
+    receipts = service.send_batch(user=user, requests=[wish(each) for each in fans])
+    assert {receipt.status for receipt in receipts} == {MessageStatus.QUEUED}
+    assert [Delivery.objects.get(pk=receipt.message_id).fan for receipt in receipts] == fans
+    assert [len(request["Entries"]) for request in sqs_faults.requests] == [10, 2]
+
+
+@pytest.mark.parametrize("bad", [{"content": ""}, {"recipient_id": "nobody"}], ids=["content", "recipient"])
+def test_one_bad_message_stops_the_whole_batch(fan, on_queue, bad):
+    service = OnlyFansRateLimiterService(creator=fan.creator)
+    with pytest.raises((InvalidInput, NotFound)):
+        service.send_batch(user=None, requests=[wish(fan), wish(fan, **bad)])
+    assert not Message.objects.exists()
+    assert on_queue() == []
+
+
+def test_an_error_in_a_batch_names_the_message(fan):
+    service = OnlyFansRateLimiterService(creator=fan.creator)
+    with pytest.raises(InvalidInput) as caught:
+        service.send_batch(user=None, requests=[wish(fan), wish(fan, content="")])
+    assert [error.field for error in caught.value.errors] == ["[1].content"]
+
+
+def test_a_paused_creators_message_is_parked(fan, on_queue):
+    profile_make(fan.creator, paused_at=timezone.now(), paused_reason="x")
+    assert send(fan).status is MessageStatus.PARKED
+    assert on_queue() == []
+
+
+def test_the_status_counts_the_queue_and_the_day(fan):
+    send(fan)
+    delivery_make(fan=fan, state=MessageStatus.SENT, finished_at=timezone.now(), queued_at=timezone.now())
+    delivery_make(fan=fan, state=MessageStatus.SENT, finished_at=timezone.now(), queued_at=timezone.now())
+    delivery_make(fan=fan, state=MessageStatus.FAILED, finished_at=timezone.now())
+    delivery_make(state=MessageStatus.FAILED, finished_at=timezone.now())
+    status = OnlyFansRateLimiterService(creator=fan.creator).get_queue_status()
+    assert (status.counts.waiting, status.dlq_count) == (1, 0)
+    assert (status.today.queued, status.today.processed, status.today.failure_rate) == (3, 2, 0.3333)
+    assert status.today.last_processed_at is not None
+
+
+def test_the_status_leaves_out_yesterday_in_the_creators_time_zone():
+    creator = CreatorFactory(time_zone="Pacific/Kiritimati")
+    delivery = delivery_make(fan=FanFactory(creator=creator), state=MessageStatus.SENT)
+    Delivery.objects.filter(pk=delivery.pk).update(finished_at=timezone.now() - timedelta(hours=24))
+    today = OnlyFansRateLimiterService(creator=creator).get_queue_status().today
+    assert today.processed == 0
+    assert today.last_processed_at is not None
+
+
+def test_the_status_does_without_numbers_where_sqs_is_away(fan, sqs_faults):
+    sqs_faults.script = [BROKEN] * 4
+    status = OnlyFansRateLimiterService(creator=fan.creator).get_queue_status()
+    assert (status.counts, status.dlq_count) == (None, None)
+
+
+def test_resuming_what_is_not_paused_is_a_conflict(fan):
+    profile_make(fan.creator)
+    with pytest.raises(Conflict):
+        services.sending_resume(creator=fan.creator)

@@ -1,0 +1,128 @@
+"""Answers whether a state changes only from the one expected, and never apart from its message's."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from crm.models import Message, MessageStatus
+from crm.services import message_record_sent
+from crm.tests.factories import FanFactory
+from messaging import transitions
+from messaging.models import Delivery, SendingProfile, Stage
+from messaging.tests.factories import delivery_make, profile_make
+from messaging.transitions import Copy
+
+pytestmark = pytest.mark.django_db
+LEASE = timedelta(seconds=30)
+
+
+def copy(delivery: Delivery) -> Copy:
+    return Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
+
+
+def claim(delivery: Delivery) -> bool:
+    return transitions.delivery_claimed(copy(delivery), creator_id=delivery.creator_id, lease=LEASE)
+
+
+@pytest.mark.parametrize("state", ["pending", "queued"])
+def test_a_claim_is_had_once(state):
+    delivery = delivery_make(state=MessageStatus(state))
+    assert claim(delivery)
+    assert not claim(delivery)
+    delivery.refresh_from_db()
+    assert delivery.state == Message.objects.get().status == "sending"
+    assert timedelta(seconds=29) < delivery.lease_expires_at - timezone.now() <= LEASE
+
+
+def test_a_claim_remembers_when_the_creator_last_sent():
+    delivery = delivery_make()
+    claim(delivery)
+    assert timezone.now() - SendingProfile.objects.get().last_claimed_at < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("state", ["parked", "sending", "sent", "unknown", "failed", "cancelled", "bypassed"])
+def test_what_does_not_wait_cannot_be_claimed(state):
+    delivery = delivery_make(state=MessageStatus(state))
+    assert not claim(delivery)
+    assert Delivery.objects.get().state == Message.objects.get().status == state
+
+
+def test_a_stale_copy_changes_nothing():
+    delivery = delivery_make()
+    stale = copy(delivery)
+    transitions.delivery_rescheduled(
+        stale, expected=[MessageStatus.QUEUED], creator_id=delivery.creator_id, campaign=False
+    )
+    assert not transitions.delivery_claimed(stale, creator_id=delivery.creator_id, lease=LEASE)
+    assert not transitions.delivery_parked(stale)
+
+
+def test_the_first_attempt_is_remembered_through_later_ones():
+    delivery = delivery_make(first_attempt_at=timezone.now() - timedelta(hours=1))
+    claim(delivery)
+    assert Delivery.objects.get().first_attempt_at == delivery.first_attempt_at
+
+
+def test_a_certain_answer_that_comes_late_ends_the_doubt():
+    delivery = delivery_make(state=MessageStatus.UNKNOWN, reason="x", reason_code="lease_expired", stage=Stage.SEND)
+    assert transitions.delivery_sent(copy(delivery), platform_message_id="p1")
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason, delivery.stage) == ("sent", "", "")
+    assert Message.objects.get().platform_message_id == "p1"
+
+
+def test_a_message_that_a_webhook_stored_first_is_sent_all_the_same():
+    delivery = delivery_make(state=MessageStatus.SENDING)
+    message_record_sent(fan=delivery.fan, text="Hello", sent_at=timezone.now(), platform_message_id="p1")
+    assert transitions.delivery_sent(copy(delivery), platform_message_id="p1")
+    message = Message.objects.get(pk=delivery.pk)
+    assert (message.status, message.platform_message_id) == ("sent", None)
+
+
+def test_platforms_that_name_no_id_can_send_more_than_one_message():
+    fan = FanFactory()
+    for _ in range(2):
+        assert transitions.delivery_sent(
+            copy(delivery_make(fan=fan, state=MessageStatus.SENDING)), platform_message_id=""
+        )
+
+
+def test_long_reasons_are_cut_to_what_the_row_holds():
+    delivery = delivery_make(state=MessageStatus.SENDING)
+    transitions.delivery_failed(copy(delivery), stage=Stage.SEND, code="c" * 99, reason="r" * 999, attempted=True)
+    delivery.refresh_from_db()
+    assert (len(delivery.reason_code), len(delivery.reason), delivery.attempts) == (50, 300, 1)
+
+
+def test_only_as_many_slots_are_kept_as_count():
+    profile = profile_make(messages=3, window_ms=1_000)
+    slots = transitions.slot_reserve(creator_id=profile.pk, campaign=False, count=7)
+    profile.refresh_from_db()
+    assert len(slots) == 7
+    assert profile.reply_slots == slots[-3:]
+    assert profile.campaign_slots == []
+
+
+def test_a_message_that_waits_alone_takes_no_slot():
+    delivery = delivery_make()
+    until = timezone.now() + timedelta(minutes=10)
+    transitions.delivery_rescheduled(
+        copy(delivery),
+        expected=[MessageStatus.QUEUED],
+        creator_id=delivery.creator_id,
+        campaign=False,
+        alone_until=until,
+    )
+    assert Delivery.objects.get().due_at == until
+    assert SendingProfile.objects.get().reply_slots == []
+
+
+def test_a_pause_keeps_its_first_reason():
+    profile = profile_make()
+    transitions.sending_paused(creator_id=profile.pk, reason="first")
+    transitions.sending_paused(creator_id=profile.pk, reason="second")
+    profile.refresh_from_db()
+    assert profile.paused_reason == "first"
+    assert transitions.sending_resumed(creator_id=profile.pk)
+    assert not transitions.sending_resumed(creator_id=profile.pk)

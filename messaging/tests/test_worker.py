@@ -1,0 +1,170 @@
+"""Answers whether the worker sends what it receives, leaves nothing behind at its end, and stays away in trouble."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from conftest import Queues
+from crm.models import MessageStatus
+from messaging import queue, worker
+from messaging.delivery import Consumer
+from messaging.errors import LimiterUnavailable
+from messaging.gateways import OutboundMessage, Sent
+from messaging.models import Delivery
+from messaging.publishing import republish
+from messaging.rate_limiter import RedisRateLimiter
+from messaging.tests.factories import ScriptedGateway, delivery_make
+from messaging.worker import Worker
+
+# Threads have connections of their own, which see only what is committed.
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def gateway() -> ScriptedGateway:
+    return ScriptedGateway()
+
+
+@pytest.fixture
+def sender(limiter: RedisRateLimiter, gateway: ScriptedGateway, sqs_queues: Queues) -> Iterator[Worker]:
+    found = Worker(Consumer(limiter=limiter, gateway=gateway), concurrency=4)
+    yield found
+    found._pool.shutdown(wait=True, cancel_futures=True)
+    connection.close()
+
+
+def waiting(count: int) -> list[Delivery]:
+    """So many messages of as many creators, on the queue."""
+    deliveries = [delivery_make() for _ in range(count)]
+    for delivery in deliveries:
+        assert republish(delivery, delay_seconds=0) is None
+    return deliveries
+
+
+def until(condition: Any) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def states() -> set[str]:
+    return set(Delivery.objects.values_list("state", flat=True))
+
+
+def test_a_poll_sends_what_it_received_and_acknowledges_it(sender: Worker, sqs_queues: Queues) -> None:
+    waiting(3)
+    assert sender.poll(wait_seconds=0) == 3
+    until(lambda: states() == {MessageStatus.SENT})
+    until(lambda: len(sender._done) == 3)
+    sender._acknowledge()
+    assert sqs_queues.depth() == 0
+
+
+def test_messages_of_several_creators_are_sent_at_a_time(sender: Worker, gateway: ScriptedGateway) -> None:
+    together = threading.Barrier(4, timeout=5)
+
+    def wait_for_the_others(message: OutboundMessage) -> Sent:
+        together.wait()
+        return Sent(str(message.message_id))
+
+    gateway._outcomes = [wait_for_the_others] * 4
+    waiting(4)
+    assert sender.poll(wait_seconds=0) == 4
+    until(lambda: states() == {MessageStatus.SENT})
+
+
+def test_no_more_is_received_than_there_are_threads_for(sender: Worker) -> None:
+    waiting(6)
+    assert sender.poll(wait_seconds=0) == 4
+    until(lambda: sender._free._value == 4)
+
+
+def test_nothing_is_received_while_redis_is_away(sender: Worker, settings: Any, sqs_queues: Queues) -> None:
+    waiting(1)
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    with pytest.raises(LimiterUnavailable):
+        sender.poll(wait_seconds=0)
+    [message] = queue.receive(wait_seconds=0)
+    assert message.receive_count == 1
+
+
+def test_nothing_is_received_while_the_database_is_away(
+    sender: Worker, monkeypatch: pytest.MonkeyPatch, sqs_queues: Queues
+) -> None:
+    from django.db import OperationalError
+
+    def away() -> None:
+        raise OperationalError("away")
+
+    waiting(1)
+    monkeypatch.setattr(worker, "_database_ping", away)
+    with pytest.raises(OperationalError):
+        sender.poll(wait_seconds=0)
+    assert sender._free._value == 4
+    [message] = queue.receive(wait_seconds=0)
+    assert message.receive_count == 1
+
+
+def test_a_message_that_breaks_the_handling_stays_on_the_queue(
+    sender: Worker, monkeypatch: pytest.MonkeyPatch, sqs_queues: Queues
+) -> None:
+    def broken(self: Consumer, received: queue.Received) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Consumer, "handle", broken)
+    waiting(1)
+    sender.poll(wait_seconds=0)
+    until(lambda: sender._free._value == 4)
+    sender._acknowledge()
+    assert sqs_queues.depth() == 1
+
+
+def test_at_its_end_it_finishes_what_it_sends_and_hands_the_rest_back(
+    limiter: RedisRateLimiter, gateway: ScriptedGateway, sqs_queues: Queues
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(message: OutboundMessage) -> Sent:
+        begun.set()
+        assert go_on.wait(5)
+        return Sent(str(message.message_id))
+
+    gateway._outcomes = [slow]
+    sender = Worker(Consumer(limiter=limiter, gateway=gateway), concurrency=1)
+    # One more than it has threads, as when it is told to stop between receiving and sending.
+    sender._free = threading.Semaphore(2)
+    waiting(2)
+    assert sender.poll(wait_seconds=0) == 2
+    assert begun.wait(5)
+    drain = threading.Thread(target=sender._drain)
+    drain.start()
+    go_on.set()
+    drain.join(10)
+    assert sorted(Delivery.objects.values_list("state", flat=True)) == ["queued", "sent"]
+    # Visible at once, not after the time-out.
+    assert len(queue.receive(wait_seconds=0)) == 1
+
+
+def test_it_runs_until_it_is_stopped_and_shows_that_it_lives(sender: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "LONG_POLL_SECONDS", 0)
+    before = timezone.now()
+    running = threading.Thread(target=sender.run)
+    running.start()
+    try:
+        waiting(1)
+        until(lambda: states() == {MessageStatus.SENT})
+        beat = worker.heartbeat_last()
+        assert beat is not None
+        assert beat >= before
+    finally:
+        sender.stop()
+        running.join(10)
+    assert not running.is_alive()
+    # The poll's own thread ends with its poll.
+    until(lambda: not any(thread.name == "poll" for thread in threading.enumerate()))

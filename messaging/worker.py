@@ -1,0 +1,150 @@
+"""Answers the queue for as long as it runs: polls, hands each message to a thread, acknowledges in batches.
+
+Touches SQS, the cache (its heartbeat) and, through the consumer, everything that delivery touches.
+"""
+
+import math
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+from django.core.cache import cache
+from django.db import DatabaseError, close_old_connections, connection
+from django.utils import timezone
+
+from messaging import metrics, queue
+from messaging.delivery import Consumer, Disposition
+from messaging.errors import LimiterUnavailable, QueueError
+from messaging.gateways import gateway_load
+from messaging.rate_limiter import limiter_load, redis_ping
+
+logger = structlog.get_logger(__name__)
+HEARTBEAT_KEY = "messaging:worker:heartbeat"
+HEARTBEAT_EVERY_SECONDS = 10
+HEARTBEAT_STALE_SECONDS = 60
+ACKNOWLEDGE_EVERY_SECONDS = 0.5
+TROUBLE_PAUSE_SECONDS = 5
+
+
+def heartbeat_last() -> datetime | None:
+    """When a worker last said that it lives."""
+    found: datetime | None = cache.get(HEARTBEAT_KEY)
+    return found
+
+
+class Worker:
+    """One process's consumer. `run` blocks until `stop` is called from a signal handler or another thread."""
+
+    def __init__(self, consumer: Consumer | None = None, *, concurrency: int | None = None) -> None:
+        self.consumer = consumer or Consumer(limiter=limiter_load(), gateway=gateway_load())
+        self.concurrency = concurrency or settings.WORKER_CONCURRENCY
+        self._stopping = threading.Event()
+        self._free = threading.Semaphore(self.concurrency)
+        self._done: list[str] = []
+        self._done_lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="send")
+        self._running: dict[Future[None], queue.Received] = {}
+
+    def stop(self) -> None:
+        """Take nothing new and finish what is in flight; only sets a flag, so a signal handler may call it."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        # The poll waits up to 20 s for SQS and cannot be woken, so it has a thread that the process need not wait for.
+        threading.Thread(target=self._poll_forever, name="poll", daemon=True).start()
+        beat_at = -math.inf
+        while True:
+            if time.monotonic() - beat_at >= HEARTBEAT_EVERY_SECONDS:
+                cache.set(HEARTBEAT_KEY, timezone.now(), timeout=None)
+                beat_at = time.monotonic()
+            if self._stopping.wait(ACKNOWLEDGE_EVERY_SECONDS):
+                break
+            self._acknowledge()
+        self._drain()
+
+    def _drain(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for future, received in list(self._running.items()):
+            if future.cancelled():
+                try:
+                    queue.release(received.receipt_handle)
+                except QueueError as error:
+                    logger.warning("message not released; it returns by itself", code=error.code)
+        self._acknowledge()
+        metrics.flush()
+
+    def _poll_forever(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.poll(wait_seconds=queue.LONG_POLL_SECONDS)
+            except Exception as error:
+                if not isinstance(error, QueueError | LimiterUnavailable | DatabaseError):
+                    logger.exception("polling broke; trying again")
+                else:
+                    # Nothing is received that could not be sent: what stays in the queue keeps its receive count.
+                    logger.warning("not receiving", error=str(error))
+                self._stopping.wait(TROUBLE_PAUSE_SECONDS)
+
+    def poll(self, *, wait_seconds: int) -> int:
+        """Receive once, as much as there are free threads for, and hand it out; answers how many messages it was.
+
+        Raises QueueError, LimiterUnavailable or DatabaseError where one of the three that sending needs is away.
+        """
+        self._free.acquire()
+        free = 1
+        while free < queue.BATCH_MAX_ENTRIES and self._free.acquire(blocking=False):
+            free += 1
+        received: list[queue.Received] = []
+        try:
+            redis_ping()
+            _database_ping()
+            received = queue.receive(limit=free, wait_seconds=wait_seconds)
+        finally:
+            if free > len(received):
+                self._free.release(free - len(received))
+        for message in received:
+            try:
+                future = self._pool.submit(self._handle, message)
+            except RuntimeError:  # the pool has shut down since the poll began
+                queue.release(message.receipt_handle)
+                continue
+            self._running[future] = message
+            future.add_done_callback(self._finished)
+        return len(received)
+
+    def _finished(self, future: Future[None]) -> None:
+        if not future.cancelled():
+            self._running.pop(future, None)
+        self._free.release()
+
+    def _handle(self, received: queue.Received) -> None:
+        close_old_connections()
+        try:
+            disposition = self.consumer.handle(received)
+        except Exception:
+            # SQS hands it out again, and to the dead-letter queue in the end.
+            logger.exception("handling a message broke", receive_count=received.receive_count)
+            return
+        finally:
+            connection.close()
+        if disposition is Disposition.ACKNOWLEDGE:
+            with self._done_lock:
+                self._done.append(received.receipt_handle)
+
+    def _acknowledge(self) -> None:
+        with self._done_lock:
+            done, self._done = self._done, []
+        if done:
+            queue.delete(done)
+
+
+def _database_ping() -> None:
+    close_old_connections()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        connection.close()
