@@ -1,0 +1,103 @@
+"""Answers messaging's port for OnlyFans: one message to one fan, and what became of it.
+Touches the vendor through onlyfans/client.py and reads the creator's account."""
+
+import html
+import time
+
+from django.conf import settings
+
+from messaging.gateways import OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from onlyfans.client import VendorClient, VendorError, reach
+from onlyfans.models import AccountState
+from onlyfans.selectors import account_for_creator
+
+
+class OnlyFansGateway:
+    """The vendor of onlyfans/client.py behind messaging's port."""
+
+    # The vendor keeps a key and its answer for 24 h (SDK 0.2.0, chats.messages.send).
+    honours_idempotency_key = True
+    key_lifetime_seconds = 24 * 3600
+
+    def send_message(self, message: OutboundMessage) -> Outcome:
+        """Send within SEND_TIMEOUT_SECONDS, the look-up of the fan's id included."""
+        deadline = time.monotonic() + settings.SEND_TIMEOUT_SECONDS
+        account = account_for_creator(message.creator_id)
+        if account is None or account.state == AccountState.DISCONNECTED:
+            return Rejected(
+                code="account_missing",
+                reason="No OnlyFans account is connected for this creator. Connect one, then retry.",
+                scope=Scope.CREATOR,
+            )
+        client = VendorClient(
+            base_url=settings.ONLYFANS_API_BASE_URL,
+            account_id=account.account_id,
+            api_key=account.api_key,
+        )
+        fan_id = message.fan_platform_id
+        learned = ""
+        if not (fan_id.isascii() and fan_id.isdecimal()):
+            try:
+                fan_id = learned = client.user_find(
+                    username=(message.fan_handle or fan_id).removeprefix("@"),
+                    # A third, so that the send itself is left time enough for a certain answer.
+                    timeout_seconds=settings.SEND_TIMEOUT_SECONDS / 3,
+                )
+            except VendorError as error:
+                return _lookup_failed(error)
+        try:
+            platform_message_id = client.message_send(
+                fan_id=fan_id,
+                text=text_to_html(message.text),
+                media=message.media,
+                price_cents=message.price_cents,
+                idempotency_key=str(message.message_id),
+                timeout_seconds=max(deadline - time.monotonic(), settings.SEND_TIMEOUT_SECONDS / 3),
+            )
+        except VendorError as error:
+            return _outcome(error)
+        return Sent(platform_message_id=platform_message_id, fan_platform_id=learned)
+
+    def probe(self) -> None:
+        """Raise VendorError when nothing answers at the vendor's address; any HTTP answer is proof enough."""
+        reach(base_url=settings.ONLYFANS_API_BASE_URL, timeout_seconds=settings.SEND_TIMEOUT_SECONDS)
+
+
+def text_to_html(text: str) -> str:
+    """Plain text as the vendor's HTML: `&`, `<`, `>` escaped and a new line as `<br>`, nothing else changed.
+
+    The vendor names `<br>` for new lines (docs.onlyfansapi.com/essentials/text-formatting) and adds the paragraph
+    itself. Quotes stay: the text is no attribute, and an escaped one might be shown as written.
+    """
+    escaped = html.escape(text.replace("\r\n", "\n").replace("\r", "\n"), quote=False)
+    return escaped.replace("\n", "<br>")
+
+
+def _lookup_failed(error: VendorError) -> Rejected:
+    """Only the fan was asked for, so nothing was sent whatever became of that."""
+    unknown_fan = error.permanent and error.code in ("bad_request", "not_found")
+    return Rejected(
+        code="fan_not_found" if unknown_fan else error.code,
+        reason=(
+            "OnlyFans knows no user of this name. Correct the fan's handle, then retry."
+            if unknown_fan
+            else f"The fan's id could not be looked up. {error.reason}"[:300]
+        ),
+        permanent=error.permanent,
+        rate_limited=error.rate_limited,
+        retry_after=error.retry_after,
+        scope=Scope.CREATOR if error.account_wide else Scope.MESSAGE,
+    )
+
+
+def _outcome(error: VendorError) -> Rejected | Unknown:
+    if not error.not_sent:
+        return Unknown(code=error.code, reason=error.reason, repeatable=error.repeatable)
+    return Rejected(
+        code=error.code,
+        reason=error.reason,
+        permanent=error.permanent,
+        rate_limited=error.rate_limited,
+        retry_after=error.retry_after,
+        scope=Scope.CREATOR if error.account_wide else Scope.MESSAGE,
+    )

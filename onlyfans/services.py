@@ -1,0 +1,71 @@
+"""Answers how the OnlyFans boundary's tables change; the only writer of them. Touches the database alone."""
+
+import re
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from crm.errors import Conflict, FieldError, InvalidInput
+from crm.models import Creator, User
+from onlyfans.models import Account, AccountState, ImportBatch, ImportStatus
+
+ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_-]{1,59}")
+# What an HTTP header can carry, without blanks.
+API_KEY = re.compile(r"[!-~]{1,500}")
+
+
+def account_connect(*, creator: Creator, account_id: str, api_key: str) -> Account:
+    """Connect the creator to the vendor, or put a new id or key in the place of the old; the state is connected after.
+
+    Raises InvalidInput, or Conflict (`account_taken`) where another creator holds the vendor account.
+    """
+    account_id, api_key = account_id.strip(), api_key.strip()
+    errors: list[FieldError] = []
+    if not ACCOUNT_ID.fullmatch(account_id):
+        errors.append(FieldError("account_id", "invalid", "The vendor's account ids look like acct_1a2b3c."))
+    if not API_KEY.fullmatch(api_key):
+        errors.append(FieldError("api_key", "invalid", "A key is 1 to 500 printable ASCII characters without blanks."))
+    if errors:
+        raise InvalidInput("The account cannot be connected with these details.", errors=tuple(errors))
+    try:
+        with transaction.atomic():
+            account, _ = Account.objects.update_or_create(
+                creator=creator,
+                defaults={"account_id": account_id, "api_key": api_key, "state": AccountState.CONNECTED},
+            )
+    except IntegrityError as error:
+        raise Conflict("Another creator is connected to this vendor account.", code="account_taken") from error
+    return account
+
+
+def account_disconnect(*, creator: Creator) -> None:
+    """Nothing more is sent for the creator until the account is connected again."""
+    Account.objects.filter(creator=creator).update(state=AccountState.DISCONNECTED)
+
+
+def import_record(
+    *,
+    creator: Creator,
+    user: User | None,
+    filename: str,
+    dry_run: bool,
+    mapping: dict[str, str],
+    header: list[str],
+    counts: dict[str, int],
+    rejected: list[dict[str, Any]],
+    notices: list[dict[str, Any]],
+) -> ImportBatch:
+    """Keep what became of a file; `counts` has inserted, updated, unchanged and skipped rows."""
+    return ImportBatch.objects.create(
+        creator=creator,
+        created_by=user,
+        filename=filename,
+        status=ImportStatus.DRY_RUN if dry_run else ImportStatus.DONE,
+        mapping=mapping,
+        header=header,
+        total_rows=sum(counts.values()) + len(rejected),
+        rejected_rows=len(rejected),
+        rejected=rejected,
+        notices=notices,
+        **counts,
+    )

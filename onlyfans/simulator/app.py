@@ -1,0 +1,260 @@
+"""Answers the vendor's HTTP paths, the simulator's own page, its log and its control. Touches the simulator's store."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from onlyfans.simulator import sending, shapes
+from onlyfans.simulator.faults import Fault, Faults, Kind, On, fault_of
+from onlyfans.simulator.page import HEADERS, page
+from onlyfans.simulator.store import Account, Fan, Limits, Store
+
+HTML_PAGE = "<!doctype html><title>Web server is returning an unknown error</title><h1>Error</h1>"
+
+
+@dataclass(slots=True)
+class Simulator:
+    """What one running simulator is made of; the knobs may change while it runs."""
+
+    store: Store
+    limits: Limits = field(default_factory=Limits)
+    latency_ms: int = 0
+    faults: Faults = field(default_factory=Faults)
+    # Requests under way, by account and idempotency key.
+    running: set[tuple[str, str]] = field(default_factory=set)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def sleep(self, milliseconds: float) -> None:
+        """Wait, but not longer than the server runs."""
+        if milliseconds > 0:
+            try:
+                await asyncio.wait_for(self.stopping.wait(), milliseconds / 1000)
+            except TimeoutError:
+                return
+
+
+Endpoint = Callable[[Request, Simulator, Account], Awaitable[Response]]
+
+
+def starlette_app(simulator: Simulator) -> Starlette:
+    def vendor(path: str, endpoint: Endpoint, on: On = On.ANY, method: str = "GET") -> Route:
+        async def guarded(request: Request) -> Response:
+            return await _guarded(request, simulator, endpoint, on)
+
+        return Route(path, guarded, methods=[method])
+
+    async def home(request: Request) -> Response:
+        return HTMLResponse(page(simulator.store, simulator.limits), headers=HEADERS)
+
+    async def log(request: Request) -> Response:
+        return JSONResponse(deliveries(simulator, account=request.query_params.get("account", "")))
+
+    async def control(request: Request) -> Response:
+        return await _control(request, simulator)
+
+    return Starlette(
+        routes=[
+            Route("/", home),
+            Route("/log.json", log),
+            Route("/_control", control, methods=["GET", "POST"]),
+            vendor("/api/whoami", _whoami, On.WHOAMI),
+            vendor("/api/accounts", _accounts),
+            vendor("/api/{account}/me", _me),
+            vendor("/api/{account}/fans/{which:str}", _fans),
+            vendor("/api/{account}/users/{username}", _user, On.USER),
+            vendor("/api/{account}/chats", _chats),
+            vendor("/api/{account}/chats/{fan}/messages", _messages),
+            vendor("/api/{account}/chats/{fan}/messages", _send, On.SEND, "POST"),
+        ]
+    )
+
+
+def deliveries(simulator: Simulator, *, account: str = "") -> list[dict[str, Any]]:
+    """Every message taken, the oldest first: `text` as the fan reads it, `html` as it was asked for."""
+    return [
+        {**asdict(message), "text": shapes.plain(message.html)}
+        for message in reversed(simulator.store.messages(account=account))
+    ]
+
+
+async def _guarded(request: Request, simulator: Simulator, endpoint: Endpoint, on: On) -> Response:
+    """Latency, the key, the account in the path, and the next fault, before the endpoint itself."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    owner = next((known for known in simulator.store.accounts() if known.api_key == key), None)
+    if scheme.lower() != "bearer" or owner is None:
+        return JSONResponse({"error": "Unauthorized. Check your API key."}, 401)
+    if request.path_params.get("account", owner.id) != owner.id:
+        return JSONResponse({"error": "NOT_FOUND", "message": "This account does not exist in your team."}, 404)
+    fault = simulator.faults.next(on=on, account=owner.id)
+    request.state.fault = fault
+    request.state.before_ms = simulator.latency_ms / 2
+    if fault is not None and fault.kind is Kind.DELAY and not fault.take:
+        request.state.before_ms += fault.delay_ms
+    if on is not On.SEND:
+        await simulator.sleep(request.state.before_ms)
+    answer = None
+    if fault is None or fault.take or fault.kind is Kind.DELAY:
+        answer = await endpoint(request, simulator, owner)
+    await simulator.sleep(simulator.latency_ms / 2)
+    if fault is not None:
+        return await _instead(fault, answer, request, simulator)
+    return answer or Response(status_code=500)
+
+
+async def _instead(fault: Fault, answer: Response | None, request: Request, simulator: Simulator) -> Response:
+    if fault.kind is Kind.DELAY and answer is not None:
+        await simulator.sleep(fault.delay_ms if fault.take else 0)
+        return answer
+    await simulator.sleep(fault.delay_ms)
+    if fault.kind is Kind.DROP:
+        # server.py put it there. The answer below is never written.
+        request.scope["simulator.connection"].abort()
+        while not await request.is_disconnected():
+            await asyncio.sleep(0)
+        return Response(status_code=500)
+    if fault.kind is Kind.HTML:
+        return HTMLResponse(HTML_PAGE, fault.status)
+    body = fault.body if fault.body is not None else {"error": "SIMULATED", "message": "Asked for by /_control."}
+    headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+    return JSONResponse(body, fault.status, headers)
+
+
+def _reply(reply: sending.Reply) -> Response:
+    return JSONResponse(dict(reply.body), reply.status, dict(reply.headers))
+
+
+def _data(simulator: Simulator, account: Account, data: object, **more: object) -> Response:
+    balance = shapes.CREDITS - simulator.store.count(account=account.id)
+    return JSONResponse({"data": data, "_meta": shapes.meta(used=1, balance=balance), **more})
+
+
+def _number(request: Request, name: str, default: int, maximum: int) -> int | None:
+    value = request.query_params.get(name, str(default))
+    number = int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else -1
+    return number if (1 if name == "limit" else 0) <= number <= maximum else None
+
+
+def _out_of_range(**names: str) -> Response:
+    return JSONResponse(shapes.validation_error(**names), 422)
+
+
+async def _whoami(request: Request, simulator: Simulator, owner: Account) -> Response:
+    key = {"name": f"Key of {owner.name}", "created_at": "2026-01-01T00:00:00+00:00", "last_used_at": None}
+    return JSONResponse({"team": {"name": "Simulated team", "slug": "simulated-team"}, "api_key": key})
+
+
+async def _accounts(request: Request, simulator: Simulator, owner: Account) -> Response:
+    return JSONResponse([shapes.account_shape(owner)])
+
+
+async def _me(request: Request, simulator: Simulator, owner: Account) -> Response:
+    subscribers = sum(not shapes.is_expired(fan) for fan in simulator.store.fans())
+    return _data(simulator, owner, shapes.me_shape(owner, subscribers=subscribers))
+
+
+async def _fans(request: Request, simulator: Simulator, owner: Account) -> Response:
+    wanted: Mapping[str, Callable[[Fan], bool]] = {
+        "active": lambda fan: not shapes.is_expired(fan),
+        "expired": shapes.is_expired,
+        "all": lambda fan: True,
+    }
+    which = request.path_params["which"]
+    limit, offset = _number(request, "limit", 10, 20), _number(request, "offset", 0, 10**9)
+    if which not in wanted:
+        return JSONResponse({"error": "NOT_FOUND", "message": "There is no such list."}, 404)
+    if limit is None or offset is None:
+        return _out_of_range(limit="The limit must be between 1 and 20.")
+    fans = [fan for fan in simulator.store.fans() if wanted[which](fan)]
+    some = fans[offset : offset + limit]
+    has_more = offset + limit < len(fans)
+    next_page = str(request.url.include_query_params(limit=limit, offset=offset + limit)) if has_more else None
+    data = {"list": [shapes.fan_shape(fan) for fan in some], "hasMore": has_more}
+    return _data(simulator, owner, data, _pagination={"next_page": next_page})
+
+
+async def _user(request: Request, simulator: Simulator, owner: Account) -> Response:
+    fan = simulator.store.fan_named(request.path_params["username"].removeprefix("@"))
+    if fan is None:
+        return JSONResponse(shapes.upstream_error("User not found", 404), 404)
+    return _data(simulator, owner, shapes.fan_shape(fan))
+
+
+async def _chats(request: Request, simulator: Simulator, owner: Account) -> Response:
+    limit, offset = _number(request, "limit", 10, 100), _number(request, "offset", 0, 10**9)
+    if limit is None or offset is None:
+        return _out_of_range(limit="The limit must be between 1 and 100.")
+    lasts = simulator.store.chats(account=owner.id, limit=limit + 1, offset=offset)
+    next_page = (
+        str(request.url.include_query_params(limit=limit, offset=offset + limit)) if len(lasts) > limit else None
+    )
+    chats = [shapes.chat_shape(last, simulator.store.fan(last.fan), owner) for last in lasts[:limit]]
+    return _data(simulator, owner, chats, _pagination={"next_page": next_page})
+
+
+async def _messages(request: Request, simulator: Simulator, owner: Account) -> Response:
+    limit, before = _number(request, "limit", 10, 100), _number(request, "first_id", 0, 10**18)
+    fan = request.path_params["fan"]
+    if limit is None or before is None or not (fan.isascii() and fan.isdecimal() and len(fan) < 19):
+        return _out_of_range(limit="The limit must be between 1 and 100, the chat and first_id numbers.")
+    messages = simulator.store.chat(account=owner.id, fan=int(fan), before=before, limit=limit + 1)
+    more = len(messages) > limit
+    some = messages[:limit]
+    next_page = str(request.url.include_query_params(limit=limit, first_id=some[-1].id)) if more else None
+    data = [shapes.message_shape(message, owner) for message in some]
+    return _data(simulator, owner, data, _pagination={"next_page": next_page})
+
+
+async def _send(request: Request, simulator: Simulator, owner: Account) -> Response:
+    fault: Fault | None = request.state.fault
+    raw = await request.body()
+    post = sending.Post(owner, request.path_params["fan"], request.headers.get("idempotency-key"), raw)
+    if refused := sending.key_error(post.key) or sending.replay(simulator.store, post):
+        return _reply(refused)
+    under_way = (owner.id, post.key or "")
+    if post.key is not None and under_way in simulator.running:
+        message = "An earlier request with this key is still running. Retry once it finishes."
+        return JSONResponse({"error": "IDEMPOTENCY_CONFLICT", "message": message}, 409)
+    simulator.running.add(under_way)
+    try:
+        await simulator.sleep(request.state.before_ms)
+        kept = fault is None or fault.kept
+        return _reply(sending.send(simulator.store, post, limits=simulator.limits, kept=kept))
+    finally:
+        simulator.running.discard(under_way)
+
+
+async def _control(request: Request, simulator: Simulator) -> Response:
+    """Turn the knobs: `reset`, `latency_ms`, `messages`, `window_seconds`, `min_gap_seconds`, `faults`."""
+    if request.method == "POST":
+        try:
+            control(simulator, json.loads(await request.body()))
+        except (ValueError, TypeError, AttributeError) as error:
+            return JSONResponse({"error": "VALIDATION_ERROR", "message": str(error)}, 422)
+    faults = [asdict(fault) for fault in simulator.faults.waiting()]
+    return JSONResponse({"latency_ms": simulator.latency_ms, **asdict(simulator.limits), "faults": faults})
+
+
+def control(simulator: Simulator, knobs: Mapping[str, Any]) -> None:
+    """Raises ValueError, and then nothing was turned."""
+    limits = {name: knobs[name] for name in ("messages", "window_seconds", "min_gap_seconds") if name in knobs}
+    unknown = set(knobs) - {"reset", "latency_ms", "faults", *limits}
+    if unknown:
+        raise ValueError(f"Unknown: {', '.join(sorted(unknown))}.")
+    numbers = [*limits.values(), knobs.get("latency_ms", 0)]
+    if not all(isinstance(number, int | float) and number >= 0 for number in numbers) or limits.get("messages") == 0:
+        raise ValueError("Limits and latency are numbers from 0, messages from 1.")
+    faults = [fault_of(spec) for spec in knobs.get("faults", ())]
+    if knobs.get("reset"):
+        simulator.faults.clear()
+        simulator.store.forget()
+    simulator.limits = replace(simulator.limits, **limits)
+    simulator.latency_ms = knobs.get("latency_ms", simulator.latency_ms)
+    for fault in faults:
+        simulator.faults.add(fault)
