@@ -1,0 +1,178 @@
+"""Answers operators: vendor accounts, the history of imports, import and export of fans. Touches services alone."""
+
+from typing import Any, cast
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from import_export.admin import ImportExportModelAdmin
+from import_export.forms import ConfirmImportForm
+from unfold.admin import ModelAdmin
+from unfold.contrib.import_export.forms import ExportForm, ImportForm
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
+
+from crm.admin import ReadOnlyAdmin
+from crm.models import Creator, Fan
+from onlyfans import selectors
+from onlyfans.models import Account, ImportBatch
+from onlyfans.resources import FanCsv, FanResource, FanResult, UploadStorage
+from onlyfans.services import ACCOUNT_ID, API_KEY, account_connect, account_disconnect
+
+PROBLEMS_SHOWN_MAX = 200
+
+
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
+    """The key goes in and never comes out: the field is always empty, and left empty it changes nothing."""
+
+    new_key = forms.RegexField(
+        rf"^{API_KEY.pattern}$",
+        label="API key",
+        strip=True,
+        required=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+        help_text="The key that the vendor gave out for this account. It is stored encrypted and not shown again.",
+        error_messages={"invalid": "A key is 1 to 500 printable ASCII characters without blanks."},
+    )
+
+    class Meta:
+        model = Account
+        fields = ("creator", "account_id")
+
+    def clean_account_id(self) -> str:
+        account_id: str = self.cleaned_data["account_id"].strip()
+        if not ACCOUNT_ID.fullmatch(account_id):
+            raise forms.ValidationError("The vendor's account ids look like acct_1a2b3c.")
+        return account_id
+
+    def clean_new_key(self) -> str:
+        key: str = self.cleaned_data["new_key"]
+        if not key and self.instance.pk is None:
+            raise forms.ValidationError("An account needs its key.")
+        return key
+
+
+@admin.register(Account)
+class AccountAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+    form = AccountForm
+    list_display = ("creator", "account_id", "state", "created_at")
+    list_filter = ("state",)
+    list_select_related = ("creator",)
+    search_fields = ("account_id", "creator__name")
+    fields = ("creator", "account_id", "new_key", "state", "created_at")
+    readonly_fields = ("state", "created_at")
+    actions = ("disconnect",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> tuple[str, ...]:
+        return (*self.readonly_fields, "creator") if obj else self.readonly_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Account, form: AccountForm, change: bool) -> None:
+        account = account_connect(
+            creator=obj.creator, account_id=obj.account_id, api_key=form.cleaned_data["new_key"] or obj.api_key
+        )
+        obj.pk = account.pk
+
+    @admin.action(description="Disconnect: send nothing more for them", permissions=["change"])
+    def disconnect(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
+        for account in queryset.select_related("creator"):
+            account_disconnect(creator=account.creator)
+
+
+@admin.register(ImportBatch)
+class ImportBatchAdmin(ReadOnlyAdmin):
+    list_display = (
+        "filename",
+        "creator",
+        "status",
+        "total_rows",
+        "inserted",
+        "updated",
+        "unchanged",
+        "skipped",
+        "rejected_rows",
+        "created_by",
+        "created_at",
+    )
+    list_filter = ("status", "creator")
+    list_select_related = ("creator", "created_by")
+    search_fields = ("filename",)
+    ordering = ("-created_at",)
+    fields = (*list_display, "mapping", "problems")
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ImportBatch]:
+        return cast("QuerySet[ImportBatch]", super().get_queryset(request)).defer("rejected", "notices", "header")
+
+    @admin.display(description="What was wrong")
+    def problems(self, batch: ImportBatch) -> str:
+        lines = [
+            f"Line {problem['row']}: {problem['column']} {problem['error']}"
+            for problem in selectors.import_problems(batch)
+        ]
+        more = len(lines) - PROBLEMS_SHOWN_MAX
+        return "\n".join(lines[:PROBLEMS_SHOWN_MAX] + ([f"… and {more} more"] if more > 0 else []))
+
+
+class FanImportForm(ImportForm):  # type: ignore[misc]
+    """The file and the creator whose fans it has."""
+
+    creator = forms.ModelChoiceField(Creator.objects.order_by("name"), widget=UnfoldAdminSelectWidget)
+    field_order = ("resource", "creator", "import_file", "format")
+
+
+class FanConfirmImportForm(ConfirmImportForm):  # type: ignore[misc]
+    creator = forms.ModelChoiceField(Creator.objects.all(), widget=forms.HiddenInput)
+
+
+@admin.register(Fan)
+class FanAdmin(ReadOnlyAdmin, ImportExportModelAdmin):  # type: ignore[misc]
+    """Import with a preview first, and export; both by import-export, around the services that the other doors use."""
+
+    list_display = ("__str__", "creator", "platform_id", "handle", "value_cents", "last_seen_at")
+    list_filter = ("creator",)
+    list_select_related = ("creator",)
+    search_fields = ("handle", "name", "=platform_id")
+    show_full_result_count = False
+    resource_classes = (FanResource,)
+    formats = (FanCsv,)
+    import_formats = (FanCsv,)
+    export_formats = (FanCsv,)
+    import_form_class = FanImportForm
+    confirm_form_class = FanConfirmImportForm
+    export_form_class = ExportForm
+    tmp_storage_class = UploadStorage
+    # The import is its own log: one ImportBatch, not an entry per fan.
+    skip_admin_log = True
+
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return self.has_import_permission(request)
+
+    def get_confirm_form_initial(self, request: HttpRequest, import_form: Any) -> dict[str, Any]:
+        initial: dict[str, Any] = super().get_confirm_form_initial(request, import_form)
+        if import_form:
+            initial["creator"] = import_form.cleaned_data["creator"].pk
+        return initial
+
+    def get_import_data_kwargs(self, **kwargs: Any) -> dict[str, Any]:
+        return {"creator": kwargs["form"].cleaned_data["creator"], "max_bytes": settings.IMPORT_MAX_BYTES}
+
+    def process_result(self, result: FanResult, request: HttpRequest) -> HttpResponse:
+        if result.batch is None:  # for instance when the upload waited for too long
+            for error in result.base_errors:
+                messages.error(request, str(error.error))
+            return HttpResponseRedirect(reverse("admin:crm_fan_import"))
+        batch = result.batch
+        messages.success(
+            request,
+            f"{batch.filename}: {batch.inserted} new, {batch.updated} updated, {batch.unchanged} unchanged, "
+            f"{batch.skipped} skipped, {batch.rejected_rows} rejected.",
+        )
+        return HttpResponseRedirect(reverse("admin:onlyfans_importbatch_change", args=[batch.pk]))

@@ -1,0 +1,228 @@
+"""Answers the import of fans over HTTP: upload, history, rejected rows. Touches fans_import and selectors."""
+
+import json
+from itertools import islice
+from typing import Any, ClassVar
+
+from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.parsers import MultiPartParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView, KeysetPagination
+from crm.models import Role
+from crm.selectors import MANAGERS
+from onlyfans import selectors
+from onlyfans.csv_import import fans_import, rejected_csv, size_check
+from onlyfans.models import ImportBatch, ImportStatus
+
+# How many problems and notices one answer holds; errors.csv has them all.
+SHOWN_MAX = 1_000
+# The form around the file: its boundaries, names and the mapping.
+FORM_MAX_BYTES = 100_000
+API_FIELDS = {
+    "platformId": "platform_id",
+    "handle": "handle",
+    "name": "name",
+    "email": "email",
+    "tags": "tags",
+    "tier": "tier",
+    "notes": "notes",
+    "valueCents": "value_cents",
+    "lastSeenAt": "last_seen_at",
+}
+API_NAMES = {field: name for name, field in API_FIELDS.items()}
+MAPPING_SCHEMA = {
+    "type": "object",
+    "additionalProperties": {"type": "string", "nullable": True},
+    "example": {"handle": "Username", "valueCents": "Total Spent"},
+}
+
+
+@extend_schema_field(MAPPING_SCHEMA)
+class MappingField(serializers.JSONField):
+    """`{field: column header}`; null leaves a field out."""
+
+    def to_internal_value(self, data: Any) -> dict[str, str | None]:
+        value = super().to_internal_value(data)
+        if not isinstance(value, dict) or not all(v is None or isinstance(v, str) for v in value.values()):
+            raise serializers.ValidationError("Give an object of field names and column headers.", code="invalid")
+        unknown = sorted(set(value) - set(API_FIELDS))
+        if unknown:
+            raise serializers.ValidationError(
+                f"There is no field {unknown[0][:50]!r}; there are {', '.join(API_FIELDS)}.", code="unknown_field"
+            )
+        return {API_FIELDS[name]: column for name, column in value.items()}
+
+    def to_representation(self, value: Any) -> Any:
+        return {API_NAMES.get(field, field): column for field, column in value.items()}
+
+
+class ImportRequestSerializer(serializers.Serializer[Any]):
+    # An empty file is told from no file, in the words of the import itself.
+    file = serializers.FileField(allow_empty_file=True, help_text="CSV with a header; UTF-8, UTF-16 or cp1252.")
+    mapping = MappingField(required=False, allow_null=True, default=None)
+    dryRun = serializers.BooleanField(source="dry_run", required=False, default=False)
+
+
+class ImportSummarySerializer(serializers.Serializer[ImportBatch]):
+    """totalRows is the sum of the others. A skipped row was overtaken by a later one; errors counts rejected rows."""
+
+    totalRows = serializers.IntegerField(source="total_rows")
+    successfulInserts = serializers.IntegerField(source="inserted")
+    updated = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    skipped = serializers.IntegerField()
+    # A declared field; the metaclass takes it out of the class, where the name is the serializer's own.
+    errors = serializers.IntegerField(source="rejected_rows")  # type: ignore[assignment]
+
+
+class ImportProblemSerializer(serializers.Serializer[Any]):
+    """`row` is the line in the file; an empty `column` means the row as a whole."""
+
+    row = serializers.IntegerField()
+    column = serializers.CharField()
+    value = serializers.CharField()
+    error = serializers.CharField()
+
+
+class ImportNoticeSerializer(serializers.Serializer[Any]):
+    """What happened to a row that was not rejected, or to the file where `row` is null."""
+
+    row = serializers.IntegerField(allow_null=True)
+    text = serializers.CharField()
+
+
+class ImportResultSerializer(serializers.Serializer[ImportBatch]):
+    importId = serializers.IntegerField(source="id")
+    filename = serializers.CharField()
+    dryRun = serializers.SerializerMethodField()
+    createdAt = serializers.DateTimeField(source="created_at")
+    summary = ImportSummarySerializer(source="*")
+    mapping = MappingField()
+    errors = serializers.SerializerMethodField(  # type: ignore[assignment]
+        help_text=f"The first {SHOWN_MAX:,} problems."
+    )
+    notices = serializers.SerializerMethodField(help_text=f"The first {SHOWN_MAX:,} notices.")
+
+    def get_dryRun(self, batch: ImportBatch) -> bool:
+        return batch.status == ImportStatus.DRY_RUN
+
+    @extend_schema_field(ImportProblemSerializer(many=True))
+    def get_errors(self, batch: ImportBatch) -> list[dict[str, object]]:
+        return list(islice(selectors.import_problems(batch), SHOWN_MAX))
+
+    @extend_schema_field(ImportNoticeSerializer(many=True))
+    def get_notices(self, batch: ImportBatch) -> list[dict[str, object]]:
+        return list(batch.notices[:SHOWN_MAX])
+
+
+class ImportListSerializer(serializers.Serializer[Any]):
+    importId = serializers.IntegerField(source="id")
+    filename = serializers.CharField()
+    dryRun = serializers.SerializerMethodField()
+    createdAt = serializers.DateTimeField(source="created_at")
+    createdBy = serializers.CharField(source="created_by.email", default=None, allow_null=True)
+    summary = ImportSummarySerializer(source="*")
+
+    def get_dryRun(self, batch: ImportBatch) -> bool:
+        return batch.status == ImportStatus.DRY_RUN
+
+
+class ImportPagination(KeysetPagination):
+    ordering = ("-created_at", "-id")
+
+
+class ManagerAPIView(CreatorAPIView):
+    """Imports hold what files said about people, so those who may not import do not read them either."""
+
+    read_roles: ClassVar[frozenset[Role]] = MANAGERS
+    write_roles: ClassVar[frozenset[Role]] = MANAGERS
+
+
+class ImportCsvView(ManagerAPIView):
+    """Import fans from a CSV file. Every row is accounted for; a rejected one is told with line, column and reason."""
+
+    parser_classes = [MultiPartParser]
+
+    @extend_schema(
+        operation_id="imports_create",
+        parameters=CREATOR_PARAMETERS,
+        request={"multipart/form-data": ImportRequestSerializer},
+        responses={
+            200: ImportResultSerializer,
+            413: OpenApiResponse(description="The file is over the size limit; nothing is stored."),
+            422: OpenApiResponse(description="The file cannot be read as a list of fans; nothing is stored."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        # Before the body is read: what is far too large is not even taken in.
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if length.isdigit():
+            size_check(int(length) - FORM_MAX_BYTES, max_bytes=settings.IMPORT_MAX_BYTES)
+        serializer = ImportRequestSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        upload = serializer.validated_data["file"]
+        batch = fans_import(
+            creator=self.creator,
+            user=self.membership.user,
+            filename=upload.name,
+            content=upload.file,
+            mapping=serializer.validated_data["mapping"],
+            dry_run=serializer.validated_data["dry_run"],
+            max_bytes=settings.IMPORT_MAX_BYTES,
+        )
+        return Response(ImportResultSerializer(batch).data)
+
+
+class ImportListView(ManagerAPIView):
+    """The creator's imports, the newest first."""
+
+    @extend_schema(
+        operation_id="imports_list", parameters=CREATOR_PARAMETERS, responses=ImportListSerializer(many=True)
+    )
+    def get(self, request: Request) -> Response:
+        paginator = ImportPagination()
+        page = paginator.paginate_queryset(selectors.import_list(creator=self.creator), request, view=self)
+        return paginator.get_paginated_response(ImportListSerializer(page or [], many=True).data)
+
+
+class ImportView(ManagerAPIView):
+    """One import with its problems."""
+
+    @extend_schema(operation_id="imports_retrieve", parameters=CREATOR_PARAMETERS, responses=ImportResultSerializer)
+    def get(self, request: Request, import_id: int) -> Response:
+        return Response(ImportResultSerializer(selectors.import_get(creator=self.creator, import_id=import_id)).data)
+
+
+class CsvRenderer(BaseRenderer):
+    """The text as it is; a problem document goes out as the JSON that its content type says."""
+
+    media_type = "text/csv"
+    format = "csv"
+    charset = "utf-8"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return (data if isinstance(data, str) else json.dumps(data)).encode()
+
+
+class ImportErrorsView(ManagerAPIView):
+    """The rejected rows as CSV with a column `error`, ready to mend and upload again."""
+
+    renderer_classes = [CsvRenderer]
+
+    @extend_schema(
+        operation_id="imports_errors",
+        parameters=CREATOR_PARAMETERS,
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request, import_id: int) -> Response:
+        batch = selectors.import_get(creator=self.creator, import_id=import_id)
+        return Response(
+            "".join(rejected_csv(batch)),
+            headers={"Content-Disposition": f'attachment; filename="import-{batch.pk}-errors.csv"'},
+        )

@@ -1,0 +1,11 @@
+"""Answers which address leads to which page of the OnlyFans boundary. Touches nothing else."""
+
+from django.urls import path
+
+from onlyfans import pages
+
+urlpatterns = [
+    path("platforms/onlyfans/import", pages.import_page, name="import"),
+    path("platforms/onlyfans/import/<int:import_id>", pages.import_result, name="import-result"),
+    path("platforms/onlyfans/import/<int:import_id>/errors.csv", pages.import_errors, name="import-result-errors"),
+]

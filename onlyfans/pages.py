@@ -1,0 +1,115 @@
+"""Answers the pages of the fan import: upload, result, history. Touches fans_import and selectors."""
+
+from itertools import islice
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from crm.errors import Forbidden, HuntazeError, NotFound, TooLarge
+from crm.models import Membership
+from crm.pages import creator_for_request
+from crm.selectors import MANAGERS, membership_require
+from onlyfans import selectors
+from onlyfans.csv_import import fans_import, rejected_csv
+from onlyfans.models import ImportBatch, ImportStatus
+
+HISTORY_MAX = 20
+# How many problems and notices the page shows; the download has all rejected rows.
+SHOWN_MAX = 200
+LABELS = {
+    "platform_id": "Fan ID",
+    "handle": "Username",
+    "name": "Name",
+    "email": "E-mail",
+    "tags": "Tags",
+    "tier": "Tags (subscription tier)",
+    "notes": "Notes",
+    "value_cents": "Value",
+    "last_seen_at": "Last seen",
+}
+
+
+def _manager(request: HttpRequest) -> Membership:
+    membership = creator_for_request(request)
+    try:
+        membership_require(membership, MANAGERS)
+    except Forbidden as error:
+        raise PermissionDenied(error.detail) from error
+    return membership
+
+
+def _import(request: HttpRequest, import_id: int) -> ImportBatch:
+    try:
+        return selectors.import_get(creator=_manager(request).creator, import_id=import_id)
+    except NotFound as error:
+        raise Http404(error.detail) from error
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def import_page(request: HttpRequest) -> HttpResponse:
+    """The form and the imports so far; a file that cannot be read is told in its place."""
+    membership = _manager(request)
+    error, status = "", 200
+    if request.method == "POST":
+        upload = request.FILES.get("file")
+        if upload is None:
+            error, status = "Choose a file first.", 400
+        else:
+            try:
+                batch = fans_import(
+                    creator=membership.creator,
+                    user=membership.user,
+                    filename=upload.name or "",
+                    content=upload.open(),
+                    dry_run="dry_run" in request.POST,
+                    max_bytes=settings.IMPORT_MAX_BYTES,
+                )
+            except HuntazeError as caught:
+                error, status = caught.detail, 413 if isinstance(caught, TooLarge) else 422
+            else:
+                # Back and reload must not upload the file a second time.
+                return redirect("import-result", import_id=batch.pk)
+    context = {
+        "error": error,
+        "dry_run": "dry_run" in request.POST,
+        "limit_mb": settings.IMPORT_MAX_BYTES // 1_000_000,
+        "history": selectors.import_list(creator=membership.creator).order_by("-created_at", "-pk")[:HISTORY_MAX],
+    }
+    return render(request, "onlyfans/import.html", context, status=status)
+
+
+@login_required
+@require_GET
+def import_result(request: HttpRequest, import_id: int) -> HttpResponse:
+    """What became of one file."""
+    batch = _import(request, import_id)
+    context = {
+        "batch": batch,
+        "dry_run": batch.status == ImportStatus.DRY_RUN,
+        "problems": list(islice(selectors.import_problems(batch), SHOWN_MAX)),
+        "notices": batch.notices[:SHOWN_MAX],
+        "shown_max": SHOWN_MAX,
+        "columns": [
+            {"label": label, "header": batch.mapping[field]}
+            for field, label in LABELS.items()
+            if field in batch.mapping
+        ],
+    }
+    return render(request, "onlyfans/import_result.html", context)
+
+
+@login_required
+@require_GET
+def import_errors(request: HttpRequest, import_id: int) -> HttpResponse:
+    """The rejected rows, to mend and upload again."""
+    batch = _import(request, import_id)
+    return HttpResponse(
+        "".join(rejected_csv(batch)),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="import-{batch.pk}-errors.csv"'},
+    )

@@ -1,0 +1,190 @@
+"""Answers how django-import-export reads and writes fans: the import is fans_import, the export is formula-safe CSV."""
+
+import io
+from typing import Any
+
+from defusedcsv import csv
+from import_export.fields import Field
+from import_export.formats.base_formats import CSV
+from import_export.resources import ModelResource
+from import_export.results import Error, Result, RowResult
+from import_export.tmp_storages import CacheStorage
+
+from crm.errors import HuntazeError
+from crm.fan_upsert import FanOutcome
+from crm.models import Creator, Fan, User
+from onlyfans.csv_import import FanImport, ImportedRow, fans_import_rows
+from onlyfans.models import ImportBatch
+
+# How many rows a preview lists; its totals count all of them.
+PREVIEW_MAX = 200
+IMPORT_TYPES = {
+    FanOutcome.INSERTED: RowResult.IMPORT_TYPE_NEW,
+    FanOutcome.UPDATED: RowResult.IMPORT_TYPE_UPDATE,
+    FanOutcome.UNCHANGED: RowResult.IMPORT_TYPE_SKIP,
+    FanOutcome.OVERTAKEN: RowResult.IMPORT_TYPE_SKIP,
+}
+NOTES = {
+    FanOutcome.UNCHANGED: "Nothing changes.",
+    FanOutcome.OVERTAKEN: "A later line is about the same fan.",
+}
+
+
+class UploadStorage(CacheStorage):  # type: ignore[misc]  # import_export ships no types
+    """Where an upload waits to be confirmed: every instance reaches it, and what is not confirmed goes by itself."""
+
+    CACHE_LIFETIME = 3_600
+
+
+class FanFile:
+    """The file as it came. It stands where import-export has a table, which fans_import reads better."""
+
+    def __init__(self, content: bytes | None) -> None:
+        self.content = content or b""
+
+
+class FanCsv(CSV):  # type: ignore[misc]
+    """CSV whose reading is left to fans_import and whose writing cannot carry formulas."""
+
+    def get_title(self) -> str:
+        return "CSV"
+
+    def is_binary(self) -> bool:
+        return True
+
+    def get_read_mode(self) -> str:
+        return "rb"
+
+    def create_dataset(self, in_stream: bytes | None, **kwargs: Any) -> FanFile:
+        return FanFile(in_stream)
+
+    def export_data(self, dataset: Any, **kwargs: Any) -> str:
+        # import-export's own way drops a leading "=" and leaves "+", "-" and "@" as they are.
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(dataset.headers)
+        writer.writerows(dataset)
+        return "\ufeff" + text.getvalue()  # the mark by which Excel knows UTF-8
+
+
+class UploadError(Error):  # type: ignore[misc]
+    """What is wrong with the whole file, for a person: without a traceback."""
+
+    traceback = ""
+
+
+class FanResult(Result):  # type: ignore[misc]
+    batch: ImportBatch | None = None
+
+
+class FanResource(ModelResource):  # type: ignore[misc]
+    """Columns are named as the import knows them, so that an export can be imported again."""
+
+    creator_name = Field("creator__name", "Creator", readonly=True)
+    platform_id = Field("platform_id", "Fan ID")
+    handle = Field("handle", "Username")
+    name = Field("name", "Display Name")
+    email = Field("email", "Email")
+    tags = Field("tags", "Tags")
+    notes = Field("notes", "Notes")
+    value_cents = Field("value_cents", "Total Spent")
+    last_seen_at = Field("last_seen_at", "Last Seen")
+
+    class Meta:
+        model = Fan
+        fields = (
+            "creator_name",
+            "platform_id",
+            "handle",
+            "name",
+            "email",
+            "tags",
+            "notes",
+            "value_cents",
+            "last_seen_at",
+        )
+        export_order = fields
+
+    def dehydrate_platform_id(self, fan: Fan) -> str:
+        """Empty while the handle stands in for it: it is no id."""
+        return fan.platform_id if fan.platform_id.isdigit() else ""
+
+    def dehydrate_handle(self, fan: Fan) -> str:
+        return fan.handle or ("" if fan.platform_id.isdigit() else fan.platform_id)
+
+    def dehydrate_tags(self, fan: Fan) -> str:
+        return ", ".join(fan.tags)
+
+    def dehydrate_value_cents(self, fan: Fan) -> str:
+        whole, cents = divmod(fan.value_cents, 100)
+        return f"{whole}.{cents:02}"
+
+    def dehydrate_last_seen_at(self, fan: Fan) -> str:
+        return fan.last_seen_at.isoformat(timespec="seconds") if fan.last_seen_at else ""
+
+    def import_data(
+        self,
+        dataset: FanFile,
+        dry_run: bool = False,
+        *,
+        creator: Creator,
+        user: User,
+        max_bytes: int,
+        file_name: str | None = None,
+        **kwargs: Any,
+    ) -> FanResult:
+        """The import or, with `dry_run`, its preview; both are fans_import's."""
+        result = FanResult()
+        result.diff_headers = ["Line", "Fan", "Name", "Value", "Last seen", "Remark"]
+        try:
+            found = fans_import_rows(
+                creator=creator,
+                user=user,
+                filename=file_name or "",
+                content=dataset.content,
+                dry_run=dry_run,
+                max_bytes=max_bytes,
+            )
+        except HuntazeError as error:
+            result.append_base_error(UploadError(error))
+            return result
+        result.batch = found.batch
+        _fill(result, found)
+        return result
+
+
+def _fill(result: FanResult, found: FanImport) -> None:
+    batch = found.batch
+    result.total_rows = batch.total_rows
+    result.totals[RowResult.IMPORT_TYPE_NEW] = batch.inserted
+    result.totals[RowResult.IMPORT_TYPE_UPDATE] = batch.updated
+    result.totals[RowResult.IMPORT_TYPE_SKIP] = batch.unchanged + batch.skipped + batch.rejected_rows
+    for rejected in batch.rejected[:PREVIEW_MAX]:
+        reasons = "; ".join(
+            f"{problem['column']} {problem['value']!r}: {problem['error']}" if problem["column"] else problem["error"]
+            for problem in rejected["problems"]
+        )
+        result.append_row_result(
+            _row(RowResult.IMPORT_TYPE_SKIP, [str(rejected["row"]), "", "", "", "", f"Rejected. {reasons}"])
+        )
+    for imported in found.rows[: PREVIEW_MAX - len(result.rows)]:
+        result.append_row_result(_row(IMPORT_TYPES[imported.outcome], _diff(imported)))
+
+
+def _row(import_type: str, diff: list[str]) -> RowResult:
+    row = RowResult()
+    row.import_type = import_type
+    row.diff = diff
+    return row
+
+
+def _diff(imported: ImportedRow) -> list[str]:
+    row = imported.row
+    return [
+        str(imported.line),
+        row.platform_id if row.platform_id == row.handle else f"{row.platform_id} {row.handle}".strip(),
+        row.name or "",
+        "" if row.value_cents is None else f"{row.value_cents // 100:,}.{row.value_cents % 100:02}",
+        f"{row.last_seen_at:%Y-%m-%d %H:%M}" if row.last_seen_at else "",
+        NOTES.get(imported.outcome, ""),
+    ]

@@ -1,0 +1,170 @@
+"""Answers whether operators preview, confirm and export fans, and see no key. Touches the admin's pages."""
+
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from crm.models import Creator, Fan, User
+from crm.tests.factories import CreatorFactory, FanFactory, UserFactory
+from onlyfans.models import Account, AccountState, ImportBatch
+from onlyfans.services import account_connect
+
+pytestmark = pytest.mark.django_db
+TEXT = b"Username,Display Name,Total Spent\nada,Ada,$5\nb b,Bob,$1\n"
+
+
+@pytest.fixture(autouse=True)
+def plain_static_files(settings: Any) -> None:
+    """Pages name static files, which are not collected for tests."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+
+
+@pytest.fixture
+def operator() -> User:
+    return UserFactory.create(is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def client(operator: User) -> Client:
+    client = Client()
+    client.force_login(operator)
+    return client
+
+
+@pytest.fixture
+def creator() -> Creator:
+    return CreatorFactory.create()
+
+
+def preview(client: Client, creator: Creator, content: bytes = TEXT) -> Any:
+    return client.post(
+        "/admin/crm/fan/import/",
+        {
+            "import_file": SimpleUploadedFile("fans.csv", content),
+            "format": "0",
+            "resource": "0",
+            "creator": creator.pk,
+        },
+    )
+
+
+def confirm(client: Client, response: Any) -> Any:
+    form = response.context["confirm_form"]
+    return client.post(
+        "/admin/crm/fan/process_import/", {name: form[name].value() for name in form.fields}, follow=True
+    )
+
+
+def test_the_import_asks_for_the_creator(client: Client, creator: Creator) -> None:
+    html = client.get("/admin/crm/fan/import/").content.decode()
+    assert 'name="creator"' in html
+    response = client.post(
+        "/admin/crm/fan/import/", {"import_file": SimpleUploadedFile("f.csv", TEXT), "format": "0", "resource": "0"}
+    )
+    assert "creator" in response.context["form"].errors
+
+
+def test_a_preview_lists_rows_and_changes_nothing(client: Client, creator: Creator) -> None:
+    response = preview(client, creator)
+    html = response.content.decode()
+    assert "Ada" in html
+    assert "Rejected. Username" in html
+    assert "Confirm import" in html
+    assert not Fan.objects.exists()
+
+
+def test_a_confirmed_import_is_the_same_import_as_elsewhere(client: Client, operator: User, creator: Creator) -> None:
+    response = confirm(client, preview(client, creator))
+    assert "1 new, 0 updated, 0 unchanged, 0 skipped, 1 rejected" in response.content.decode()
+    fan = Fan.objects.get()
+    assert (fan.creator, fan.name, fan.value_cents) == (creator, "Ada", 500)
+    batch = ImportBatch.objects.get(status="done")
+    assert (batch.filename, batch.created_by) == ("fans.csv", operator)
+
+
+def test_a_file_in_another_encoding_is_taken(client: Client, creator: Creator) -> None:
+    confirm(client, preview(client, creator, "Pseudo;Nom affiché\nada;Adèle\n".encode("cp1252")))
+    assert Fan.objects.get().name == "Adèle"
+
+
+def test_an_unreadable_file_is_told_without_a_traceback(client: Client, creator: Creator) -> None:
+    html = preview(client, creator, b"Name\nAda\n").content.decode()
+    assert "No column says who the fan is" in html
+    assert "Traceback" not in html
+    assert "Confirm import" not in html
+
+
+def test_an_upload_that_waited_too_long_is_told(client: Client, creator: Creator) -> None:
+    response = preview(client, creator)
+    cache.clear()
+    assert "The file is empty" in confirm(client, response).content.decode()
+    assert not Fan.objects.exists()
+
+
+def test_staff_without_every_right_may_neither_import_nor_export(creator: Creator) -> None:
+    client = Client()
+    client.force_login(UserFactory.create(is_staff=True))
+    assert client.get("/admin/crm/fan/import/").status_code == 403
+    assert client.get("/admin/crm/fan/export/").status_code == 403
+
+
+def test_an_export_carries_no_formula_and_can_be_imported_again(client: Client, creator: Creator) -> None:
+    FanFactory.create(
+        creator=creator, platform_id="7", handle="ada", name="=1+1", notes="-1+1", tags=["vip", "x"], value_cents=1_234
+    )
+    FanFactory.create(creator=creator, platform_id="bob", handle="bob", name="Bob")
+    names = ["creator_name", "platform_id", "handle", "name", "email", "tags", "notes", "value_cents", "last_seen_at"]
+    response = client.post(
+        "/admin/crm/fan/export/",
+        {"format": "0", "resource": "0", **{f"fanresource_{name}": "on" for name in names}},
+    )
+    text = response.content.decode("utf-8-sig")
+    assert response["Content-Type"].startswith("text/csv")
+    assert f"{creator.name},7,ada,'=1+1,,\"vip, x\",'-1+1,12.34," in text
+    assert f"{creator.name},,bob,Bob," in text
+    other = CreatorFactory.create()
+    confirm(client, preview(client, other, response.content))
+    fan = Fan.objects.get(creator=other, platform_id="7")
+    assert (fan.name, fan.notes, fan.tags, fan.value_cents) == ("=1+1", "-1+1", ["vip", "x"], 1_234)
+    assert Fan.objects.filter(creator=other, platform_id="bob").exists()
+
+
+@pytest.mark.parametrize("path", ["crm/fan/", "onlyfans/account/", "onlyfans/importbatch/", "onlyfans/account/add/"])
+def test_the_lists_open(client: Client, path: str) -> None:
+    assert client.get(f"/admin/{path}").status_code == 200
+
+
+def test_an_import_is_history(client: Client, creator: Creator) -> None:
+    confirm(client, preview(client, creator))
+    batch = ImportBatch.objects.get(status="done")
+    html = client.get(f"/admin/onlyfans/importbatch/{batch.pk}/change/").content.decode()
+    assert "Line 3: Username This is no username" in html
+    assert client.post(f"/admin/onlyfans/importbatch/{batch.pk}/delete/").status_code == 403
+
+
+def test_a_key_goes_in_and_never_comes_out(client: Client, creator: Creator) -> None:
+    address = "/admin/onlyfans/account/add/"
+    fields = {"creator": creator.pk, "account_id": "acct_1"}
+    assert "An account needs its key" in client.post(address, fields).content.decode()
+    assert client.post(address, {**fields, "new_key": "ofapi_secret"}).status_code == 302
+    account = Account.objects.get()
+    assert (account.api_key, account.state) == ("ofapi_secret", AccountState.CONNECTED)
+    page = f"/admin/onlyfans/account/{account.pk}/change/"
+    assert "ofapi_secret" not in client.get(page).content.decode()
+    assert client.post(page, {"account_id": "acct_2", "new_key": ""}).status_code == 302
+    account.refresh_from_db()
+    assert (account.account_id, account.api_key) == ("acct_2", "ofapi_secret")
+    assert "1 to 500 printable" in client.post(page, {"account_id": "acct_2", "new_key": "a b"}).content.decode()
+
+
+def test_an_operator_can_disconnect_an_account(client: Client, creator: Creator) -> None:
+    account = account_connect(creator=creator, account_id="acct_1", api_key="k")
+    client.post("/admin/onlyfans/account/", {"action": "disconnect", "_selected_action": [account.pk]})
+    account.refresh_from_db()
+    assert account.state == AccountState.DISCONNECTED

@@ -1,0 +1,121 @@
+"""Answers whether the import pages work without JavaScript, for those who may. Touches the database through pages."""
+
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from crm.models import Fan, Membership, Role
+from crm.tests.factories import MembershipFactory
+from onlyfans.models import ImportBatch
+
+pytestmark = pytest.mark.django_db
+URL = "/platforms/onlyfans/import"
+
+
+@pytest.fixture(autouse=True)
+def plain_static_files(settings: Any) -> None:
+    """Pages name static files, which are not collected for tests."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+
+
+@pytest.fixture
+def owner() -> Membership:
+    return MembershipFactory.create()
+
+
+def client_of(membership: Membership) -> Client:
+    client = Client()
+    client.force_login(membership.user)
+    return client
+
+
+def upload(client: Client, content: bytes = b"Username\nada\nb b\n", **fields: str) -> Any:
+    return client.post(URL, {"file": SimpleUploadedFile("<b>.csv", content), **fields}, follow=True)
+
+
+def test_a_visitor_is_asked_to_sign_in() -> None:
+    response = Client().get(URL)
+    assert (response.status_code, response["Location"]) == (302, f"/sign-in?next={URL}")
+
+
+def test_the_form_posts_a_file_with_a_token(owner: Membership) -> None:
+    html = client_of(owner).get(URL).content.decode()
+    assert 'enctype="multipart/form-data"' in html
+    assert "csrfmiddlewaretoken" in html
+    assert "Nothing was imported yet" in html
+
+
+def test_a_post_without_a_token_is_refused(owner: Membership) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(owner.user)
+    assert client.post(URL, {"file": SimpleUploadedFile("a.csv", b"Username\nada\n")}).status_code == 403
+    assert not Fan.objects.exists()
+
+
+def test_an_import_shows_its_counts_and_problems(owner: Membership) -> None:
+    response = upload(client_of(owner))
+    batch = ImportBatch.objects.get()
+    assert response.redirect_chain == [(f"{URL}/{batch.pk}", 302)]
+    html = response.content.decode()
+    assert "&lt;b&gt;.csv" in html
+    assert "This is no username" in html
+    assert f"{URL}/{batch.pk}/errors.csv" in html
+    assert Fan.objects.get().creator == owner.creator
+
+
+def test_a_check_changes_nothing(owner: Membership) -> None:
+    assert "Nothing was changed" in upload(client_of(owner), dry_run="1").content.decode()
+    assert not Fan.objects.exists()
+
+
+def test_the_rejected_rows_can_be_downloaded(owner: Membership) -> None:
+    client = client_of(owner)
+    upload(client)
+    response = client.get(f"{URL}/{ImportBatch.objects.get().pk}/errors.csv")
+    assert response.content.decode("utf-8-sig").splitlines()[0] == "error,Username"
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "sentence"),
+    [(b"", 422, "The file is empty."), (b"Name\nAda\n", 422, "No column says who"), (b"a" * 2_000, 413, "larger than")],
+)
+def test_what_is_wrong_with_a_file_is_said_in_place(
+    owner: Membership, settings: Any, content: bytes, status: int, sentence: str
+) -> None:
+    settings.IMPORT_MAX_BYTES = 1_000
+    response = upload(client_of(owner), content)
+    assert response.status_code == status
+    assert sentence in response.content.decode()
+    assert 'aria-invalid="true"' in response.content.decode()
+
+
+def test_no_file_is_said_in_place(owner: Membership) -> None:
+    response = client_of(owner).post(URL)
+    assert response.status_code == 400
+    assert "Choose a file first." in response.content.decode()
+
+
+def test_the_history_shows_the_creators_own_imports(owner: Membership) -> None:
+    upload(client_of(owner))
+    assert "&lt;b&gt;.csv" in client_of(owner).get(URL).content.decode()
+    assert "&lt;b&gt;.csv" not in client_of(MembershipFactory.create()).get(URL).content.decode()
+
+
+@pytest.mark.parametrize("role", [Role.CHATTER, Role.ANALYST])
+def test_other_teammates_are_turned_away(owner: Membership, role: Role) -> None:
+    upload(client_of(owner))
+    client = client_of(MembershipFactory.create(creator=owner.creator, role=role))
+    path = f"{URL}/{ImportBatch.objects.get().pk}"
+    assert {client.get(p).status_code for p in (URL, path, f"{path}/errors.csv")} == {403}
+
+
+def test_a_strangers_import_does_not_exist(owner: Membership) -> None:
+    upload(client_of(owner))
+    client = client_of(MembershipFactory.create())
+    path = f"{URL}/{ImportBatch.objects.get().pk}"
+    assert {client.get(p).status_code for p in (path, f"{path}/errors.csv")} == {404}

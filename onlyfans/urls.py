@@ -1,0 +1,12 @@
+"""Answers which address under /api/onlyfans leads to which view. Touches nothing else."""
+
+from django.urls import path
+
+from onlyfans import api
+
+urlpatterns = [
+    path("import/csv", api.ImportCsvView.as_view(), name="import-csv"),
+    path("imports", api.ImportListView.as_view(), name="imports"),
+    path("imports/<int:import_id>", api.ImportView.as_view(), name="import-detail"),
+    path("imports/<int:import_id>/errors.csv", api.ImportErrorsView.as_view(), name="import-errors"),
+]
