@@ -1,0 +1,307 @@
+"""Answers the CRM's part of the HTTP API: fans, conversations, who is signed in. Touches selectors and services."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar, cast
+
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Coalesce, Lower, NullIf
+from django.template.loader import render_to_string
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.pagination import CursorPagination
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from crm import selectors, services
+from crm.errors import NotFound
+from crm.models import Conversation, Creator, Fan, Membership, Message, Role, User
+
+CREATOR_PARAMETERS = [
+    OpenApiParameter(
+        "X-Creator",
+        OpenApiTypes.INT,
+        OpenApiParameter.HEADER,
+        description="The creator to work for; not needed by a user of one creator.",
+    ),
+    OpenApiParameter("creator", OpenApiTypes.INT, OpenApiParameter.QUERY, description="The same as X-Creator."),
+]
+
+
+def creator_id_of(request: Request) -> int | None:
+    """The creator that the caller names, None when none is. Raises NotFound for what cannot be an id."""
+    value = request.headers.get("X-Creator") or request.query_params.get("creator")
+    if not value:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) < 19):
+        raise NotFound("There is no such creator.", code="creator_not_found")
+    return int(value)
+
+
+class CreatorAPIView(APIView):
+    """A view of one creator: `self.membership` is the caller's, found before any method runs.
+
+    `read_roles` and `write_roles` say who may; a caller without a membership gets 404 and learns nothing.
+    """
+
+    read_roles: ClassVar[frozenset[Role]] = frozenset(Role)
+    write_roles: ClassVar[frozenset[Role]] = selectors.WRITERS
+    membership: Membership
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        assert isinstance(request.user, User)  # noqa: S101  IsAuthenticated has run in super().initial
+        self.membership = selectors.membership_get(user=request.user, creator_id=creator_id_of(request))
+        roles = self.read_roles if request.method in SAFE_METHODS else self.write_roles
+        selectors.membership_require(self.membership, roles)
+
+    @property
+    def creator(self) -> Creator:
+        return self.membership.creator
+
+    @property
+    def may_write(self) -> bool:
+        return self.membership.role in self.write_roles
+
+
+class FragmentRenderer(BaseRenderer):
+    """The same answer as a piece of HTML that a page swaps in: the view's `fragment_template`, or the problem in words.
+
+    The template sees the answer's members, `data`, the `view`, and `page_path`: where the reader is.
+    """
+
+    media_type = "text/html"
+    format = "html"
+    charset = "utf-8"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> str:
+        view, response = renderer_context["view"], renderer_context["response"]
+        request = renderer_context["request"]._request  # noqa: SLF001  templates want Django's own request
+        response["Content-Type"] = "text/html; charset=utf-8"  # a problem names another one
+        if response.status_code == 204:
+            return ""
+        template = "_problem.html" if response.status_code >= 400 else view.fragment_template
+        members = data if isinstance(data, dict) else {}
+        page_path = getattr(request, "page_path", "") or request.htmx.current_url_abs_path or ""
+        return render_to_string(
+            template, {**members, "data": data, "view": view, "page_path": page_path.partition("?")[0]}, request
+        )
+
+
+class KeysetPagination(CursorPagination):
+    """Pages by position, so that page 100 costs what page 1 does and nothing is shown twice while rows arrive."""
+
+    # Above the number of rows that share a value (fans who spent nothing, say), or the last of them are never reached.
+    offset_cutoff = 10_000_000
+    page_size = 50
+    page_size_query_param = "pageSize"
+    max_page_size = 200
+
+
+class ConversationPagination(KeysetPagination):
+    ordering = ("-last_message_at", "-id")
+
+
+class FanPagination(KeysetPagination):
+    """By value, by when they were seen (never seen comes last), or by the name that a list shows."""
+
+    ORDERINGS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "-valueCents": ("-value_cents", "-id"),
+        "-lastSeenAt": ("-seen_order", "-id"),
+        "name": ("name_order", "id"),
+    }
+
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> tuple[str, ...]:
+        return self.ORDERINGS[request.query_params.get("ordering") or "-valueCents"]
+
+    @staticmethod
+    def orderable(fans: QuerySet[Fan]) -> QuerySet[Fan]:
+        """With the values that the orderings name: no NULL among them, which a position could not be compared with."""
+        return fans.annotate(
+            seen_order=Coalesce("last_seen_at", Value(datetime(1970, 1, 1, tzinfo=UTC))),
+            name_order=Lower(Coalesce(NullIf("name", Value("")), NullIf("handle", Value("")), "platform_id")),
+        )
+
+
+class FanSerializer(serializers.ModelSerializer[Fan]):
+    platformId = serializers.CharField(source="platform_id", max_length=64)
+    valueCents = serializers.IntegerField(source="value_cents", min_value=0, max_value=2**53 - 1, required=False)
+    lastSeenAt = serializers.DateTimeField(source="last_seen_at", read_only=True, allow_null=True)
+    createdAt = serializers.DateTimeField(source="created_at", read_only=True)
+    updatedAt = serializers.DateTimeField(source="updated_at", read_only=True)
+
+    class Meta:
+        model = Fan
+        fields = (
+            "id",
+            "platform",
+            "platformId",
+            "handle",
+            "name",
+            "email",
+            "avatar",
+            "tags",
+            "notes",
+            "valueCents",
+            "lastSeenAt",
+            "createdAt",
+            "updatedAt",
+        )
+        read_only_fields = ("platform",)
+
+
+class FanFilterSerializer(serializers.Serializer[Any]):
+    """The query parameters of the list of fans."""
+
+    search = serializers.CharField(required=False, default="", max_length=100, allow_blank=True)
+    tag = serializers.CharField(required=False, default="", max_length=50, allow_blank=True)
+    minValueCents = serializers.IntegerField(
+        source="min_value_cents", required=False, default=None, min_value=0, max_value=2**53 - 1
+    )
+    activeSince = serializers.DateTimeField(source="active_since", required=False, default=None)
+    ordering = serializers.ChoiceField(choices=list(FanPagination.ORDERINGS), required=False, default="-valueCents")
+
+
+class FanListView(CreatorAPIView):
+    """The creator's fans, the most valuable first unless `ordering` says otherwise."""
+
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+    fragment_template = "crm/_fans.html"
+
+    @extend_schema(
+        operation_id="fans_list",
+        parameters=[*CREATOR_PARAMETERS, FanFilterSerializer],
+        responses=FanSerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        filters = FanFilterSerializer(data=request.query_params)
+        filters.is_valid(raise_exception=True)
+        asked = {key: value for key, value in filters.validated_data.items() if key != "ordering"}
+        paginator = FanPagination()
+        fans = FanPagination.orderable(selectors.fan_list(creator=self.creator, **asked))
+        page = paginator.paginate_queryset(fans, request, view=self)
+        return paginator.get_paginated_response(FanSerializer(page or [], many=True).data)
+
+    @extend_schema(
+        operation_id="fans_create",
+        parameters=CREATOR_PARAMETERS,
+        request=FanSerializer,
+        responses={201: FanSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        serializer = FanSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        fan = services.fan_create(creator=self.creator, **serializer.validated_data)
+        return Response(FanSerializer(fan).data, status=201)
+
+
+class FanView(CreatorAPIView):
+    """One fan."""
+
+    @extend_schema(operation_id="fans_retrieve", parameters=CREATOR_PARAMETERS, responses=FanSerializer)
+    def get(self, request: Request, fan_id: int) -> Response:
+        return Response(FanSerializer(selectors.fan_get(creator=self.creator, fan_id=fan_id)).data)
+
+
+class ConversationFanSerializer(serializers.ModelSerializer[Fan]):
+    valueCents = serializers.IntegerField(source="value_cents")
+
+    class Meta:
+        model = Fan
+        fields = ("id", "name", "handle", "avatar", "valueCents")
+
+
+class LastMessageSerializer(serializers.ModelSerializer[Message]):
+    """The last words of a conversation, cut to what a list shows."""
+
+    text = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Message
+        fields = ("direction", "text", "status")
+
+    def get_text(self, message: Message) -> str:
+        return message.text[:140]
+
+
+class ConversationSerializer(serializers.ModelSerializer[Conversation]):
+    fan = ConversationFanSerializer()
+    platform = serializers.CharField(source="fan.platform")
+    lastMessageAt = serializers.DateTimeField(source="last_message_at")
+    lastMessage = LastMessageSerializer(source="last_message", allow_null=True)
+    unreadCount = serializers.IntegerField(source="unread_count")
+
+    class Meta:
+        model = Conversation
+        fields = ("id", "fan", "platform", "lastMessageAt", "lastMessage", "unreadCount")
+
+
+class ConversationFilterSerializer(serializers.Serializer[Any]):
+    """The query parameters of the list of conversations."""
+
+    unread = serializers.BooleanField(required=False, default=False)
+    search = serializers.CharField(required=False, default="", max_length=100, allow_blank=True)
+
+
+class ConversationListView(CreatorAPIView):
+    """The creator's conversations, the one with the newest message first."""
+
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+    fragment_template = "crm/_conversations.html"
+
+    @extend_schema(
+        operation_id="conversations_list",
+        parameters=[*CREATOR_PARAMETERS, ConversationFilterSerializer],
+        responses=ConversationSerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        filters = ConversationFilterSerializer(data=request.query_params)
+        filters.is_valid(raise_exception=True)
+        paginator = ConversationPagination()
+        page = paginator.paginate_queryset(
+            selectors.conversation_list(creator=self.creator, **filters.validated_data), request, view=self
+        )
+        return paginator.get_paginated_response(ConversationSerializer(page or [], many=True).data)
+
+
+class ConversationReadView(CreatorAPIView):
+    """Mark everything that the fan wrote as read."""
+
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+
+    @extend_schema(
+        operation_id="conversations_read", parameters=CREATOR_PARAMETERS, request=None, responses={204: None}
+    )
+    def post(self, request: Request, conversation_id: int) -> Response:
+        services.conversation_mark_read(
+            conversation=selectors.conversation_get(creator=self.creator, conversation_id=conversation_id)
+        )
+        return Response(status=204)
+
+
+class MeCreatorSerializer(serializers.Serializer[Membership]):
+    id = serializers.IntegerField(source="creator_id")
+    name = serializers.CharField(source="creator.name")
+    role = serializers.ChoiceField(choices=Role.choices)
+
+
+class MeSerializer(serializers.Serializer[User]):
+    id = serializers.IntegerField()
+    email = serializers.EmailField()
+    name = serializers.CharField()
+    creators = serializers.SerializerMethodField()
+
+    @extend_schema_field(MeCreatorSerializer(many=True))
+    def get_creators(self, user: User) -> list[dict[str, Any]]:
+        return [MeCreatorSerializer(membership).data for membership in selectors.membership_list(user=user)]
+
+
+class MeView(APIView):
+    """Who is signed in, and the creators they reach."""
+
+    @extend_schema(operation_id="auth_me", responses=MeSerializer)
+    def get(self, request: Request) -> Response:
+        return Response(MeSerializer(cast(User, request.user)).data)

@@ -1,0 +1,130 @@
+"""Answers which creator a browser works for, and the page of fans. Touches the session, selectors and services."""
+
+from copy import copy
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import resolve, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.http import require_GET, require_POST
+
+from crm import selectors, services
+from crm.errors import Forbidden, NotFound
+from crm.models import Membership, User
+
+SESSION_KEY = "creator_id"
+
+
+def memberships_for_request(request: HttpRequest) -> list[Membership]:
+    """The caller's memberships, read once per request; none for somebody who is not signed in."""
+    if not isinstance(request.user, User):
+        return []
+    cached: list[Membership] | None = getattr(request, "_memberships", None)
+    if cached is None:
+        cached = list(selectors.membership_list(user=request.user))
+        request._memberships = cached  # type: ignore[attr-defined]  # noqa: SLF001  a cache on the request
+    return cached
+
+
+def membership_current(request: HttpRequest) -> Membership | None:
+    """The membership chosen in this session, else the first; None where the user has no creator."""
+    memberships = memberships_for_request(request)
+    chosen = request.session.get(SESSION_KEY)
+    return next((m for m in memberships if m.creator_id == chosen), memberships[0] if memberships else None)
+
+
+def creator_for_request(request: HttpRequest) -> Membership:
+    """As membership_current, with 404 where the user has no creator."""
+    membership = membership_current(request)
+    if membership is None:
+        raise Http404("You have no creator yet. Ask an owner to add you to one.")
+    return membership
+
+
+def creators_context(request: HttpRequest) -> dict[str, Any]:
+    """`memberships` and `current_membership` for the templates' header."""
+    if not hasattr(request, "user") or not request.user.is_authenticated:
+        return {}
+    return {"memberships": memberships_for_request(request), "current_membership": membership_current(request)}
+
+
+@login_required
+@require_POST
+def creator_choose(request: HttpRequest) -> HttpResponse:
+    """Work for another of one's creators from now on."""
+    value = request.POST.get("creator", "")
+    try:
+        membership = selectors.membership_get(
+            user=request.user,  # type: ignore[arg-type]  # login_required has run
+            creator_id=int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0,
+        )
+    except NotFound as error:
+        raise Http404(error.detail) from error
+    request.session[SESSION_KEY] = membership.creator_id
+    target = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
+        target = "/"
+    return redirect(target)
+
+
+def fragment(
+    request: HttpRequest, url_name: str, *, membership: Membership, query: str = "", **kwargs: Any
+) -> SafeString:
+    """What the API view of this name answers to the page's own fetch, so that the first paint holds it already.
+
+    Raises Http404 where the view answers 404; any other problem is shown in its place.
+    """
+    address = reverse(url_name, kwargs=kwargs)
+    inner: Any = copy(request)
+    inner.__dict__.pop("headers", None)
+    inner.method = "GET"
+    inner.path = inner.path_info = address
+    inner.GET = QueryDict(query)
+    inner.META = {
+        **request.META,
+        "HTTP_ACCEPT": "text/html",
+        "HTTP_X_CREATOR": str(membership.creator_id),
+        "QUERY_STRING": query,
+    }
+    inner.page_path = request.path
+    view = resolve(address)
+    response: Any = view.func(inner, *view.args, **view.kwargs)
+    if response.status_code == 404:
+        raise Http404(response.data["detail"])
+    html: str = response.render().content.decode()
+    return mark_safe(html)  # noqa: S308  a template of ours made it
+
+
+@login_required
+@require_GET
+def fans(request: HttpRequest) -> HttpResponse:
+    """The creator's fans, as the API lists them."""
+    membership = creator_for_request(request)
+    query = request.GET.urlencode()
+    context = {
+        "rows": fragment(request, "fans", membership=membership, query=query),
+        "search": request.GET.get("search", ""),
+        "tag": request.GET.get("tag", ""),
+        "ordering": request.GET.get("ordering", ""),
+    }
+    return render(request, "crm/fans.html", context)
+
+
+@login_required
+@require_POST
+def fan_write(request: HttpRequest, fan_id: int) -> HttpResponse:
+    """Open the conversation with a fan, begun when there is none."""
+    membership = creator_for_request(request)
+    try:
+        selectors.membership_require(membership, selectors.WRITERS)
+        fan = selectors.fan_get(creator=membership.creator, fan_id=fan_id)
+    except NotFound as error:
+        raise Http404(error.detail) from error
+    except Forbidden as error:
+        raise PermissionDenied(error.detail) from error
+    conversation = services.conversation_open(fan=fan)
+    return redirect("conversation", conversation_id=conversation.pk)

@@ -1,0 +1,133 @@
+"""Answers how errors look over HTTP (RFC 9457) and who the caller is. Touches no table."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from crm.errors import ErrorKind, FieldError, HuntazeError
+
+logger = structlog.get_logger(__name__)
+
+STATUS = {
+    ErrorKind.INVALID: 400,
+    ErrorKind.NOT_FOUND: 404,
+    ErrorKind.CONFLICT: 409,
+    ErrorKind.FORBIDDEN: 403,
+    ErrorKind.TOO_LARGE: 413,
+    ErrorKind.UNREADABLE: 422,
+    ErrorKind.UNAVAILABLE: 503,
+}
+TITLES = {
+    400: "The request is not valid",
+    401: "Sign in first",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    406: "Not acceptable",
+    409: "Conflict",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Unreadable file",
+    429: "Too many requests",
+    503: "Not available now",
+}
+
+
+def problem_response(
+    *,
+    status_code: int,
+    code: str,
+    detail: str,
+    errors: tuple[FieldError, ...] = (),
+    extra: dict[str, object] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """One problem document. `extra` members stand beside the standard ones, as RFC 9457 section 3.2 allows."""
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": TITLES.get(status_code, "The request failed"),
+        "status": status_code,
+        "detail": detail,
+        "code": code,
+    }
+    if errors:
+        body["errors"] = [{"field": e.field, "code": e.code, "detail": e.detail} for e in errors]
+    body.update(extra or {})
+    return Response(body, status=status_code, headers=headers, content_type="application/problem+json")
+
+
+def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The one place that turns an error into HTTP. Anything it does not know is Django's to log and answer as 500."""
+    if isinstance(error, HuntazeError):
+        set_rollback()
+        return problem_response(
+            status_code=STATUS[error.kind],
+            code=error.code,
+            detail=error.detail,
+            errors=error.errors,
+            extra=error.extra,
+            headers=_retry_after(error.retry_after),
+        )
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if not isinstance(error, exceptions.APIException):
+        return None
+    set_rollback()
+    headers = _retry_after(getattr(error, "wait", None))
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if isinstance(error, exceptions.ValidationError):
+        return problem_response(
+            status_code=error.status_code,
+            code="invalid",
+            detail="Some fields are not valid.",
+            errors=tuple(_field_errors(error.detail)),
+            headers=headers,
+        )
+    detail: Any = error.detail
+    if isinstance(detail, dict):  # simplejwt nests its text
+        detail = detail.get("detail", error.default_detail)
+    return problem_response(
+        status_code=error.status_code,
+        code=str(getattr(detail, "code", None) or error.default_code),
+        detail=str(detail),
+        headers=headers,
+    )
+
+
+def _retry_after(seconds: float | None) -> dict[str, str]:
+    return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}
+
+
+def _field_errors(detail: Any, path: str = "") -> Iterator[FieldError]:
+    """DRF's nested details, flattened: `{"a": {"b": [e]}}` becomes field `a.b`, list items `a[0]`."""
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            name = "" if key == "non_field_errors" else str(key)
+            yield from _field_errors(value, f"{path}[{key}]" if isinstance(key, int) else f"{path}.{name}".strip("."))
+    elif isinstance(detail, list):
+        for index, value in enumerate(detail):
+            nested = isinstance(value, dict | list)
+            yield from _field_errors(value, f"{path}[{index}]" if nested else path)
+    else:
+        yield FieldError(path, str(getattr(detail, "code", "invalid")), str(detail))
+
+
+def not_found(request: Any, exception: Exception | None = None) -> Any:
+    """An address under /api that leads nowhere, as a problem document like every other error there."""
+    from django.http import JsonResponse
+
+    return JsonResponse(
+        {"type": "about:blank", "title": TITLES[404], "status": 404, "detail": "Nothing is here.", "code": "not_found"},
+        status=status.HTTP_404_NOT_FOUND,
+        content_type="application/problem+json",
+    )

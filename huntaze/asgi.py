@@ -1,0 +1,16 @@
+"""Answers HTTP under ASGI, and tests the way to SQS in the background at start. Touches the settings' name."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "huntaze.settings")
+application = get_asgi_application()
+
+# The apps must be loaded first. The addresses are loaded here and not by the first request, so that nothing is being
+# imported while the threads below import too.
+import huntaze.urls  # noqa: E402, F401
+from messaging import connectivity, metrics  # noqa: E402
+
+connectivity.connectivity_start()
+metrics.start()

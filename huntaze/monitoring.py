@@ -1,0 +1,110 @@
+"""Answers whether the project and what it leans on are well. Touches each of them with one small request."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from messaging import connectivity, queue, rate_limiter, worker
+from messaging.gateways import gateway_load
+
+# Without these nothing can be served or stored; without the others something waits.
+VITAL = {"database"}
+
+
+def _database() -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        connection.close()
+
+
+def _redis() -> None:
+    if not settings.REDIS_URL:
+        raise RuntimeError("REDIS_ENDPOINT is not set: sending is disabled.")
+    rate_limiter.redis_ping()
+
+
+def _sqs() -> None:
+    if not (settings.AWS_REGION and settings.SQS_RATE_LIMITER_QUEUE_URL):
+        raise RuntimeError("AWS_REGION or SQS_RATE_LIMITER_QUEUE_URL is not set: sending is disabled.")
+    queue.counts()
+
+
+def _vendor() -> None:
+    gateway_load().probe()
+
+
+def _worker() -> None:
+    at = worker.heartbeat_last()
+    if at is None:
+        raise RuntimeError("No worker has started yet.")
+    age = (timezone.now() - at).total_seconds()
+    if age > worker.HEARTBEAT_STALE_SECONDS:
+        raise RuntimeError(f"No worker has been seen for {age:.0f} s.")
+
+
+CHECKS: dict[str, Callable[[], None]] = {
+    "database": _database,
+    "redis": _redis,
+    "sqs": _sqs,
+    "vendor": _vendor,
+    "worker": _worker,
+}
+
+
+def check_run(name: str) -> dict[str, Any]:
+    """`{"ok": true}`, or with the reason in words."""
+    try:
+        CHECKS[name]()
+    except Exception as error:
+        # Whatever it is, the page's job is to say it.
+        return {"ok": False, "reason": str(error) or type(error).__name__}
+    return {"ok": True, "reason": ""}
+
+
+def checks_run() -> dict[str, dict[str, Any]]:
+    """All of them at once, so that one that hangs does not add to the others."""
+    with ThreadPoolExecutor(len(CHECKS)) as pool:
+        return dict(zip(CHECKS, pool.map(check_run, CHECKS), strict=True))
+
+
+class MonitoringView(APIView):
+    """How the project is: ok, degraded (something waits) or down (nothing can be stored)."""
+
+    @extend_schema(operation_id="monitoring", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        checks = checks_run()
+        down = [name for name, check in checks.items() if not check["ok"]]
+        status = "down" if VITAL & set(down) else "degraded" if down else "ok"
+        test = connectivity.connectivity_last()
+        return Response(
+            {
+                "status": status,
+                "checks": checks,
+                "connectivityTest": test,
+                "rateLimiterEnabled": settings.RATE_LIMITER_ENABLED,
+                "version": settings.VERSION,
+            }
+        )
+
+
+def livez(request: HttpRequest) -> JsonResponse:
+    """The process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """The process can serve: 503 while the database is away."""
+    check = check_run("database")
+    return JsonResponse({"status": "ok" if check["ok"] else "down"}, status=200 if check["ok"] else 503)

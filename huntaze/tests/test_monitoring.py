@@ -1,0 +1,77 @@
+"""Answers whether monitoring says what is wrong, and in words."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from crm.tests.factories import MembershipFactory
+from huntaze import monitoring
+from messaging import connectivity
+from messaging.worker import HEARTBEAT_KEY
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def report(sqs_queues: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    client = APIClient()
+    client.force_authenticate(MembershipFactory().user)
+    # The vendor's own check is tested with its adapter.
+    monkeypatch.setitem(monitoring.CHECKS, "vendor", lambda: None)
+    cache.set(HEARTBEAT_KEY, timezone.now())
+    return lambda: client.get("/api/monitoring/onlyfans").json()
+
+
+def test_all_is_well(report: Any) -> None:
+    found = report()
+    assert found["status"] == "ok"
+    assert {name for name, check in found["checks"].items() if check["ok"]} == set(monitoring.CHECKS)
+
+
+def test_a_worker_that_is_gone_degrades(report: Any) -> None:
+    cache.set(HEARTBEAT_KEY, timezone.now() - timedelta(minutes=5))
+    found = report()
+    assert found["status"] == "degraded"
+    assert "No worker has been seen for 300 s" in found["checks"]["worker"]["reason"]
+
+
+def test_a_worker_that_never_was_is_said(report: Any) -> None:
+    cache.delete(HEARTBEAT_KEY)
+    assert report()["checks"]["worker"]["reason"] == "No worker has started yet."
+
+
+def test_a_redis_that_is_away_degrades(report: Any, settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    found = report()
+    assert (found["status"], found["checks"]["redis"]["ok"]) == ("degraded", False)
+
+
+def test_a_missing_variable_is_named(report: Any, settings: Any) -> None:
+    settings.SQS_RATE_LIMITER_QUEUE_URL = ""
+    assert "SQS_RATE_LIMITER_QUEUE_URL" in report()["checks"]["sqs"]["reason"]
+
+
+def test_the_connectivity_test_is_shown(report: Any) -> None:
+    connectivity.connectivity_test()
+    assert report()["connectivityTest"]["ok"] is True
+
+
+def test_the_health_pages_need_no_token() -> None:
+    assert APIClient().get("/livez").json() == {"status": "ok"}
+    assert APIClient().get("/readyz").json() == {"status": "ok"}
+
+
+def test_not_ready_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise RuntimeError("away")
+
+    monkeypatch.setitem(monitoring.CHECKS, "database", away)
+    assert APIClient().get("/readyz").status_code == 503
+
+
+def test_monitoring_is_not_for_strangers() -> None:
+    assert APIClient().get("/api/monitoring/onlyfans").status_code == 401

@@ -1,0 +1,33 @@
+"""Answers which address leads to which door. Touches nothing else."""
+
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from crm.pages import creator_choose
+from huntaze import api, monitoring
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="inbox"), name="home"),
+    path("sign-in", LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True), name="sign-in"),
+    path("sign-out", LogoutView.as_view(), name="sign-out"),
+    path("creator", creator_choose, name="creator-choose"),
+    path("", include("crm.page_urls")),
+    path("", include("messaging.page_urls")),
+    path("", include("onlyfans.page_urls")),
+    path("", include("analytics.page_urls")),
+    path("api/auth/", include("huntaze.auth_urls")),
+    path("api/crm/", include("crm.urls")),
+    path("api/", include("messaging.urls")),
+    path("api/onlyfans/", include("onlyfans.urls")),
+    path("api/analytics/", include("analytics.urls")),
+    path("api/monitoring/onlyfans", monitoring.MonitoringView.as_view(), name="monitoring"),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    re_path(r"^api/", api.not_found),
+    path("livez", monitoring.livez, name="livez"),
+    path("readyz", monitoring.readyz, name="readyz"),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,86 @@
+"""Answers operators' questions about what is on its way, and lets them retry, pause and resume. Touches services."""
+
+from collections.abc import Callable
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from crm.admin import ReadOnlyAdmin
+from crm.errors import HuntazeError
+from messaging import services
+from messaging.models import Campaign, Delivery, SendingProfile
+
+
+def _each(
+    request: HttpRequest, rows: QuerySet[Delivery] | QuerySet[SendingProfile], done: str, step: Callable[..., object]
+) -> None:
+    """Do the step on each row, and say how many it was and what went wrong with the others."""
+    count = 0
+    for row in rows.select_related("creator"):
+        try:
+            step(row)
+        except HuntazeError as error:
+            messages.error(request, f"{row}: {error.detail}")
+        else:
+            count += 1
+    if count:
+        messages.success(request, f"{count} {done}.")
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = ("pk", "creator", "fan", "state", "kind", "due_at", "attempts", "hops", "reason")
+    list_filter = ("state", "kind", "stage", "creator")
+    list_select_related = ("creator", "fan")
+    search_fields = ("=message__id",)
+    show_full_result_count = False
+    actions = ("retry",)
+
+    @admin.action(description="Send failed and unknown messages again")
+    def retry(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        _each(
+            request,
+            queryset,
+            "queued again",
+            lambda delivery: services.message_retry(creator=delivery.creator, message_id=delivery.pk),
+        )
+
+
+@admin.register(SendingProfile)
+class SendingProfileAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+    """The limits are the platform's; an operator lowers them for a creator whose account is new, say."""
+
+    list_display = ("creator", "limit_messages", "window_ms", "min_gap_ms", "paused_at", "paused_reason")
+    list_select_related = ("creator",)
+    fields = ("creator", "limit_messages", "window_ms", "min_gap_ms", "paused_at", "paused_reason", "last_claimed_at")
+    readonly_fields = ("creator", "paused_at", "paused_reason", "last_claimed_at")
+    actions = ("pause", "resume")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    @admin.action(description="Pause sending")
+    def pause(self, request: HttpRequest, queryset: QuerySet[SendingProfile]) -> None:
+        _each(
+            request,
+            queryset,
+            "paused",
+            lambda profile: services.sending_pause(creator=profile.creator, reason="Paused by an operator."),
+        )
+
+    @admin.action(description="Resume sending")
+    def resume(self, request: HttpRequest, queryset: QuerySet[SendingProfile]) -> None:
+        _each(request, queryset, "resumed", lambda profile: services.sending_resume(creator=profile.creator))
+
+
+@admin.register(Campaign)
+class CampaignAdmin(ReadOnlyAdmin):
+    list_display = ("name", "creator", "status", "scheduled_at", "created_at")
+    list_filter = ("status", "creator")
+    list_select_related = ("creator",)
+    search_fields = ("name",)

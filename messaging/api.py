@@ -1,0 +1,287 @@
+"""Answers the part of the HTTP API that sends: messages, their state, what failed. Touches services and selectors."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field, inline_serializer
+from rest_framework import serializers
+from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crm import selectors as crm_selectors
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer, KeysetPagination
+from crm.models import Direction, Message, MessageStatus, User
+from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS
+from messaging import selectors, services
+from messaging.models import Delivery
+from messaging.publishing import expected_at
+from messaging.services import MessageRequest, SendReceipt
+
+
+def trace_id_of(request: HttpRequest | Request) -> str:
+    """The request's id, as RequestIdMiddleware answers with it; follows the message to the queue."""
+    value: str = getattr(request, "request_id", "")
+    return value
+
+
+class MessagePagination(KeysetPagination):
+    page_size = 100
+    ordering = ("-created_at", "-id")
+
+
+class SendSerializer(serializers.Serializer[Any]):
+    """What is checked here is the shape; the domain checks the rest, once for every door."""
+
+    recipientId = serializers.CharField(source="recipient_id", max_length=64)
+    content = serializers.CharField(max_length=MESSAGE_MAX_CHARACTERS, allow_blank=True, trim_whitespace=False)
+    mediaUrls = serializers.ListField(
+        source="media_urls", child=serializers.CharField(max_length=2_000), required=False, default=list
+    )
+    priceCents = serializers.IntegerField(
+        source="price_cents", required=False, default=0, min_value=0, max_value=PRICE_MAX_CENTS
+    )
+    priority = serializers.IntegerField(required=False, default=5, min_value=1, max_value=10)
+    scheduledAt = serializers.DateTimeField(source="scheduled_at", required=False, allow_null=True, default=None)
+
+
+class ReceiptSerializer(serializers.Serializer[SendReceipt]):
+    messageId = serializers.UUIDField(source="message_id")
+    status = serializers.ChoiceField(choices=MessageStatus.choices)
+    queuedAt = serializers.DateTimeField(source="accepted_at")
+    estimatedSendTime = serializers.DateTimeField(source="estimated_send_at")
+
+
+class SendView(CreatorAPIView):
+    """Send one message to a fan. It is stored first and goes out once, as soon as the platform's limit allows."""
+
+    @extend_schema(
+        operation_id="messages_send",
+        parameters=CREATOR_PARAMETERS,
+        request=SendSerializer,
+        responses={202: ReceiptSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        serializer = SendSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        receipt = services.message_send(
+            creator=self.creator,
+            user=request.user,  # type: ignore[arg-type]  # CreatorAPIView lets only users in
+            request=MessageRequest(**serializer.validated_data),
+            trace_id=trace_id_of(request),
+        )
+        return Response(ReceiptSerializer(receipt).data, status=202)
+
+
+class StatusView(CreatorAPIView):
+    """How deep the queue is (SQS's own approximate numbers, or null) and how the creator's day went."""
+
+    @extend_schema(
+        operation_id="messages_status",
+        parameters=CREATOR_PARAMETERS,
+        responses=inline_serializer(
+            "QueueStatus",
+            {
+                "queueDepth": serializers.IntegerField(allow_null=True),
+                "messagesInFlight": serializers.IntegerField(allow_null=True),
+                "messagesDelayed": serializers.IntegerField(allow_null=True),
+                "dlqCount": serializers.IntegerField(allow_null=True),
+                "lastProcessedAt": serializers.DateTimeField(allow_null=True),
+                "paused": serializers.BooleanField(),
+                "pausedReason": serializers.CharField(),
+                "metrics": inline_serializer(
+                    "QueueMetrics",
+                    {
+                        "messagesQueuedToday": serializers.IntegerField(),
+                        "messagesProcessedToday": serializers.IntegerField(),
+                        "failureRate": serializers.FloatField(),
+                    },
+                ),
+            },
+        ),
+    )
+    def get(self, request: Request) -> Response:
+        status = services.OnlyFansRateLimiterService(creator=self.creator).get_queue_status()
+        profile = selectors.sending_profile(creator=self.creator)
+        return Response(
+            {
+                "queueDepth": status.counts.waiting if status.counts else None,
+                "messagesInFlight": status.counts.in_flight if status.counts else None,
+                "messagesDelayed": status.counts.delayed if status.counts else None,
+                "dlqCount": status.dlq_count,
+                "lastProcessedAt": status.today.last_processed_at,
+                "paused": bool(profile and profile.paused_at),
+                "pausedReason": profile.paused_reason if profile else "",
+                "metrics": {
+                    "messagesQueuedToday": status.today.queued,
+                    "messagesProcessedToday": status.today.processed,
+                    "failureRate": status.today.failure_rate,
+                },
+            }
+        )
+
+
+class TroubleSerializer(serializers.ModelSerializer[Delivery]):
+    """One failed or unknown message and why."""
+
+    messageId = serializers.UUIDField(source="pk")
+    fan = serializers.SerializerMethodField()
+    status = serializers.ChoiceField(source="state", choices=MessageStatus.choices)
+    reasonCode = serializers.CharField(source="reason_code")
+    failedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
+    createdAt = serializers.DateTimeField(source="created_at")
+
+    class Meta:
+        model = Delivery
+        fields = ("messageId", "fan", "status", "stage", "reason", "reasonCode", "attempts", "createdAt", "failedAt")
+
+    @extend_schema_field(
+        inline_serializer(
+            "TroubleFan",
+            {"id": serializers.IntegerField(), "name": serializers.CharField(), "handle": serializers.CharField()},
+        )
+    )
+    def get_fan(self, delivery: Delivery) -> dict[str, Any]:
+        return {"id": delivery.fan_id, "name": delivery.fan.name, "handle": delivery.fan.handle}
+
+
+class TroublePagination(KeysetPagination):
+    ordering = ("-created_at", "-message_id")
+
+
+class FailedView(CreatorAPIView):
+    """Messages that did not go out, or of which nobody knows, the newest first."""
+
+    @extend_schema(
+        operation_id="messages_failed", parameters=CREATOR_PARAMETERS, responses=TroubleSerializer(many=True)
+    )
+    def get(self, request: Request) -> Response:
+        paginator = TroublePagination()
+        page = paginator.paginate_queryset(selectors.delivery_in_trouble_list(creator=self.creator), request, view=self)
+        return paginator.get_paginated_response(TroubleSerializer(page or [], many=True).data)
+
+
+class RetryView(CreatorAPIView):
+    """Send a failed or unknown message once more, under the same key, so that the fan gets it once."""
+
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+    fragment_template = "messaging/_retried.html"
+
+    @extend_schema(
+        operation_id="messages_retry",
+        parameters=CREATOR_PARAMETERS,
+        request=None,
+        responses={202: ReceiptSerializer, 409: OpenApiResponse(description="It is neither failed nor unknown.")},
+    )
+    def post(self, request: Request, message_id: UUID) -> Response:
+        receipt = services.message_retry(creator=self.creator, message_id=message_id)
+        return Response(ReceiptSerializer(receipt).data, status=202)
+
+
+class AttachmentSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField(max_length=20)
+    url = serializers.CharField(max_length=2_000)
+
+
+class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
+    """A message of a conversation. `expectedAt`, `reason` and `retryable` say how an outbound one is getting on."""
+
+    priceCents = serializers.IntegerField(source="price_cents")
+    attachments = AttachmentSerializer(many=True)
+    createdAt = serializers.DateTimeField(source="created_at")
+    sentAt = serializers.DateTimeField(source="sent_at", allow_null=True)
+    expectedAt = serializers.SerializerMethodField()
+    reason = serializers.SerializerMethodField()
+    retryable = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Message
+        fields = (
+            "id",
+            "direction",
+            "text",
+            "priceCents",
+            "read",
+            "attachments",
+            "status",
+            "createdAt",
+            "sentAt",
+            "expectedAt",
+            "reason",
+            "retryable",
+        )
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_expectedAt(self, message: Message) -> str | None:
+        if message.status not in {MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED}:
+            return None
+        delivery = _delivery(message)
+        return serializers.DateTimeField().to_representation(expected_at(delivery.due_at)) if delivery else None
+
+    def get_reason(self, message: Message) -> str:
+        delivery = _delivery(message)
+        return delivery.reason if delivery else ""
+
+    def get_retryable(self, message: Message) -> bool:
+        return message.status in selectors.TROUBLE and _delivery(message) is not None
+
+
+def _delivery(message: Message) -> Delivery | None:
+    """A message that the fan wrote, or that was sent from elsewhere, has no delivery."""
+    if message.direction == Direction.IN:
+        return None
+    found: Delivery | None = getattr(message, "delivery", None)
+    return found
+
+
+class ThreadSendSerializer(serializers.Serializer[Any]):
+    text = serializers.CharField(max_length=MESSAGE_MAX_CHARACTERS, allow_blank=True, trim_whitespace=False)
+    priceCents = serializers.IntegerField(required=False, default=0, min_value=0, max_value=PRICE_MAX_CENTS)
+    attachments = AttachmentSerializer(many=True, required=False)
+
+
+class ConversationMessagesView(CreatorAPIView):
+    """The messages of one conversation, the newest first; a new one is sent at the pace that the platform allows."""
+
+    parser_classes = (JSONParser, FormParser)
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+    fragment_template = "messaging/_messages.html"
+
+    @extend_schema(
+        operation_id="conversation_messages_list",
+        parameters=CREATOR_PARAMETERS,
+        responses=ThreadMessageSerializer(many=True),
+    )
+    def get(self, request: Request, conversation_id: int) -> Response:
+        conversation = crm_selectors.conversation_get(creator=self.creator, conversation_id=conversation_id)
+        paginator = MessagePagination()
+        page = paginator.paginate_queryset(selectors.thread_list(conversation=conversation), request, view=self)
+        return paginator.get_paginated_response(ThreadMessageSerializer(page or [], many=True).data)
+
+    @extend_schema(
+        operation_id="conversation_messages_send",
+        parameters=CREATOR_PARAMETERS,
+        request=ThreadSendSerializer,
+        responses={202: ThreadMessageSerializer},
+    )
+    def post(self, request: Request, conversation_id: int) -> Response:
+        conversation = crm_selectors.conversation_get(creator=self.creator, conversation_id=conversation_id)
+        serializer = ThreadSendSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        data = serializer.validated_data
+        assert isinstance(request.user, User)  # noqa: S101  CreatorAPIView lets only users in
+        receipt = services.message_send(
+            creator=self.creator,
+            user=request.user,
+            request=MessageRequest(
+                recipient_id=f"fan_{conversation.fan_id}",
+                content=data["text"],
+                media_urls=[attachment["url"] for attachment in data.get("attachments", [])],
+                price_cents=data["priceCents"],
+            ),
+            trace_id=trace_id_of(request),
+        )
+        message = selectors.thread_list(conversation=conversation).get(pk=receipt.message_id)
+        return Response(ThreadMessageSerializer(message).data, status=202)

@@ -1,0 +1,61 @@
+"""Answers the inbox: the conversations, and one of them open. Touches selectors; lists come from the API's views."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from crm import selectors
+from crm.errors import NotFound
+from crm.models import Membership
+from crm.pages import creator_for_request, fragment
+from crm.payloads import MESSAGE_MAX_CHARACTERS
+
+
+def _inbox_context(request: HttpRequest, membership: Membership) -> dict[str, Any]:
+    query = request.GET.copy()
+    older = query.pop("older", None)
+    return {
+        "conversations": fragment(request, "conversations", membership=membership, query=query.urlencode()),
+        "search": request.GET.get("search", ""),
+        "unread": request.GET.get("unread", ""),
+        "older": older[-1] if older else "",
+    }
+
+
+@login_required
+@require_GET
+def inbox(request: HttpRequest) -> HttpResponse:
+    """The conversations, none open."""
+    membership = creator_for_request(request)
+    return render(request, "messaging/inbox.html", _inbox_context(request, membership))
+
+
+@login_required
+@require_GET
+def conversation(request: HttpRequest, conversation_id: int) -> HttpResponse:
+    """The conversations with one open: its newest messages, the composer, a summary of the fan."""
+    membership = creator_for_request(request)
+    try:
+        found = selectors.conversation_get(creator=membership.creator, conversation_id=conversation_id)
+    except NotFound as error:
+        raise Http404(error.detail) from error
+    context = _inbox_context(request, membership)
+    older = context["older"]
+    context |= {
+        "conversation": found,
+        "fan": found.fan,
+        "may_write": membership.role in selectors.WRITERS,
+        "characters_max": MESSAGE_MAX_CHARACTERS,
+        "thread": fragment(
+            request,
+            "conversation-messages",
+            membership=membership,
+            query=urlencode({"cursor": older}) if older else "",
+            conversation_id=found.pk,
+        ),
+    }
+    return render(request, "messaging/inbox.html", context)
