@@ -1,0 +1,78 @@
+"""Answers what every test may ask for: queues on moto, an empty Redis, fast passwords. Touches settings for the run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+# Imported before any client is made: moto hooks into the clients that are made after it.
+import moto
+import pytest
+import redis
+from django.conf import settings as django_settings
+
+# The fixture `simulator`: the vendor over HTTP, for the tests of any app.
+pytest_plugins = ["onlyfans.tests.simulator"]
+QUEUE = "huntaze-rate-limiter-queue"
+
+
+def pytest_configure() -> None:
+    # Argon2 is slow on purpose, which no test of ours is about.
+    django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Static files as on a desk: from where they are written, without `collectstatic` before each run.
+    django_settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    django_settings.WHITENOISE_AUTOREFRESH = django_settings.WHITENOISE_USE_FINDERS = True
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator["redis.Redis"]:
+    """This worker's own database of the test Valkey."""
+    with redis.Redis.from_url(django_settings.REDIS_URL) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def redis_clean(redis_server: "redis.Redis") -> None:
+    """No test sees what another one left: a tenth of a millisecond."""
+    redis_server.flushdb()
+
+
+@dataclass(frozen=True)
+class Queues:
+    """The two queues of one test, with the client that looks into them."""
+
+    client: Any
+    url: str
+    dead_letter_url: str
+
+    def depth(self, url: str | None = None) -> int:
+        """Messages of the queue: visible, in flight and delayed."""
+        names = (
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        )
+        found = self.client.get_queue_attributes(QueueUrl=url or self.url, AttributeNames=list(names))["Attributes"]
+        return sum(int(found[name]) for name in names)
+
+
+@pytest.fixture
+def sqs_queues(settings: Any) -> Iterator[Queues]:
+    """The queue and its dead letter queue in moto: in this process, so frozen time counts and threads share it."""
+    with moto.mock_aws():
+        client = boto3.client("sqs", region_name=settings.AWS_REGION)
+        dead = client.create_queue(QueueName=f"{QUEUE}-dlq", Attributes={"MessageRetentionPeriod": "1209600"})
+        arn = client.get_queue_attributes(QueueUrl=dead["QueueUrl"], AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        queue = client.create_queue(
+            QueueName=QUEUE,
+            Attributes={
+                "VisibilityTimeout": str(settings.SQS_VISIBILITY_TIMEOUT_SECONDS),
+                "RedrivePolicy": f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": "5"}}',
+            },
+        )
+        settings.SQS_RATE_LIMITER_QUEUE_URL = queue["QueueUrl"]
+        settings.SQS_RATE_LIMITER_DLQ_URL = dead["QueueUrl"]
+        yield Queues(client, queue["QueueUrl"], dead["QueueUrl"])

@@ -1,0 +1,197 @@
+"""Answers `make run`: everything on this machine, in order, with one table of where it is. Touches `.local/`."""
+
+import asyncio
+import contextlib
+import http.client
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from huntaze import env
+from huntaze.local import environment, folder, postgres, sqs, summary, valkey
+from huntaze.local.console import colours_wanted, say
+from huntaze.local.environment import Plan
+from huntaze.local.parts import Part
+from huntaze.local.ports import LOOPBACK
+from huntaze.local.supervisor import PartDown, Supervisor
+
+# make and the terminal may both hand on one Ctrl-C; a person is slower.
+ONE_PRESS_SECONDS = 0.3
+MANAGE = (sys.executable, "manage.py")
+FANS = "onlyfans/samples/fans_app_format.csv"
+
+
+def up(local: Path) -> int:
+    """Run the stack until a signal; answers the exit code."""
+    with folder.lock(local) as lock_file:
+        stack_env = local / "stack.env"
+        # What a killed stack left must not count as configuration.
+        stack_env.unlink(missing_ok=True)
+        env.env_files_load()
+        plan = environment.plan(local)
+        folder.lock_note(lock_file, plan.web)
+        try:
+            return asyncio.run(_run(plan, stack_env))
+        finally:
+            # Without it manage.py says that DATABASE_URL is not set and names `make run`.
+            stack_env.unlink(missing_ok=True)
+
+
+async def _run(plan: Plan, stack_env: Path) -> int:
+    supervisor = Supervisor(say, colours=colours_wanted())
+    starting = asyncio.create_task(_start(plan, stack_env, supervisor))
+    asked = asyncio.Event()
+
+    asked_at = 0.0
+
+    def stop_asked() -> None:
+        nonlocal asked_at
+        if not asked.is_set():
+            asked_at = time.monotonic()
+            asked.set()
+        elif time.monotonic() - asked_at > ONE_PRESS_SECONDS:
+            say("Killing what is left.")
+            supervisor.kill_all()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop_asked)
+    waiting = asyncio.create_task(asked.wait())
+    await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
+    code = 0
+    if starting.done() and (error := starting.exception()) is not None:
+        code = 1
+        _say_failure(error)
+    elif not asked.is_set():
+        await waiting
+    starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await starting
+    waiting.cancel()
+    say("Stopping. Ctrl-C again kills at once.")
+    await supervisor.stop()
+    say("Stopped.")
+    return code
+
+
+def _say_failure(error: BaseException) -> None:
+    if isinstance(error, PartDown):
+        say("\n".join(["", f"{error} Its last lines:", *(f"    {line}" for line in error.lines or ["(none)"]), ""]))
+    elif isinstance(error, folder.StackRefused | postgres.PostgresFailed):
+        say(f"\n{error}\n")
+    else:
+        raise error
+
+
+async def _start(plan: Plan, stack_env: Path, supervisor: Supervisor) -> None:
+    begun = time.monotonic()
+    say("Starting; the addresses follow in some seconds.")
+    if plan.postgres is not None:
+        # First of all, because settings need its password.
+        folder.folder_make(plan.postgres.home)
+        folder.kept_secret(plan.postgres.home / "password")
+    values = environment.settings_of(plan)
+    environment.file_write(stack_env, values)
+    child = environment.child_environment(values, local_aws=plan.sqs is not None)
+    # Started beside the services: it waits for them after it has loaded Django.
+    await supervisor.start(_prepare(plan, child))
+    await asyncio.gather(*(_service(supervisor, part) for part in _services(plan, child)))
+    if plan.simulator:
+        await supervisor.start(_simulator(plan, child))
+    await supervisor.wait_done("prepare")
+    for part in _apps(plan, child):
+        await supervisor.start(part)
+    await supervisor.wait_ready("web")
+    if plan.simulator:
+        with contextlib.suppress(PartDown):
+            await supervisor.wait_ready("simulator", within=10)
+    say(summary.text(plan, seconds=time.monotonic() - begun))
+    for name, running in supervisor.parts.items():
+        if running.part.restarts and not (running.alive and running.restarts == 0):
+            say(f"{name} did not come up. Its last lines:")
+            say("\n".join(f"    {line}" for line in running.lines))
+
+
+async def _service(supervisor: Supervisor, part: "Part | postgres.Postgres") -> None:
+    if isinstance(part, postgres.Postgres):
+        await asyncio.to_thread(postgres.create, part)
+        part = postgres.part(part)
+    await supervisor.start(part)
+    await supervisor.wait_ready(part.name)
+
+
+def _services(plan: Plan, child: Mapping[str, str]) -> list["Part | postgres.Postgres"]:
+    parts: list[Part | postgres.Postgres] = []
+    if plan.postgres is not None:
+        parts.append(plan.postgres)
+    if plan.valkey is not None:
+        parts.append(valkey.part(plan.valkey))
+    if plan.sqs is not None:
+        parts.append(sqs.part(plan.sqs, provision=_prepare_queues(plan, child)))
+    return parts
+
+
+def _prepare_queues(plan: Plan, child: Mapping[str, str]) -> Part:
+    command = (sys.executable, "-m", "huntaze.local.prepare", "--queues-port", str(plan.ports["sqs"]))
+    return Part(name="queues", command=command, env=child, restarts=False)
+
+
+def _prepare(plan: Plan, child: Mapping[str, str]) -> Part:
+    """Queues and demo data only in services of ours: nothing is put into somebody's own."""
+    command = [sys.executable, "-m", "huntaze.local.prepare", "--tables"]
+    if plan.sqs is not None:
+        command += ["--queues-port", str(plan.sqs.port)]
+    if plan.postgres is not None:
+        command.append("--demo")
+    return Part(name="prepare", command=tuple(command), env=child, restarts=False)
+
+
+def _simulator(plan: Plan, child: Mapping[str, str]) -> Part:
+    port = plan.ports["simulator"]
+    data = str(plan.local / "simulator.sqlite3")
+    return Part(
+        name="simulator",
+        command=(*MANAGE, "run_simulator", "--port", str(port), "--data", data, "--fans", FANS, *_vendor_limits()),
+        env=child,
+        ready=lambda: _get(LOOPBACK, port, "/log.json") == http.HTTPStatus.OK,
+    )
+
+
+def _vendor_limits() -> list[str]:
+    """The simulator refuses what OnlyFans would; where a person has set other limits, it goes by those."""
+    limit = env.integer("RATE_LIMIT_MESSAGES", default=10, minimum=1, maximum=1_000)
+    window = env.seconds("RATE_LIMIT_WINDOW_SECONDS", default=60, minimum=0.1, maximum=86_399)
+    gap = env.seconds("RATE_LIMIT_MIN_GAP_SECONDS", default=3, minimum=0, maximum=3_600)
+    return [f"--limit={limit}", f"--window={window}", f"--min-gap={gap}"]
+
+
+def _apps(plan: Plan, child: Mapping[str, str]) -> list[Part]:
+    host, port = plan.host, plan.ports["web"]
+    asked_at = LOOPBACK if host == "0.0.0.0" else host  # noqa: S104  compared, not bound
+    uvicorn = (sys.executable, "-m", "uvicorn", "huntaze.asgi:application", "--host", host, "--port", str(port))
+    # Requests are logged by the product; Django has no lifespan.
+    quiet = ("--no-access-log", "--log-level", "warning", "--lifespan", "off")
+    return [
+        Part(
+            name="web",
+            command=(*uvicorn, *quiet, "--timeout-graceful-shutdown", "3"),
+            env=child,
+            ready=lambda: _get(asked_at, port, "/livez") == http.HTTPStatus.OK,
+        ),
+        Part(name="worker", command=(*MANAGE, "run_worker"), env=child),
+        Part(name="sweeper", command=(*MANAGE, "sweep", "--forever"), env=child),
+    ]
+
+
+def _get(host: str, port: int, path: str) -> int:
+    """The status of a GET, 0 when nothing answers."""
+    connection = http.client.HTTPConnection(host, port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
