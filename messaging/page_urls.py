@@ -6,5 +6,6 @@ from messaging import pages
 
 urlpatterns = [
     path("messages/onlyfans", pages.inbox, name="inbox"),
+    path("messages/onlyfans/resume", pages.resume, name="sending-resume"),
     path("messages/onlyfans/<int:conversation_id>", pages.conversation, name="conversation"),
 ]

@@ -3,22 +3,29 @@
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
 
 from crm import selectors
-from crm.errors import NotFound
+from crm.errors import Conflict, Forbidden, NotFound
 from crm.models import Membership
 from crm.pages import creator_for_request, fragment
 from crm.payloads import MESSAGE_MAX_CHARACTERS
+from messaging.selectors import sending_profile
+from messaging.services import sending_resume
 
 
 def _inbox_context(request: HttpRequest, membership: Membership) -> dict[str, Any]:
     query = request.GET.copy()
     older = query.pop("older", None)
+    profile = sending_profile(creator=membership.creator)
     return {
+        "paused": profile if profile is not None and profile.paused_at is not None else None,
+        "may_resume": membership.role in selectors.MANAGERS,
         "conversations": fragment(request, "conversations", membership=membership, query=query.urlencode()),
         "search": request.GET.get("search", ""),
         "unread": request.GET.get("unread", ""),
@@ -59,3 +66,20 @@ def conversation(request: HttpRequest, conversation_id: int) -> HttpResponse:
         ),
     }
     return render(request, "messaging/inbox.html", context)
+
+
+@login_required
+@require_POST
+def resume(request: HttpRequest) -> HttpResponse:
+    """Let a paused creator's messages go out again."""
+    membership = creator_for_request(request)
+    try:
+        selectors.membership_require(membership, selectors.MANAGERS)
+        sending_resume(creator=membership.creator)
+    except Forbidden as error:
+        raise PermissionDenied(error.detail) from error
+    except Conflict as error:
+        messages.info(request, error.detail)
+    else:
+        messages.success(request, "Sending goes on. What waited leaves within a minute, in its turn.")
+    return redirect("inbox")

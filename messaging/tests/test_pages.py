@@ -6,10 +6,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Direction, Message, MessageStatus, Role, User
+from crm.models import Direction, Membership, Message, MessageStatus, Role, User
 from crm.tests.factories import ConversationFactory, MembershipFactory, MessageFactory
-from messaging.models import Delivery
+from messaging.models import Delivery, SendingProfile
 from messaging.templatetags.messaging_format import poll_seconds
+from messaging.tests.factories import profile_make
 
 pytestmark = pytest.mark.django_db
 INBOX = "/messages/onlyfans"
@@ -286,3 +287,38 @@ def test_the_page_keeps_to_the_content_policy(client, conversation):
     assert "style=" not in page
     assert "hx-on" not in page
     assert "onclick" not in page
+
+
+def paused(membership) -> SendingProfile:
+    return profile_make(membership.creator, paused_at=timezone.now(), paused_reason="Reconnect the account.")
+
+
+@pytest.mark.parametrize("role", [Role.OWNER, Role.MANAGER])
+def test_a_pause_says_why_and_can_be_ended(membership, client, role):
+    paused(membership)
+    Membership.objects.update(role=role)
+    page = html(client, INBOX)
+    assert "Reconnect the account." in page
+    assert "Resume sending" in page
+    answer = client.post("/messages/onlyfans/resume", follow=True).content.decode()
+    assert "Sending goes on." in answer
+    assert "Reconnect the account." not in answer
+    assert SendingProfile.objects.get().paused_at is None
+
+
+@pytest.mark.parametrize("role", [Role.CHATTER, Role.ANALYST])
+def test_a_pause_is_shown_to_all_and_ended_by_those_who_manage(membership, client, role):
+    paused(membership)
+    Membership.objects.update(role=role)
+    page = html(client, INBOX)
+    assert "Reconnect the account." in page
+    assert "Resume sending" not in page
+    assert client.post("/messages/onlyfans/resume").status_code == 403
+    assert SendingProfile.objects.get().paused_at is not None
+
+
+def test_a_stranger_ends_nobodys_pause_but_their_own(membership):
+    paused(membership)
+    stranger = signed_in(MembershipFactory().user)
+    assert "Sending is not paused." in stranger.post("/messages/onlyfans/resume", follow=True).content.decode()
+    assert SendingProfile.objects.get().paused_at is not None
