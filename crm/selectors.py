@@ -1,15 +1,26 @@
 """Answers who the fans are and what was said, always from a user's or a creator's side. Only reads tables."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from crm.errors import Forbidden, NotFound
-from crm.models import Conversation, Creator, Fan, Membership, Message, Role, User
+from crm.models import (
+    Conversation,
+    Creator,
+    Direction,
+    Fan,
+    Membership,
+    Message,
+    MessageStatus,
+    Role,
+    User,
+)
 
 # A fan seen within this time counts as active (the definition that the analytics pages state).
 ACTIVE_WITHIN = timedelta(days=30)
@@ -79,11 +90,71 @@ def fan_get(*, creator: Creator, fan_id: int) -> Fan:
     return fan
 
 
+def fan_audience(
+    *,
+    creator: Creator,
+    tags: Sequence[str] = (),
+    min_value_cents: int | None = None,
+    active_since: datetime | None = None,
+    not_messaged_since: datetime | None = None,
+    exclude_ids: Collection[int] = (),
+) -> QuerySet[Fan]:
+    """The fans that a campaign goes to, the most valuable first; without any condition, all of the creator's.
+
+    tags: at least one of them. not_messaged_since: nothing was written to them since then that went out or still may.
+    """
+    fans = fan_list(creator=creator, min_value_cents=min_value_cents, active_since=active_since)
+    if tags:
+        fans = fans.filter(tags__overlap=list(tags))
+    if not_messaged_since is not None:
+        written = Message.objects.filter(
+            conversation__fan=OuterRef("pk"), direction=Direction.OUT, created_at__gte=not_messaged_since
+        ).exclude(status__in=(MessageStatus.FAILED, MessageStatus.CANCELLED, MessageStatus.BYPASSED))
+        fans = fans.filter(~Exists(written))
+    if exclude_ids:
+        fans = fans.exclude(pk__in=exclude_ids)
+    return fans.order_by("-value_cents", "-id")
+
+
+def _own_id(recipient_id: str) -> int | None:
+    own_id = recipient_id.removeprefix("fan_")
+    named = own_id != recipient_id and own_id.isascii() and own_id.isdigit() and len(own_id) < 19
+    return int(own_id) if named else None
+
+
+def fan_map_by_recipient(*, creator: Creator, recipient_ids: Sequence[str]) -> dict[str, Fan]:
+    """The fans that fan_get_by_recipient would find, in three queries however many they are; unknown ids are absent."""
+    own = {recipient_id: own_id for recipient_id in recipient_ids if (own_id := _own_id(recipient_id)) is not None}
+    by_id = Fan.objects.filter(creator=creator).in_bulk(set(own.values()))
+    found = {recipient_id: by_id[own_id] for recipient_id, own_id in own.items() if own_id in by_id}
+    platform_ids = [recipient_id for recipient_id in recipient_ids if recipient_id not in own]
+    fans = Fan.objects.filter(creator=creator, platform_id__in=platform_ids)
+    found.update({fan.platform_id: fan for fan in fans})
+    handles = {
+        recipient_id: recipient_id.removeprefix("@").lower()
+        for recipient_id in platform_ids
+        if recipient_id not in found
+    }
+    by_handle: dict[str, list[Fan]] = {}
+    if handles:
+        lowered = Fan.objects.annotate(lower=Lower("handle")).filter(creator=creator, lower__in=set(handles.values()))
+        for fan in lowered.exclude(handle=""):
+            by_handle.setdefault(fan.handle.lower(), []).append(fan)
+    found.update(
+        {
+            recipient_id: by_handle[handle][0]
+            for recipient_id, handle in handles.items()
+            if len(by_handle.get(handle, ())) == 1
+        }
+    )
+    return found
+
+
 def fan_get_by_recipient(*, creator: Creator, recipient_id: str) -> Fan:
     """The fan by the id at the platform, by the handle that may have stood in for it, or as `fan_<our own id>`."""
-    own_id = recipient_id.removeprefix("fan_")
-    if own_id != recipient_id and own_id.isascii() and own_id.isdigit() and len(own_id) < 19:
-        fan = Fan.objects.filter(creator=creator, pk=int(own_id)).first()
+    own_id = _own_id(recipient_id)
+    if own_id is not None:
+        fan = Fan.objects.filter(creator=creator, pk=own_id).first()
     else:
         fan = Fan.objects.filter(creator=creator, platform_id=recipient_id).first() or _fan_by_handle(
             creator=creator, handle=recipient_id

@@ -1,13 +1,14 @@
 """Answers how the CRM's tables change: the only writer of users, creators, fans, conversations and messages."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from crm.errors import Conflict
@@ -155,6 +156,71 @@ def message_create_outbound(
     )
     _conversation_advance(conversation=conversation, message=message)
     return message
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundDraft:
+    """One of many messages that are written at once: its text for this fan, and how it starts."""
+
+    fan_id: int
+    text: str
+    status: MessageStatus
+
+
+def message_bulk_create_outbound(
+    *,
+    creator: Creator,
+    sender: User | None,
+    drafts: Sequence[OutboundDraft],
+    attachments: Sequence[dict[str, str]] = (),
+    price_cents: int = 0,
+) -> list[Message]:
+    """The rows of messages to many fans of one creator, in the order of the drafts and with ids in that order.
+
+    In a handful of queries however many they are. Messaging calls this in the transaction that makes their
+    deliveries. An archived conversation stays archived: nobody has written to this fan in particular.
+    """
+    conversations = _conversation_bulk_open(creator=creator, fan_ids={draft.fan_id for draft in drafts})
+    now = timezone.now()
+    messages = Message.objects.bulk_create(
+        Message(
+            id=message_id,
+            creator=creator,
+            conversation_id=conversations[draft.fan_id],
+            sender=sender,
+            direction=Direction.OUT,
+            text=draft.text,
+            attachments=list(attachments),
+            price_cents=price_cents,
+            status=draft.status,
+            created_at=now,
+        )
+        for message_id, draft in zip(sorted(uuid7() for _ in drafts), drafts, strict=True)
+    )
+    latest = Message.objects.filter(conversation=OuterRef("pk")).order_by("-created_at", "-id")
+    Conversation.objects.filter(
+        Q(last_message=None) | Q(last_message_at__lte=now), pk__in=conversations.values()
+    ).update(last_message_id=Subquery(latest.values("pk")[:1]), last_message_at=now)
+    return messages
+
+
+def _conversation_bulk_open(*, creator: Creator, fan_ids: Collection[int]) -> dict[int, int]:
+    """The conversations of fans, by fan; begun where there is none."""
+    theirs = Conversation.objects.filter(fan__in=fan_ids)
+    known = dict(theirs.values_list("fan_id", "pk"))
+    if len(known) < len(fan_ids):
+        now = timezone.now()
+        Conversation.objects.bulk_create(
+            [
+                Conversation(creator=creator, fan_id=fan_id, last_message_at=now, created_at=now)
+                for fan_id in sorted(fan_ids)
+                if fan_id not in known
+            ],
+            # Somebody else may begin one in the meantime.
+            ignore_conflicts=True,
+        )
+        known = dict(theirs.values_list("fan_id", "pk"))
+    return known
 
 
 def message_status_set(

@@ -49,7 +49,8 @@ class SendingProfile(models.Model):
 
 
 class CampaignStatus(models.TextChoices):
-    DRAFT = "draft", "Draft"
+    """How a campaign is getting on. Scheduled and finished follow from its time and its rows, and are not stored."""
+
     SCHEDULED = "scheduled", "Scheduled"
     RUNNING = "running", "Running"
     PAUSED = "paused", "Paused"
@@ -57,8 +58,12 @@ class CampaignStatus(models.TextChoices):
     FINISHED = "finished", "Finished"
 
 
+# What somebody decided; messaging.selectors.campaign_report_list says the rest.
+STORED_CAMPAIGN_STATUSES = (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.CANCELLED)
+
+
 class Campaign(models.Model):
-    """One text to many fans."""
+    """One text to many fans. `audience` keeps who was asked for; the deliveries are who it went to."""
 
     creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="campaigns")
     created_by = models.ForeignKey(
@@ -69,13 +74,13 @@ class Campaign(models.Model):
     attachments = models.JSONField(default=list, blank=True)
     price_cents = models.PositiveIntegerField(default=0)
     audience = models.JSONField(default=dict, blank=True)
-    status = models.CharField(max_length=20, choices=CampaignStatus.choices, default=CampaignStatus.DRAFT)
+    status = models.CharField(max_length=20, choices=CampaignStatus.choices, default=CampaignStatus.RUNNING)
     scheduled_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(status__in=CampaignStatus.values), name="campaign_status_known"),
+            models.CheckConstraint(condition=Q(status__in=STORED_CAMPAIGN_STATUSES), name="campaign_status_known"),
         ]
         indexes = [models.Index("creator", F("created_at").desc(), name="campaign_by_time")]
 
@@ -107,7 +112,9 @@ class Delivery(models.Model):
     message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="delivery")
     creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="deliveries")
     fan = models.ForeignKey("crm.Fan", on_delete=models.CASCADE, related_name="deliveries")
-    campaign = models.ForeignKey(Campaign, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries")
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries", db_index=False
+    )
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.REPLY)
     priority = models.PositiveSmallIntegerField(default=5)
     state = models.CharField(max_length=20, choices=MessageStatus.choices, default=MessageStatus.PENDING)
@@ -153,7 +160,27 @@ class Delivery(models.Model):
             # "Does an earlier message to this fan still wait?"
             models.Index("fan", "message", name="delivery_open_by_fan", condition=Q(state__in=OPEN_STATES)),
             models.Index("creator", F("finished_at").desc(), name="delivery_by_finish"),
+            # A campaign's progress and its last slot; then its ledger, page by page.
+            models.Index(
+                "campaign", "state", "due_at", name="delivery_by_campaign", condition=Q(campaign__isnull=False)
+            ),
+            models.Index("campaign", "message", name="delivery_in_ledger", condition=Q(campaign__isnull=False)),
         ]
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+    @property
+    def held(self) -> MessageStatus | None:
+        """The state that it belongs in while it may not go out; None while it may.
+
+        Parked while its creator or its campaign is paused; cancelled where the campaign was cancelled while this one
+        was out of reach (being sent, say, and then refused).
+        """
+        if self.campaign is not None and self.campaign.status == CampaignStatus.CANCELLED:
+            return MessageStatus.CANCELLED
+        if self.creator.sending_profile.paused_at is not None:
+            return MessageStatus.PARKED
+        if self.campaign is not None and self.campaign.status == CampaignStatus.PAUSED:
+            return MessageStatus.PARKED
+        return None

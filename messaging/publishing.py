@@ -49,16 +49,23 @@ def publish(message_ids: Sequence[UUID], *, fail: bool) -> dict[UUID, Refusal]:
     Returns the refusals by message id.
     """
     now = timezone.now()
-    outgoing, copies = [], {}
+    outgoing: list[queue.Outgoing] = []
+    copies: dict[str, Copy] = {}
+    aside: dict[MessageStatus, list[Copy]] = {}
     deliveries = Delivery.objects.filter(pk__in=message_ids, state=MessageStatus.PENDING)
-    for delivery in deliveries.select_related("message", "fan", "creator__sending_profile").order_by("due_at", "pk"):
+    for delivery in deliveries.select_related("message", "fan", "campaign", "creator__sending_profile").order_by(
+        "due_at", "pk"
+    ):
         copy = Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
         delay = _delay_seconds(delivery, now)
-        if delay > queue.DELAY_MAX_SECONDS or delivery.creator.sending_profile.paused_at is not None:
-            transitions.delivery_parked(copy)
+        withheld = delivery.held or (MessageStatus.PARKED if delay > queue.DELAY_MAX_SECONDS else None)
+        if withheld is not None:
+            aside.setdefault(withheld, []).append(copy)
             continue
         copies[str(delivery.pk)] = copy
         outgoing.append(_outgoing(delivery, delay))
+    for state, withheld_copies in aside.items():
+        transitions.delivery_set_aside(withheld_copies, to=state)
     results = queue.send(outgoing)
     taken = [copies[key] for key, error in results.items() if error is None]
     transitions.delivery_queued(taken)

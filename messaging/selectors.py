@@ -1,17 +1,26 @@
 """Answers what is on its way, what is stuck and how sending goes, from a creator's side. Only reads tables."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, F, Max, Q, QuerySet
+from django.db.models import Count, F, Max, Min, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from crm.errors import NotFound
 from crm.models import Conversation, Creator, Message, MessageStatus
-from messaging.models import OPEN_STATES, Delivery, Kind, SendingProfile
+from messaging.models import (
+    OPEN_STATES,
+    Campaign,
+    CampaignStatus,
+    Delivery,
+    Kind,
+    SendingProfile,
+)
 
 TROUBLE = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
 
@@ -23,7 +32,9 @@ def delivery_in_trouble_list(*, creator: Creator) -> QuerySet[Delivery]:
 
 def delivery_get(*, creator: Creator, message_id: UUID) -> Delivery:
     delivery = (
-        Delivery.objects.filter(creator=creator, pk=message_id).select_related("message__conversation", "fan").first()
+        Delivery.objects.filter(creator=creator, pk=message_id)
+        .select_related("message__conversation", "fan", "campaign")
+        .first()
     )
     if delivery is None:
         raise NotFound("There is no such message.", code="message_not_found")
@@ -43,7 +54,7 @@ def delivery_for_dispatch(*, message_id: UUID) -> Delivery | None:
     return (
         Delivery.objects.filter(pk=message_id)
         .annotate(quiet=Now() - F("creator__sending_profile__last_claimed_at"))
-        .select_related("message", "fan", "creator__sending_profile")
+        .select_related("message", "fan", "campaign", "creator__sending_profile")
         .first()
     )
 
@@ -51,12 +62,13 @@ def delivery_for_dispatch(*, message_id: UUID) -> Delivery | None:
 def earlier_open(*, delivery: Delivery) -> datetime | None:
     """When the message that goes first is due: an earlier one to the same fan that is still on its way.
 
-    A reply waits for replies alone: a campaign may have hours to go.
+    A reply waits for replies alone: a campaign may have hours to go. Nothing waits for a campaign that is paused.
     """
     kinds = (Kind.REPLY,) if delivery.kind == Kind.REPLY else Kind.values
     return (
         Delivery.objects.filter(fan_id=delivery.fan_id, pk__lt=delivery.pk, state__in=OPEN_STATES, kind__in=kinds)
         .filter(Q(scheduled_at=None) | Q(scheduled_at__lte=Now()))
+        .exclude(campaign__status=CampaignStatus.PAUSED)
         .order_by("pk")
         .values_list("due_at", flat=True)
         .first()
@@ -92,3 +104,107 @@ def sending_today(*, creator: Creator) -> SendingToday:
         failure_rate=round(row["failed"] / ended, 4) if ended else 0.0,
         last_processed_at=deliveries.filter(state=MessageStatus.SENT).aggregate(at=Max("finished_at"))["at"],
     )
+
+
+def campaign_stretches(*, creator_id: int, without_campaign_id: int | None = None) -> list[tuple[datetime, datetime]]:
+    """From when to when the creator's scheduled campaigns go out, oldest first; their slots are not in the lane."""
+    scheduled = Delivery.objects.filter(
+        creator_id=creator_id,
+        state__in=OPEN_STATES,
+        campaign__status=CampaignStatus.RUNNING,
+        campaign__scheduled_at__isnull=False,
+    )
+    if without_campaign_id is not None:
+        scheduled = scheduled.exclude(campaign=without_campaign_id)
+    return list(
+        scheduled.values("campaign")
+        .annotate(begin=Min("due_at"), end=Max("due_at"))
+        .order_by("begin")
+        .values_list("begin", "end")
+    )
+
+
+def campaign_slots_taken(*, profile: SendingProfile) -> list[datetime]:
+    """The last slots of the campaign lane that are in use, or were within the last window; oldest first."""
+    now = timezone.now()
+    taken = (
+        Delivery.objects.filter(creator_id=profile.pk, kind=Kind.CAMPAIGN)
+        .filter(due_at__gte=now - timedelta(milliseconds=profile.window_ms))
+        .filter(state__in=[*OPEN_STATES, MessageStatus.SENT, MessageStatus.UNKNOWN])
+        .exclude(campaign__status=CampaignStatus.PAUSED)
+        .exclude(campaign__scheduled_at__gt=now)
+        .order_by("-due_at")
+        .values_list("due_at", flat=True)
+    )
+    return sorted(taken[: profile.limit_messages])
+
+
+def campaign_list(*, creator: Creator) -> QuerySet[Campaign]:
+    """The creator's campaigns, unordered: a paginator orders them."""
+    return Campaign.objects.filter(creator=creator)
+
+
+def campaign_get(*, creator: Creator, campaign_id: int) -> Campaign:
+    campaign = Campaign.objects.filter(creator=creator, pk=campaign_id).first()
+    if campaign is None:
+        raise NotFound("There is no such campaign.", code="campaign_not_found")
+    return campaign
+
+
+def campaign_ledger(*, campaign: Campaign, state: str = "") -> QuerySet[Delivery]:
+    """A row per recipient with message and fan, unordered: a paginator orders them."""
+    ledger = Delivery.objects.filter(campaign=campaign).select_related("message", "fan")
+    return ledger.filter(state=state) if state else ledger
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignReport:
+    """How a campaign is getting on: its recipients by state, and when the last of them has its turn.
+
+    `estimated_completion_at` is the last reserved slot while it runs, the time it ended once it has finished, and
+    None while it is paused and after it was cancelled.
+    """
+
+    campaign: Campaign
+    status: CampaignStatus
+    counts: dict[str, int] = field(default_factory=dict)
+    estimated_completion_at: datetime | None = None
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+def campaign_report_list(campaigns: Sequence[Campaign]) -> list[CampaignReport]:
+    """In one query for all of them."""
+    rows: dict[int, list[Mapping[str, Any]]] = {}
+    ids = [campaign.pk for campaign in campaigns]
+    by_state = Delivery.objects.filter(campaign__in=ids).values("campaign_id", "state").order_by()
+    for row in by_state.annotate(count=Count("pk"), last_due_at=Max("due_at"), ended_at=Max("finished_at")):
+        rows.setdefault(row["campaign_id"], []).append(row)
+    return [_campaign_report(campaign, rows.get(campaign.pk, [])) for campaign in campaigns]
+
+
+def campaign_report(campaign: Campaign) -> CampaignReport:
+    [report] = campaign_report_list([campaign])
+    return report
+
+
+def _campaign_report(campaign: Campaign, rows: Sequence[Mapping[str, Any]]) -> CampaignReport:
+    counts = {state.value: 0 for state in MessageStatus if state is not MessageStatus.RECEIVED}
+    counts.update({row["state"]: row["count"] for row in rows})
+    still_open = [row["last_due_at"] for row in rows if row["state"] in OPEN_STATES]
+    now = timezone.now()
+    completion: datetime | None = None
+    if campaign.status == CampaignStatus.CANCELLED:
+        status = CampaignStatus.CANCELLED
+    elif not still_open:
+        status = CampaignStatus.FINISHED
+        completion = max((row["ended_at"] for row in rows if row["ended_at"]), default=None)
+    elif campaign.status == CampaignStatus.PAUSED:
+        status = CampaignStatus.PAUSED
+    else:
+        later = campaign.scheduled_at is not None and campaign.scheduled_at > now
+        status = CampaignStatus.SCHEDULED if later else CampaignStatus.RUNNING
+        completion = max(now, *still_open)
+    return CampaignReport(campaign=campaign, status=status, counts=counts, estimated_completion_at=completion)

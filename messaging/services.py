@@ -14,14 +14,21 @@ from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator, Fan, MessageStatus, User
 from crm.payloads import check_content
 from crm.selectors import fan_get_by_recipient
-from crm.services import conversation_open, message_create_outbound
+from crm.services import (
+    OutboundDraft,
+    conversation_open,
+    message_bulk_create_outbound,
+    message_create_outbound,
+)
 from messaging import publishing, queue, selectors, transitions
 from messaging.errors import QueueError, QueueRefused, SendingDisabled
-from messaging.models import Delivery, Kind
+from messaging.models import Campaign, CampaignStatus, Delivery, Kind
 from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
 SCHEDULE_MAX = timedelta(days=365)
+# Recipients of a campaign that are written at once.
+CHUNK = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +208,8 @@ def message_retry(*, creator: Creator, message_id: UUID) -> SendReceipt:
         raise SendingDisabled("Sending is disabled: RATE_LIMITER_ENABLED is false. The message stays as it is.")
     publishing.sending_check()
     delivery = selectors.delivery_get(creator=creator, message_id=message_id)
+    if delivery.campaign is not None and delivery.campaign.status == CampaignStatus.CANCELLED:
+        raise Conflict("The campaign of this message was cancelled.", code="campaign_cancelled")
     fresh = transitions.delivery_rescheduled(
         Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id),
         expected=selectors.TROUBLE,
@@ -235,6 +244,71 @@ def _refused_raise(receipt: SendReceipt) -> None:
             extra={"messageId": str(receipt.message_id), "status": receipt.status},
             retry_after=30,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """One recipient of a campaign, with the text for this fan."""
+
+    fan_id: int
+    text: str
+
+
+def delivery_bulk_create(
+    *, campaign: Campaign, user: User | None, recipients: Sequence[Addressed], trace_id: str = ""
+) -> list[UUID]:
+    """Messages, deliveries and slots for all recipients of a campaign; called in the transaction that makes it.
+
+    Returns the ids of those to publish after the commit. The others are due later than SQS can delay and parked, or
+    bypassed while the rate limiter is off.
+    """
+    enabled = settings.RATE_LIMITER_ENABLED
+    count = len(recipients)
+    slots = transitions.slot_block_reserve(campaign=campaign, count=count) if enabled else [timezone.now()] * count
+    now = timezone.now()
+    farthest = now + timedelta(seconds=queue.DELAY_MAX_SECONDS)
+    pending: list[UUID] = []
+    for start in range(0, len(recipients), CHUNK):
+        chunk, due = recipients[start : start + CHUNK], slots[start : start + CHUNK]
+        states = [_first_state(slot, farthest, enabled=enabled) for slot in due]
+        messages = message_bulk_create_outbound(
+            creator=campaign.creator,
+            sender=user,
+            drafts=[
+                OutboundDraft(fan_id=each.fan_id, text=each.text, status=state)
+                for each, state in zip(chunk, states, strict=True)
+            ],
+            attachments=campaign.attachments,
+            price_cents=campaign.price_cents,
+        )
+        Delivery.objects.bulk_create(
+            Delivery(
+                message=message,
+                creator_id=campaign.creator_id,
+                fan_id=each.fan_id,
+                campaign=campaign,
+                kind=Kind.CAMPAIGN,
+                state=state,
+                due_at=slot,
+                scheduled_at=campaign.scheduled_at,
+                trace_id=trace_id,
+                # Given rather than left to the database, which makes one INSERT of many rows four times as fast.
+                created_at=now,
+                state_changed_at=now,
+                finished_at=None if enabled else now,
+            )
+            for each, message, state, slot in zip(chunk, messages, states, due, strict=True)
+        )
+        pending += [
+            message.pk for message, state in zip(messages, states, strict=True) if state is MessageStatus.PENDING
+        ]
+    return pending
+
+
+def _first_state(slot: datetime, farthest: datetime, *, enabled: bool) -> MessageStatus:
+    if not enabled:
+        return MessageStatus.BYPASSED
+    return MessageStatus.PENDING if slot <= farthest else MessageStatus.PARKED
 
 
 def sending_pause(*, creator: Creator, reason: str) -> None:

@@ -10,20 +10,26 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import IntegrityError, transaction
-from django.db.models import F, Value
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from crm.models import MessageStatus, uuid7
 from crm.services import message_status_set
-from messaging.models import Delivery, SendingProfile, Stage
+from messaging import selectors
+from messaging.models import Campaign, CampaignStatus, Delivery, SendingProfile, Stage
 from messaging.slots import capacity, slot_next
 
 logger = structlog.get_logger(__name__)
 # As long as Delivery.reason and Delivery.reason_code.
 REASON_MAX = 300
 CODE_MAX = 50
+# Rows that one statement names.
+SET_MAX = 2_000
+
+
+WAITING = (MessageStatus.PENDING, MessageStatus.QUEUED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,24 @@ def _change(
         if changed:
             message_status_set(message_ids=[copy.message_id], status=to, **(message or {}))
     return bool(changed)
+
+
+def _change_set(
+    rows: QuerySet[Delivery], *, dispatches: Collection[Copy] | None = None, to: MessageStatus, **fields: Any
+) -> list[UUID]:
+    """The same change for many rows at once; `rows` says which state is expected. Returns those that were changed.
+
+    dispatches: change only the rows of which one of these copies is the one that counts.
+    """
+    with transaction.atomic():
+        # Locked in one order, so that two sets that overlap wait in line and not for each other.
+        locked = list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk", "dispatch_id"))
+        ids = [pk for pk, dispatch_id in locked if dispatches is None or Copy(pk, dispatch_id) in dispatches]
+        for start in range(0, len(ids), SET_MAX):
+            some = ids[start : start + SET_MAX]
+            Delivery.objects.filter(pk__in=some).update(state=to, state_changed_at=Now(), **fields)
+            message_status_set(message_ids=some, status=to)
+    return ids
 
 
 def sending_profile_lock(*, creator_id: int) -> SendingProfile:
@@ -84,12 +108,55 @@ def slot_reserve(
     return slots[-count:]
 
 
-def delivery_queued(copies: Sequence[Copy]) -> None:
+def slots_plan(
+    profile: SendingProfile, *, count: int, earliest: datetime, busy: Sequence[tuple[datetime, datetime]]
+) -> list[datetime]:
+    """The next slots of the campaign lane from `earliest` on, around the stretches that are `busy` (oldest first)."""
+    slots = list(profile.campaign_slots)
+    window = timedelta(milliseconds=profile.window_ms)
+    fit = capacity(limit=profile.limit_messages, campaign=True)
+    gap = timedelta(milliseconds=profile.min_gap_ms)
+    for _ in range(count):
+        slot = slot_next(slots, not_before=earliest, capacity=fit, window=window, gap=gap)
+        for begin, end in busy:
+            # A whole window away on both sides, so that neither counts the other's messages.
+            if begin - window < slot < end + window:
+                slot = slot_next(slots, not_before=end + window, capacity=fit, window=window, gap=gap)
+        slots.append(slot)
+    return slots[len(slots) - count :]
+
+
+def slot_block_reserve(*, campaign: Campaign, count: int) -> list[datetime]:
+    """Slots of the campaign lane for all of a campaign; the caller's transaction holds the creator's row until it ends.
+
+    One that is scheduled for later than the lane's end leaves the lane as it is, because a campaign that is written
+    after it may go before it; later campaigns are planned around it.
+    """
+    profile = sending_profile_lock(creator_id=campaign.creator_id)
+    now = timezone.now()
+    earliest = max(now, campaign.scheduled_at or now)
+    busy = selectors.campaign_stretches(creator_id=campaign.creator_id, without_campaign_id=campaign.pk)
+    slots = slots_plan(profile, count=count, earliest=earliest, busy=busy)
+    lane = profile.campaign_slots
+    if earliest == now or (lane and earliest <= lane[-1]):
+        profile.campaign_slots = [*lane, *slots][-profile.limit_messages :]
+        profile.save(update_fields=["campaign_slots"])
+    return slots
+
+
+def lane_regain(*, creator_id: int) -> None:
+    """Give back the slots of a campaign that does not go out: the lane ends where the others' slots end."""
+    profile = sending_profile_lock(creator_id=creator_id)
+    profile.campaign_slots = selectors.campaign_slots_taken(profile=profile)
+    profile.save(update_fields=["campaign_slots"])
+
+
+def delivery_queued(copies: Collection[Copy]) -> None:
     """SQS took these. Where a consumer was quicker and claimed one already, nothing changes."""
-    for copy in copies:
-        _change(
-            copy,
-            expected=[MessageStatus.PENDING],
+    if copies:
+        _change_set(
+            Delivery.objects.filter(pk__in=[copy.message_id for copy in copies], state=MessageStatus.PENDING),
+            dispatches=set(copies),
             to=MessageStatus.QUEUED,
             queued_at=Coalesce(F("queued_at"), Now()),
             reason="",
@@ -98,9 +165,15 @@ def delivery_queued(copies: Sequence[Copy]) -> None:
         )
 
 
-def delivery_parked(copy: Copy) -> bool:
-    """It waits in PostgreSQL: its slot is further than SQS can delay, or sending is paused."""
-    return _change(copy, expected=[MessageStatus.PENDING, MessageStatus.QUEUED], to=MessageStatus.PARKED)
+def delivery_set_aside(copies: Collection[Copy], *, to: MessageStatus) -> None:
+    """These may not go out, now (`parked`) or ever (`cancelled`); Delivery.held says which."""
+    if copies:
+        _change_set(
+            Delivery.objects.filter(pk__in=[copy.message_id for copy in copies], state__in=WAITING),
+            dispatches=set(copies),
+            to=to,
+            **_finish(to),
+        )
 
 
 def delivery_released(copy: Copy) -> bool:
@@ -152,9 +225,11 @@ def delivery_sent(copy: Copy, *, platform_message_id: str) -> bool:
 
 
 def delivery_failed(copy: Copy, *, stage: Stage, code: str, reason: str, attempted: bool) -> bool:
+    """It ended without reaching the fan. A producer that gives up does not end what a worker is sending: SQS may have
+    taken the message although every answer was lost."""
     return _change(
         copy,
-        expected=[MessageStatus.PENDING, MessageStatus.SENDING],
+        expected=[MessageStatus.PENDING] if stage is Stage.ENQUEUE else [MessageStatus.SENDING],
         to=MessageStatus.FAILED,
         stage=stage,
         reason_code=code[:CODE_MAX],
@@ -224,6 +299,57 @@ def delivery_rescheduled(
             [due_at] = slot_reserve(creator_id=creator_id, campaign=campaign, not_before=not_before)
         Delivery.objects.filter(pk=copy.message_id).update(due_at=due_at)
     return fresh
+
+
+def campaign_changed(campaign: Campaign, *, expected: Collection[CampaignStatus], to: CampaignStatus) -> bool:
+    return bool(Campaign.objects.filter(pk=campaign.pk, status__in=expected).update(status=to))
+
+
+def campaign_parked(campaign: Campaign) -> int:
+    """What has not gone out waits in PostgreSQL; its copies on the queue are stale, because they find it parked."""
+    return len(_change_set(campaign.deliveries.filter(state__in=WAITING), to=MessageStatus.PARKED))
+
+
+def campaign_cancelled(campaign: Campaign) -> int:
+    """What has not gone out never will; what is being sent in this moment is sent."""
+    rows = campaign.deliveries.filter(state__in=[*WAITING, MessageStatus.PARKED])
+    return len(_change_set(rows, to=MessageStatus.CANCELLED, **_finish(MessageStatus.CANCELLED)))
+
+
+def _finish(to: MessageStatus) -> dict[str, Any]:
+    return {"finished_at": Now()} if to is MessageStatus.CANCELLED else {}
+
+
+def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[UUID]:
+    """New slots and new dispatches for all that is parked, in the old order; the caller's transaction goes on.
+
+    Returns those due within `publish_before`: they are `pending` and the caller publishes them after the commit.
+    """
+    # The rows before the profile, as delivery_rescheduled locks them.
+    rows = list(
+        campaign.deliveries.filter(state=MessageStatus.PARKED)
+        .order_by("pk")
+        .select_for_update(of=("self",), no_key=True)
+        .values_list("due_at", "pk")
+    )
+    if not rows:
+        return []
+    slots = slot_block_reserve(campaign=campaign, count=len(rows))
+    due = dict(zip((pk for _, pk in sorted(rows)), slots, strict=True))
+    for start in range(0, len(rows), SET_MAX):
+        some = [pk for _, pk in rows[start : start + SET_MAX]]
+        with connection.cursor() as cursor:
+            # A value of its own for each row, which the ORM writes as one CASE per row.
+            cursor.execute(
+                "UPDATE messaging_delivery SET due_at = fresh.due_at, dispatch_id = fresh.dispatch_id"
+                " FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[]) AS fresh (message_id, dispatch_id, due_at)"
+                " WHERE messaging_delivery.message_id = fresh.message_id",
+                [some, [uuid7() for _ in some], [due[pk] for pk in some]],
+            )
+    near = timezone.now() + publish_before
+    return _change_set(
+        campaign.deliveries.filter(state=MessageStatus.PARKED, due_at__lte=near), to=MessageStatus.PENDING
+    )
 
 
 def sending_paused(*, creator_id: int, reason: str) -> None:

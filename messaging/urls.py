@@ -2,13 +2,28 @@
 
 from django.urls import path
 
-from messaging import api
+from messaging import api, campaign_api
 
 urlpatterns = [
     path("onlyfans/messages/send", api.SendView.as_view(), name="messages-send"),
     path("onlyfans/messages/status", api.StatusView.as_view(), name="messages-status"),
     path("onlyfans/messages/failed", api.FailedView.as_view(), name="messages-failed"),
     path("onlyfans/messages/<uuid:message_id>/retry", api.RetryView.as_view(), name="messages-retry"),
+    path("messages/bulk", campaign_api.BulkView.as_view(), name="messages-bulk"),
+    path("messages/campaigns", campaign_api.CampaignListView.as_view(), name="campaigns"),
+    path("messages/campaigns/<int:campaign_id>", campaign_api.CampaignView.as_view(), name="campaign"),
+    path(
+        "messages/campaigns/<int:campaign_id>/recipients",
+        campaign_api.CampaignRecipientsView.as_view(),
+        name="campaign-recipients",
+    ),
+    path("messages/campaigns/<int:campaign_id>/pause", campaign_api.CampaignPauseView.as_view(), name="campaign-pause"),
+    path(
+        "messages/campaigns/<int:campaign_id>/resume", campaign_api.CampaignResumeView.as_view(), name="campaign-resume"
+    ),
+    path(
+        "messages/campaigns/<int:campaign_id>/cancel", campaign_api.CampaignCancelView.as_view(), name="campaign-cancel"
+    ),
     path(
         "crm/conversations/<int:conversation_id>/messages",
         api.ConversationMessagesView.as_view(),

@@ -1,11 +1,15 @@
 """Answers whether reads find what the caller means and nothing of another creator."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
+from django.utils import timezone
 
 from crm import selectors
 from crm.errors import NotFound
-from crm.models import Fan
-from crm.tests.factories import CreatorFactory, FanFactory
+from crm.models import Fan, MessageStatus
+from crm.tests.factories import CreatorFactory, FanFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -38,3 +42,34 @@ def test_a_recipient_of_another_creator_is_not_found() -> None:
     for name in (fan.platform_id, fan.handle, f"fan_{fan.pk}"):
         with pytest.raises(NotFound):
             selectors.fan_get_by_recipient(creator=CreatorFactory(), recipient_id=name)
+
+
+def test_many_recipients_are_found_as_one_is(django_assert_num_queries: Any) -> None:
+    fan = FanFactory(platform_id="123", handle="Ada")
+    FanFactory(creator=fan.creator, handle="eve")
+    FanFactory(creator=fan.creator, handle="EVE")
+    foreign = FanFactory(handle="bob")
+    names = ["123", "ada", "@ADA", f"fan_{fan.pk}"]
+    strange = ["eve", "bob", "fan_0", "fan_x", "fan_" + "9" * 30, "", "@", foreign.platform_id, f"fan_{foreign.pk}"]
+    with django_assert_num_queries(3):
+        found = selectors.fan_map_by_recipient(creator=fan.creator, recipient_ids=names + strange)
+    assert found == dict.fromkeys(names, fan)
+
+
+def test_an_audience_without_conditions_is_every_fan_of_the_creator_the_most_valuable_first() -> None:
+    low = FanFactory(value_cents=1)
+    high = FanFactory(creator=low.creator, value_cents=2)
+    FanFactory()
+    assert list(selectors.fan_audience(creator=low.creator)) == [high, low]
+
+
+def test_an_audience_leaves_out_whom_somebody_wrote_to() -> None:
+    now = timezone.now()
+    answered, silent, failed = FanFactory.create_batch(3, creator=CreatorFactory())
+    MessageFactory(conversation__fan=answered, outbound=True, created_at=now)
+    MessageFactory(conversation__fan=silent, created_at=now)
+    MessageFactory(conversation__fan=failed, outbound=True, status=MessageStatus.FAILED, created_at=now)
+    found = selectors.fan_audience(creator=answered.creator, not_messaged_since=now - timedelta(hours=1))
+    assert set(found) == {silent, failed}
+    later = selectors.fan_audience(creator=answered.creator, not_messaged_since=now + timedelta(hours=1))
+    assert set(later) == {answered, silent, failed}

@@ -9,7 +9,7 @@ from crm.models import Message, MessageStatus
 from crm.services import message_record_sent
 from crm.tests.factories import FanFactory
 from messaging import transitions
-from messaging.models import Delivery, SendingProfile, Stage
+from messaging.models import Campaign, Delivery, SendingProfile, Stage
 from messaging.tests.factories import delivery_make, profile_make
 from messaging.transitions import Copy
 
@@ -55,7 +55,8 @@ def test_a_stale_copy_changes_nothing():
         stale, expected=[MessageStatus.QUEUED], creator_id=delivery.creator_id, campaign=False
     )
     assert not transitions.delivery_claimed(stale, creator_id=delivery.creator_id, lease=LEASE)
-    assert not transitions.delivery_parked(stale)
+    transitions.delivery_set_aside([stale], to=MessageStatus.PARKED)
+    assert Delivery.objects.get(pk=delivery.pk).state == MessageStatus.PENDING
 
 
 def test_the_first_attempt_is_remembered_through_later_ones():
@@ -126,3 +127,48 @@ def test_a_pause_keeps_its_first_reason():
     assert profile.paused_reason == "first"
     assert transitions.sending_resumed(creator_id=profile.pk)
     assert not transitions.sending_resumed(creator_id=profile.pk)
+
+
+def test_a_set_changes_only_the_copies_that_count_and_only_where_the_state_is_the_expected_one():
+    queued, sending, stale = (delivery_make(state=MessageStatus(state)) for state in ("pending", "sending", "pending"))
+    copies = [copy(queued), copy(sending), Copy(stale.pk, queued.dispatch_id)]
+    transitions.delivery_queued(copies)
+    for delivery, state in ((queued, "queued"), (sending, "sending"), (stale, "pending")):
+        delivery.refresh_from_db()
+        assert (delivery.state, Message.objects.get(pk=delivery.pk).status) == (state, state)
+    assert queued.queued_at is not None
+
+
+def test_a_set_costs_the_same_however_large_it_is(django_assert_num_queries):
+    copies = [copy(delivery_make(state=MessageStatus.PENDING)) for _ in range(20)]
+    with django_assert_num_queries(5):  # a savepoint, locks, deliveries, messages, its release
+        transitions.delivery_queued(copies)
+    transitions.delivery_queued([])
+
+
+@pytest.mark.parametrize(("to", "finished"), [("parked", False), ("cancelled", True)])
+def test_what_waits_is_set_aside(to, finished):
+    waiting, sent = delivery_make(), delivery_make(state=MessageStatus.SENT)
+    transitions.delivery_set_aside([copy(waiting), copy(sent)], to=MessageStatus(to))
+    waiting.refresh_from_db()
+    assert waiting.state == Message.objects.get(pk=waiting.pk).status == to
+    assert (waiting.finished_at is not None) == finished
+    assert Delivery.objects.get(pk=sent.pk).state == "sent"
+
+
+@pytest.mark.parametrize(
+    ("paused", "campaign", "held"),
+    [
+        (False, None, None),
+        (False, "running", None),
+        (False, "paused", "parked"),
+        (False, "cancelled", "cancelled"),
+        (True, None, "parked"),
+        (True, "running", "parked"),
+        (True, "cancelled", "cancelled"),
+    ],
+)
+def test_a_delivery_is_held_by_its_creator_or_its_campaign(paused, campaign, held):
+    profile = profile_make(paused_at=timezone.now() if paused else None)
+    of = campaign and Campaign.objects.create(creator=profile.creator, name="x", content="x", status=campaign)
+    assert delivery_make(fan=FanFactory(creator=profile.creator), campaign=of).held == held

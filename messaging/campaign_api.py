@@ -1,0 +1,356 @@
+"""Answers the part of the HTTP API that writes to many fans: bulk messages, campaigns. Touches campaigns, selectors."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView, KeysetPagination
+from crm.models import Fan, MessageStatus
+from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS
+from messaging import campaigns, selectors
+from messaging.api import trace_id_of
+from messaging.campaigns import (
+    Audience,
+    BulkRequest,
+    CampaignPreview,
+    CampaignReceipt,
+    CampaignRequest,
+    Example,
+    Failed,
+)
+from messaging.models import CampaignStatus, Delivery
+from messaging.publishing import expected_at
+from messaging.selectors import CampaignReport
+
+NO_SUCH_STEP = OpenApiResponse(description="The campaign stands in a way in which this makes no sense.")
+EXCLUDE_MAX = 10_000
+
+
+class ContentSerializer(serializers.Serializer[Any]):
+    """What is checked here is the shape; the domain checks the rest, once for every door."""
+
+    content = serializers.CharField(max_length=MESSAGE_MAX_CHARACTERS, allow_blank=True, trim_whitespace=False)
+    mediaUrls = serializers.ListField(
+        source="media_urls", child=serializers.CharField(max_length=2_000), required=False, default=list
+    )
+    priceCents = serializers.IntegerField(
+        source="price_cents", required=False, default=0, min_value=0, max_value=PRICE_MAX_CENTS
+    )
+
+
+class BulkSerializer(ContentSerializer):
+    recipientIds = serializers.ListField(
+        source="recipient_ids",
+        child=serializers.CharField(max_length=64),
+        help_text="From 1 to 100 fans, each by the id at the platform or as `fan_<id>`.",
+    )
+    campaignName = serializers.CharField(source="campaign_name", required=False, default="", allow_blank=True)
+
+
+class AudienceSerializer(serializers.Serializer[Any]):
+    """The fans for whom everything given holds; an empty object means every fan."""
+
+    tags = serializers.ListField(
+        child=serializers.CharField(max_length=50),
+        required=False,
+        default=list,
+        help_text="Fans with at least one of these tags.",
+    )
+    minValueCents = serializers.IntegerField(
+        source="min_value_cents", required=False, allow_null=True, default=None, min_value=0, max_value=2**53 - 1
+    )
+    activeSince = serializers.DateTimeField(source="active_since", required=False, allow_null=True, default=None)
+    notMessagedSince = serializers.DateTimeField(
+        source="not_messaged_since",
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Fans to whom nothing was written since then that went out or still may.",
+    )
+    exclude = serializers.ListField(
+        child=serializers.CharField(max_length=64),
+        required=False,
+        default=list,
+        max_length=EXCLUDE_MAX,
+        help_text="Fans to leave out, each by the id at the platform or as `fan_<id>`.",
+    )
+
+
+class CampaignCreateSerializer(ContentSerializer):
+    """`{name}`, `{firstName}` and `{handle}` in the content are filled in for each fan.
+
+    A fan without a name is called by the handle, one without a handle by the name, one with neither "there".
+    """
+
+    name = serializers.CharField()
+    audience = AudienceSerializer()
+    scheduledAt = serializers.DateTimeField(source="scheduled_at", required=False, allow_null=True, default=None)
+
+
+class FailedSerializer(serializers.Serializer[Failed]):
+    recipientId = serializers.CharField(source="recipient_id")
+    messageId = serializers.UUIDField(source="message_id")
+    code = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class CampaignReceiptSerializer(serializers.Serializer[CampaignReceipt]):
+    """`failed` names those whose message the queue did not take; they are stored and can be sent again."""
+
+    campaignId = serializers.IntegerField(source="report.campaign.pk")
+    totalRecipients = serializers.IntegerField(source="report.total")
+    status = serializers.ChoiceField(source="report.status", choices=CampaignStatus.choices)
+    estimatedCompletionTime = serializers.DateTimeField(source="report.estimated_completion_at", allow_null=True)
+    failed = FailedSerializer(many=True)
+
+
+class ExampleSerializer(serializers.Serializer[Example]):
+    recipientId = serializers.CharField(source="fan.platform_id")
+    name = serializers.CharField(source="fan.name")
+    handle = serializers.CharField(source="fan.handle")
+    text = serializers.CharField()
+
+
+class CampaignPreviewSerializer(serializers.Serializer[CampaignPreview]):
+    totalRecipients = serializers.IntegerField(source="total")
+    examples = ExampleSerializer(many=True)
+    estimatedCompletionTime = serializers.DateTimeField(source="estimated_completion_at", allow_null=True)
+
+
+class CampaignProgressSerializer(serializers.Serializer[Any]):
+    """How many recipients are in each state."""
+
+    pending = serializers.IntegerField()
+    queued = serializers.IntegerField()
+    parked = serializers.IntegerField()
+    sending = serializers.IntegerField()
+    sent = serializers.IntegerField()
+    unknown = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    cancelled = serializers.IntegerField()
+    bypassed = serializers.IntegerField()
+
+
+class CampaignSerializer(serializers.Serializer[CampaignReport]):
+    """A campaign and how it is getting on. `estimatedCompletionTime` is when the last message has its turn."""
+
+    id = serializers.IntegerField(source="campaign.pk")
+    name = serializers.CharField(source="campaign.name")
+    content = serializers.CharField(source="campaign.content")
+    mediaUrls = serializers.SerializerMethodField()
+    priceCents = serializers.IntegerField(source="campaign.price_cents")
+    audience = serializers.DictField(source="campaign.audience")
+    status = serializers.ChoiceField(choices=CampaignStatus.choices)
+    scheduledAt = serializers.DateTimeField(source="campaign.scheduled_at", allow_null=True)
+    createdAt = serializers.DateTimeField(source="campaign.created_at")
+    totalRecipients = serializers.IntegerField(source="total")
+    progress = CampaignProgressSerializer(source="counts")
+    estimatedCompletionTime = serializers.DateTimeField(source="estimated_completion_at", allow_null=True)
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_mediaUrls(self, report: CampaignReport) -> list[str]:
+        return [attachment["url"] for attachment in report.campaign.attachments]
+
+
+class LedgerFanSerializer(serializers.ModelSerializer[Fan]):
+    class Meta:
+        model = Fan
+        fields = ("id", "name", "handle")
+
+
+class RecipientSerializer(serializers.ModelSerializer[Delivery]):
+    """One recipient of a campaign: how the message stands, why, and since when."""
+
+    recipientId = serializers.CharField(source="fan.platform_id")
+    fan = LedgerFanSerializer()
+    messageId = serializers.UUIDField(source="pk")
+    status = serializers.ChoiceField(source="state", choices=MessageStatus.choices)
+    reasonCode = serializers.CharField(source="reason_code")
+    createdAt = serializers.DateTimeField(source="created_at")
+    queuedAt = serializers.DateTimeField(source="queued_at", allow_null=True)
+    sentAt = serializers.DateTimeField(source="message.sent_at", allow_null=True)
+    finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
+    expectedAt = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Delivery
+        fields = (
+            "recipientId",
+            "fan",
+            "messageId",
+            "status",
+            "reason",
+            "reasonCode",
+            "attempts",
+            "createdAt",
+            "queuedAt",
+            "expectedAt",
+            "sentAt",
+            "finishedAt",
+        )
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_expectedAt(self, delivery: Delivery) -> str | None:
+        if delivery.state not in {MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED}:
+            return None
+        return serializers.DateTimeField().to_representation(expected_at(delivery.due_at))
+
+
+class RecipientFilterSerializer(serializers.Serializer[Any]):
+    """The query parameters of a campaign's ledger."""
+
+    status = serializers.ChoiceField(choices=MessageStatus.choices, required=False, default="")
+
+
+class CampaignPagination(KeysetPagination):
+    ordering = ("-created_at", "-id")
+
+
+class RecipientPagination(KeysetPagination):
+    page_size = 100
+    ordering = ("message_id",)
+
+
+class BulkView(CreatorAPIView):
+    """Send one text to up to 100 fans; it is stored whole and goes out at the pace that the platform allows."""
+
+    @extend_schema(
+        operation_id="messages_bulk",
+        parameters=CREATOR_PARAMETERS,
+        request=BulkSerializer,
+        responses={
+            202: CampaignReceiptSerializer,
+            400: OpenApiResponse(description="Each recipient that is not known is named; nothing was stored."),
+            503: OpenApiResponse(description="The queue took none of the messages; they are stored as failed."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        serializer = BulkSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        receipt = campaigns.bulk_send(
+            creator=self.creator,
+            user=request.user,  # type: ignore[arg-type]  # CreatorAPIView lets only users in
+            request=BulkRequest(**serializer.validated_data),
+            trace_id=trace_id_of(request),
+        )
+        return Response(CampaignReceiptSerializer(receipt).data, status=202)
+
+
+class CampaignListView(CreatorAPIView):
+    """The creator's campaigns, the newest first; a new one goes to every fan of its audience."""
+
+    @extend_schema(
+        operation_id="campaigns_list", parameters=CREATOR_PARAMETERS, responses=CampaignSerializer(many=True)
+    )
+    def get(self, request: Request) -> Response:
+        paginator = CampaignPagination()
+        page = paginator.paginate_queryset(selectors.campaign_list(creator=self.creator), request, view=self)
+        reports: Any = selectors.campaign_report_list(page or [])
+        return paginator.get_paginated_response(CampaignSerializer(reports, many=True).data)
+
+    @extend_schema(
+        operation_id="campaigns_create",
+        parameters=[
+            *CREATOR_PARAMETERS,
+            OpenApiParameter(
+                "preview",
+                OpenApiTypes.BOOL,
+                OpenApiParameter.QUERY,
+                description="Answer how many fans it would reach, three texts and the finish time; store nothing.",
+            ),
+        ],
+        request=CampaignCreateSerializer,
+        responses={
+            200: OpenApiResponse(CampaignPreviewSerializer, description="The preview."),
+            202: CampaignReceiptSerializer,
+        },
+    )
+    def post(self, request: Request) -> Response:
+        preview = serializers.BooleanField().run_validation(request.query_params.get("preview", "false"))
+        serializer = CampaignCreateSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        data = serializer.validated_data
+        wish = CampaignRequest(**{**data, "audience": Audience(**data["audience"])})
+        if preview:
+            found = campaigns.campaign_preview(creator=self.creator, request=wish)
+            return Response(CampaignPreviewSerializer(found).data)
+        receipt = campaigns.campaign_create(
+            creator=self.creator,
+            user=request.user,  # type: ignore[arg-type]  # CreatorAPIView lets only users in
+            request=wish,
+            trace_id=trace_id_of(request),
+        )
+        return Response(CampaignReceiptSerializer(receipt).data, status=202)
+
+
+class CampaignView(CreatorAPIView):
+    """One campaign and how it is getting on."""
+
+    @extend_schema(operation_id="campaigns_retrieve", parameters=CREATOR_PARAMETERS, responses=CampaignSerializer)
+    def get(self, request: Request, campaign_id: int) -> Response:
+        campaign = selectors.campaign_get(creator=self.creator, campaign_id=campaign_id)
+        return Response(CampaignSerializer(selectors.campaign_report(campaign)).data)
+
+
+class CampaignRecipientsView(CreatorAPIView):
+    """A row per recipient, in the order of their turns."""
+
+    @extend_schema(
+        operation_id="campaigns_recipients",
+        parameters=[*CREATOR_PARAMETERS, RecipientFilterSerializer],
+        responses=RecipientSerializer(many=True),
+    )
+    def get(self, request: Request, campaign_id: int) -> Response:
+        filters = RecipientFilterSerializer(data=request.query_params)
+        filters.is_valid(raise_exception=True)
+        campaign = selectors.campaign_get(creator=self.creator, campaign_id=campaign_id)
+        ledger = selectors.campaign_ledger(campaign=campaign, state=filters.validated_data["status"])
+        paginator = RecipientPagination()
+        page = paginator.paginate_queryset(ledger, request, view=self)
+        return paginator.get_paginated_response(RecipientSerializer(page or [], many=True).data)
+
+
+class CampaignPauseView(CreatorAPIView):
+    """Let nothing more of it go out until it is resumed."""
+
+    @extend_schema(
+        operation_id="campaigns_pause",
+        parameters=CREATOR_PARAMETERS,
+        request=None,
+        responses={200: CampaignSerializer, 409: NO_SUCH_STEP},
+    )
+    def post(self, request: Request, campaign_id: int) -> Response:
+        report = campaigns.campaign_pause(creator=self.creator, campaign_id=campaign_id)
+        return Response(CampaignSerializer(report).data)
+
+
+class CampaignResumeView(CreatorAPIView):
+    """Let the rest of it go out, from now on."""
+
+    @extend_schema(
+        operation_id="campaigns_resume",
+        parameters=CREATOR_PARAMETERS,
+        request=None,
+        responses={200: CampaignSerializer, 409: NO_SUCH_STEP},
+    )
+    def post(self, request: Request, campaign_id: int) -> Response:
+        report = campaigns.campaign_resume(creator=self.creator, campaign_id=campaign_id)
+        return Response(CampaignSerializer(report).data)
+
+
+class CampaignCancelView(CreatorAPIView):
+    """Let nothing more of it go out, for good."""
+
+    @extend_schema(
+        operation_id="campaigns_cancel",
+        parameters=CREATOR_PARAMETERS,
+        request=None,
+        responses={200: CampaignSerializer, 409: NO_SUCH_STEP},
+    )
+    def post(self, request: Request, campaign_id: int) -> Response:
+        report = campaigns.campaign_cancel(creator=self.creator, campaign_id=campaign_id)
+        return Response(CampaignSerializer(report).data)

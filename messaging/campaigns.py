@@ -1,0 +1,370 @@
+"""Answers a wish to write to many fans at once: to a list of them, or to all that match; to pause, resume, cancel.
+
+Touches services, and the queue after the commit. Campaign, messages, deliveries and slots stand in one transaction.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from crm.errors import Conflict, FieldError, InvalidInput
+from crm.models import Creator, Fan, MessageStatus, User
+from crm.payloads import check_content, check_template, template_render
+from crm.selectors import fan_audience, fan_map_by_recipient
+from messaging import publishing, queue, selectors, services, transitions
+from messaging.errors import QueueRefused
+from messaging.models import Campaign, CampaignStatus, SendingProfile
+from messaging.selectors import CampaignReport
+from messaging.services import Addressed
+
+logger = structlog.get_logger(__name__)
+BULK_MAX_RECIPIENTS = 100
+NAME_MAX_CHARACTERS = 200
+PREVIEW_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BulkRequest:
+    """One text to fans that are named: by their id at the platform, or as `fan_<our id>`."""
+
+    recipient_ids: Sequence[str]
+    content: str
+    media_urls: Sequence[str] = ()
+    price_cents: int = 0
+    campaign_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whom a campaign is for: fans for whom everything given holds; `tags` asks for at least one, `exclude` for ids."""
+
+    tags: Sequence[str] = ()
+    min_value_cents: int | None = None
+    active_since: datetime | None = None
+    not_messaged_since: datetime | None = None
+    exclude: Sequence[str] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        given = {
+            "tags": list(self.tags),
+            "minValueCents": self.min_value_cents,
+            "activeSince": self.active_since.isoformat() if self.active_since else None,
+            "notMessagedSince": self.not_messaged_since.isoformat() if self.not_messaged_since else None,
+            "exclude": list(self.exclude),
+        }
+        return {name: value for name, value in given.items() if value not in (None, [])}
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRequest:
+    """One text to all fans of an audience; placeholders in it are filled in for each fan."""
+
+    name: str
+    content: str
+    audience: Audience = field(default_factory=Audience)
+    media_urls: Sequence[str] = ()
+    price_cents: int = 0
+    scheduled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A recipient whose message SQS did not take; it is stored as `failed` and can be sent again."""
+
+    recipient_id: str
+    message_id: UUID
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignReceipt:
+    """What became of a wish to write to many: how the campaign stands, and whose messages SQS did not take."""
+
+    report: CampaignReport
+    failed: tuple[Failed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    fan: Fan
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPreview:
+    """What a campaign would be now; `estimated_completion_at` is None where it would reach nobody."""
+
+    total: int
+    examples: tuple[Example, ...]
+    estimated_completion_at: datetime | None
+
+
+def bulk_send(*, creator: Creator, user: User | None, request: BulkRequest, trace_id: str = "") -> CampaignReceipt:
+    """Write one text to up to 100 fans that are named.
+
+    Raises InvalidInput that names each recipient it does not find, with nothing stored, and QueueRefused where SQS
+    took none of the messages: then all are stored as `failed`.
+    """
+    _sending_check()
+    name = request.campaign_name.strip() or f"Bulk message of {timezone.now():%Y-%m-%d %H:%M} UTC"
+    errors = check_content(content=request.content, media_urls=request.media_urls, price_cents=request.price_cents)
+    errors += _check_name(name, "campaignName")
+    fans: list[Fan] = []
+    if not 1 <= len(request.recipient_ids) <= BULK_MAX_RECIPIENTS:
+        errors.append(
+            FieldError("recipientIds", "out_of_range", f"Name from 1 to {BULK_MAX_RECIPIENTS} recipients at a time.")
+        )
+    else:
+        fans, wrong = _find(creator=creator, recipient_ids=request.recipient_ids, name="recipientIds")
+        errors += wrong
+    if errors:
+        raise InvalidInput("The messages cannot be sent as they are.", errors=tuple(errors))
+    campaign = Campaign(
+        creator=creator,
+        created_by=user,
+        name=name,
+        content=request.content,
+        attachments=_attachments(request.media_urls),
+        price_cents=request.price_cents,
+        audience={"recipientIds": list(request.recipient_ids)},
+    )
+    return _start(
+        campaign, user=user, fans=lambda: fans, render=lambda fan: request.content, fail=True, trace_id=trace_id
+    )
+
+
+def campaign_create(
+    *, creator: Creator, user: User | None, request: CampaignRequest, trace_id: str = ""
+) -> CampaignReceipt:
+    """Write to every fan of the audience, however many they are, from now on or from `scheduled_at` on.
+
+    Raises InvalidInput, naming the fields; an audience without a fan is one. Where SQS has trouble, the messages stay
+    `pending` and the sweeper brings them there.
+    """
+    _sending_check()
+    audience = _check_campaign(creator=creator, request=request)
+    campaign = Campaign(
+        creator=creator,
+        created_by=user,
+        name=request.name.strip(),
+        content=request.content,
+        attachments=_attachments(request.media_urls),
+        price_cents=request.price_cents,
+        audience=request.audience.to_json(),
+        scheduled_at=request.scheduled_at if request.scheduled_at and request.scheduled_at > timezone.now() else None,
+    )
+    return _start(
+        campaign,
+        user=user,
+        fans=lambda: audience.only("name", "handle"),
+        render=lambda fan: template_render(request.content, name=fan.name, handle=fan.handle),
+        fail=False,
+        trace_id=trace_id,
+    )
+
+
+def campaign_preview(*, creator: Creator, request: CampaignRequest) -> CampaignPreview:
+    """How many fans a campaign would reach, what three of them would read and when it would be done; stores nothing."""
+    audience = _check_campaign(creator=creator, request=request)
+    total = audience.count()
+    examples = tuple(
+        Example(fan=fan, text=template_render(request.content, name=fan.name, handle=fan.handle))
+        for fan in audience[:PREVIEW_EXAMPLES]
+    )
+    now = timezone.now()
+    last = transitions.slots_plan(
+        selectors.sending_profile(creator=creator) or SendingProfile(creator=creator),
+        count=total,
+        earliest=max(now, request.scheduled_at or now),
+        busy=selectors.campaign_stretches(creator_id=creator.pk),
+    )[-1:]
+    return CampaignPreview(total=total, examples=examples, estimated_completion_at=last[0] if last else None)
+
+
+def campaign_pause(*, creator: Creator, campaign_id: int) -> CampaignReport:
+    """Let nothing more of it go out until it is resumed. Raises Conflict where it is not on its way."""
+    with transaction.atomic():
+        campaign = _changed(
+            creator, campaign_id, expected=[CampaignStatus.RUNNING], to=CampaignStatus.PAUSED, verb="paused"
+        )
+        transitions.campaign_parked(campaign)
+        transitions.lane_regain(creator_id=creator.pk)
+    return selectors.campaign_report(campaign)
+
+
+def campaign_resume(*, creator: Creator, campaign_id: int) -> CampaignReport:
+    """Let the rest of it go out, spaced anew from now on. Raises Conflict where it is not paused."""
+    if settings.RATE_LIMITER_ENABLED:
+        publishing.sending_check()
+    with transaction.atomic():
+        campaign = _changed(
+            creator, campaign_id, expected=[CampaignStatus.PAUSED], to=CampaignStatus.RUNNING, verb="resumed"
+        )
+        pending = transitions.campaign_respaced(campaign, publish_before=timedelta(seconds=queue.DELAY_MAX_SECONDS))
+        transaction.on_commit(lambda: publishing.publish(pending, fail=False))
+    return selectors.campaign_report(campaign)
+
+
+def campaign_cancel(*, creator: Creator, campaign_id: int) -> CampaignReport:
+    """Let nothing more of it go out, for good. Raises Conflict where there is nothing left to stop."""
+    with transaction.atomic():
+        campaign = _changed(
+            creator,
+            campaign_id,
+            expected=[CampaignStatus.RUNNING, CampaignStatus.PAUSED],
+            to=CampaignStatus.CANCELLED,
+            verb="cancelled",
+        )
+        transitions.campaign_cancelled(campaign)
+        transitions.lane_regain(creator_id=creator.pk)
+    return selectors.campaign_report(campaign)
+
+
+def _changed(
+    creator: Creator, campaign_id: int, *, expected: Collection[CampaignStatus], to: CampaignStatus, verb: str
+) -> Campaign:
+    """The campaign in its new state, its row locked. Raises Conflict, saying how it stands, where that cannot be."""
+    campaign = selectors.campaign_get(creator=creator, campaign_id=campaign_id)
+    report = selectors.campaign_report(campaign)
+    finished = report.status is CampaignStatus.FINISHED
+    if finished or not transitions.campaign_changed(campaign, expected=expected, to=to):
+        status = report.status.label.lower()
+        raise Conflict(f"This campaign is {status}, so it cannot be {verb}.", code=f"campaign_{report.status}")
+    campaign.refresh_from_db()
+    logger.info("campaign changed", campaign_id=campaign.pk, status=to)
+    return campaign
+
+
+def _start(
+    campaign: Campaign,
+    *,
+    user: User | None,
+    fans: Callable[[], Sequence[Fan] | QuerySet[Fan]],
+    render: Callable[[Fan], str],
+    fail: bool,
+    trace_id: str,
+) -> CampaignReceipt:
+    """Store all of it or nothing, publish after the commit what is due soon, and say what SQS did not take."""
+    refusals: dict[UUID, publishing.Refusal] = {}
+    with transaction.atomic():
+        # Before the fans are chosen: a second press on the button sees what the first one wrote.
+        transitions.sending_profile_lock(creator_id=campaign.creator_id)
+        recipients = [Addressed(fan_id=fan.pk, text=render(fan)) for fan in fans()]
+        _check_recipients(recipients, campaign)
+        campaign.save()
+        pending = services.delivery_bulk_create(campaign=campaign, user=user, recipients=recipients, trace_id=trace_id)
+        transaction.on_commit(lambda: refusals.update(publishing.publish(pending, fail=fail)))
+    logger.info("campaign started", campaign_id=campaign.pk, recipients=len(recipients))
+    report = selectors.campaign_report(campaign)
+    failed = _failed(campaign, refusals)
+    if failed and len(failed) == len(recipients):
+        raise QueueRefused(
+            f"The messages are stored but none could be queued: {failed[0].reason} You can send them again.",
+            extra={
+                "campaignId": campaign.pk,
+                "status": report.status,
+                "failed": [
+                    {"recipientId": e.recipient_id, "messageId": str(e.message_id), "code": e.code, "reason": e.reason}
+                    for e in failed
+                ],
+            },
+            retry_after=30,
+        )
+    return CampaignReceipt(report=report, failed=failed)
+
+
+def _check_recipients(recipients: Sequence[Addressed], campaign: Campaign) -> None:
+    if not recipients:
+        raise InvalidInput(
+            "The campaign would reach nobody.",
+            errors=(FieldError("audience", "empty", "No fan matches this audience."),),
+        )
+    longest = max(recipients, key=lambda each: len(each.text))
+    errors = check_content(
+        content=longest.text,
+        media_urls=[attachment["url"] for attachment in campaign.attachments],
+        price_cents=campaign.price_cents,
+    )
+    if errors:
+        raise InvalidInput("The message is too long once a fan's name is filled in.", errors=tuple(errors))
+
+
+def _failed(campaign: Campaign, refusals: dict[UUID, publishing.Refusal]) -> tuple[Failed, ...]:
+    """Those that are `failed` now; what stayed `pending` goes out by itself."""
+    if not refusals:
+        return ()
+    rows = selectors.campaign_ledger(campaign=campaign).filter(pk__in=refusals, state=MessageStatus.FAILED)
+    return tuple(
+        Failed(
+            recipient_id=delivery.fan.platform_id,
+            message_id=delivery.pk,
+            code=refusals[delivery.pk].code,
+            reason=refusals[delivery.pk].reason,
+        )
+        for delivery in rows.order_by("pk")
+    )
+
+
+def _sending_check() -> None:
+    if settings.RATE_LIMITER_ENABLED:
+        publishing.sending_check()
+
+
+def _attachments(media_urls: Sequence[str]) -> list[dict[str, str]]:
+    return [{"type": "media", "url": url} for url in media_urls]
+
+
+def _check_name(name: str, field_name: str) -> list[FieldError]:
+    if not name.strip():
+        return [FieldError(field_name, "required", "Give the campaign a name.")]
+    if len(name) > NAME_MAX_CHARACTERS or "\x00" in name:
+        return [FieldError(field_name, "invalid", f"A name holds at most {NAME_MAX_CHARACTERS} characters and no NUL.")]
+    return []
+
+
+def _find(*, creator: Creator, recipient_ids: Sequence[str], name: str) -> tuple[list[Fan], list[FieldError]]:
+    """The fans, each once, and what is wrong with the ids, one by one."""
+    known = fan_map_by_recipient(creator=creator, recipient_ids=recipient_ids)
+    fans: dict[int, Fan] = {}
+    errors = []
+    for index, recipient_id in enumerate(recipient_ids):
+        fan = known.get(recipient_id)
+        if fan is None:
+            errors.append(
+                FieldError(f"{name}[{index}]", "recipient_not_found", "There is no fan with this recipientId.")
+            )
+        elif fan.pk in fans:
+            errors.append(FieldError(f"{name}[{index}]", "duplicate", "This fan is named already."))
+        else:
+            fans[fan.pk] = fan
+    return list(fans.values()), errors
+
+
+def _check_campaign(*, creator: Creator, request: CampaignRequest) -> QuerySet[Fan]:
+    """The fans that it is for. Raises InvalidInput."""
+    errors = _check_name(request.name, "name")
+    errors += check_content(content=request.content, media_urls=request.media_urls, price_cents=request.price_cents)
+    errors += check_template(request.content)
+    if request.scheduled_at and request.scheduled_at > timezone.now() + services.SCHEDULE_MAX:
+        errors.append(FieldError("scheduledAt", "too_far", "A campaign can be scheduled at most a year ahead."))
+    excluded, wrong = _find(creator=creator, recipient_ids=request.audience.exclude, name="audience.exclude")
+    errors += [error for error in wrong if error.code != "duplicate"]
+    if errors:
+        raise InvalidInput("The campaign cannot be sent as it is.", errors=tuple(errors))
+    return fan_audience(
+        creator=creator,
+        tags=request.audience.tags,
+        min_value_cents=request.audience.min_value_cents,
+        active_since=request.audience.active_since,
+        not_messaged_since=request.audience.not_messaged_since,
+        exclude_ids=[fan.pk for fan in excluded],
+    )

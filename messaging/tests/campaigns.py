@@ -1,0 +1,32 @@
+"""Answers what a test's campaigns are made of. Touches tables as a test asks."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from crm.models import Creator, Fan
+from messaging import campaigns, selectors
+from messaging.campaigns import BulkRequest, CampaignReceipt, CampaignRequest
+from messaging.models import Campaign
+
+
+def bulk(creator: Creator, fans: Iterable[Fan], **fields: Any) -> CampaignReceipt:
+    wish: dict[str, Any] = {"recipient_ids": [fan.platform_id for fan in fans], "content": "Hello"} | fields
+    return campaigns.bulk_send(creator=creator, user=None, request=BulkRequest(**wish))
+
+
+def launch(creator: Creator, **fields: Any) -> Campaign:
+    wish: dict[str, Any] = {"name": "News", "content": "Hey {name}"} | fields
+    return campaigns.campaign_create(creator=creator, user=None, request=CampaignRequest(**wish)).report.campaign
+
+
+def fans_make(creator: Creator, count: int) -> list[Fan]:
+    return Fan.objects.bulk_create(
+        Fan(creator=creator, platform_id=f"c{n}", handle=f"handle{n}", name=f"Name {n}") for n in range(count)
+    )
+
+
+def states(campaign: Campaign) -> dict[str, int]:
+    """How many deliveries are in each state; each message says the same."""
+    for delivery in campaign.deliveries.select_related("message"):
+        assert delivery.state == delivery.message.status
+    return {state: count for state, count in selectors.campaign_report(campaign).counts.items() if count}

@@ -1,0 +1,315 @@
+"""Answers whether a text to many fans is stored whole, read by each in their own words, and spaced truly."""
+
+import json
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from crm.errors import InvalidInput
+from crm.models import Conversation, Message, MessageStatus
+from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MessageFactory, UserFactory
+from messaging import campaigns, selectors, services
+from messaging.campaigns import Audience, BulkRequest, CampaignRequest
+from messaging.errors import QueueRefused, SendingDisabled
+from messaging.models import Campaign, CampaignStatus, Delivery, SendingProfile
+from messaging.services import MessageRequest
+from messaging.tests.campaigns import bulk, fans_make, launch, states
+from messaging.tests.conftest import aws_error
+from messaging.tests.factories import delivery_make, profile_make
+
+BROKEN = aws_error("InternalFailure", 500)
+DENIED = aws_error("AccessDenied", 403)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sqs_queues")]
+
+
+@pytest.fixture
+def creator():
+    return profile_make(gap_ms=3_000).creator
+
+
+def test_a_bulk_is_stored_with_a_row_for_each_and_queued_in_tens(creator, sqs_faults, on_queue):
+    user, fans = UserFactory(), fans_make(creator, 12)
+    wish = BulkRequest(
+        recipient_ids=[fan.platform_id for fan in fans],
+        content="Hello {name}",
+        media_urls=["abc"],
+        price_cents=500,
+        campaign_name="Launch",
+    )
+    receipt = campaigns.bulk_send(creator=creator, user=user, request=wish, trace_id="trace")
+    campaign = Campaign.objects.get()
+    assert (receipt.report.total, receipt.report.status, receipt.failed) == (12, CampaignStatus.RUNNING, ())
+    assert (campaign.name, campaign.created_by) == ("Launch", user)
+    assert states(campaign) == {"queued": 12}
+    assert [len(request["Entries"]) for request in sqs_faults.requests] == [10, 2]
+    # Nothing is filled into a text that names its recipients.
+    assert {message.text for message in Message.objects.all()} == {"Hello {name}"}
+    body = json.loads(on_queue()[0].body)
+    assert (body["kind"], body["metadata"]["campaignId"], body["traceId"]) == ("campaign", campaign.pk, "trace")
+    assert [d.fan for d in campaign.deliveries.order_by("pk")] == fans
+
+
+def test_the_estimate_of_a_bulk_is_its_last_slot_and_true_to_the_limits(creator):
+    receipt = bulk(creator, fans_make(creator, 100))
+    due = sorted(Delivery.objects.values_list("due_at", flat=True))
+    assert receipt.report.estimated_completion_at == due[-1]
+    # Eight a minute: two of the ten tokens stay free for replies.
+    assert due[-1] - due[0] == timedelta(seconds=12 * 60 + 3 * 3)
+    assert all(later - earlier >= timedelta(seconds=60) for earlier, later in zip(due, due[8:], strict=False))
+
+
+def test_the_queries_of_a_bulk_do_not_grow_with_it(creator, django_assert_max_num_queries):
+    with django_assert_max_num_queries(32):
+        bulk(creator, fans_make(creator, 100))
+
+
+def test_recipients_that_are_not_found_are_named_one_by_one_and_nothing_is_stored(creator, on_queue):
+    mine, foreign = FanFactory(creator=creator), FanFactory()
+    with pytest.raises(InvalidInput) as caught:
+        campaigns.bulk_send(
+            creator=creator,
+            user=None,
+            request=BulkRequest(
+                recipient_ids=[mine.platform_id, foreign.platform_id, "404", f"fan_{foreign.pk}", f"fan_{mine.pk}"],
+                content="Hello",
+            ),
+        )
+    assert [(error.field, error.code) for error in caught.value.errors] == [
+        ("recipientIds[1]", "recipient_not_found"),
+        ("recipientIds[2]", "recipient_not_found"),
+        ("recipientIds[3]", "recipient_not_found"),
+        ("recipientIds[4]", "duplicate"),
+    ]
+    assert not Campaign.objects.exists()
+    assert not Message.objects.exists()
+    assert on_queue() == []
+
+
+@pytest.mark.parametrize("count", [0, 101])
+def test_a_bulk_has_from_1_to_100_recipients(creator, count):
+    with pytest.raises(InvalidInput) as caught:
+        bulk(creator, [FanFactory.build(platform_id=str(n)) for n in range(count)])
+    assert [error.field for error in caught.value.errors] == ["recipientIds"]
+
+
+def test_recipients_may_be_named_as_in_a_single_send(creator):
+    by_own_id, by_handle = FanFactory(creator=creator), FanFactory(creator=creator, handle="Ann")
+    campaigns.bulk_send(
+        creator=creator,
+        user=None,
+        request=BulkRequest(recipient_ids=[f"fan_{by_own_id.pk}", "@ann"], content="Hello"),
+    )
+    assert {delivery.fan for delivery in Delivery.objects.all()} == {by_own_id, by_handle}
+
+
+def test_what_sqs_did_not_take_of_a_bulk_is_told_one_by_one(creator, sqs_faults):
+    fans = fans_make(creator, 12)
+    sqs_faults.script = [None, DENIED]
+    receipt = bulk(creator, fans)
+    assert [failed.recipient_id for failed in receipt.failed] == [fan.platform_id for fan in fans[10:]]
+    assert {failed.reason for failed in receipt.failed} == {"AWS refuses these credentials access to the queue."}
+    assert states(Campaign.objects.get()) == {"queued": 10, "failed": 2}
+    assert receipt.report.counts["failed"] == 2
+
+
+def test_a_bulk_of_which_sqs_took_nothing_is_stored_as_failed_and_says_so(creator, sqs_faults):
+    sqs_faults.script = [BROKEN] * 4
+    with pytest.raises(QueueRefused) as caught:
+        bulk(creator, fans_make(creator, 3))
+    campaign = Campaign.objects.get()
+    assert caught.value.extra["campaignId"] == campaign.pk
+    assert len(caught.value.extra["failed"]) == 3
+    assert states(campaign) == {"failed": 3}
+
+
+def test_a_bulk_whose_transaction_is_rolled_back_leaves_nothing(creator, on_queue):
+    with transaction.atomic():
+        bulk(creator, fans_make(creator, 2))
+        transaction.set_rollback(True)
+    assert on_queue() == []
+    assert not Campaign.objects.exists()
+
+
+def test_conversations_are_begun_and_moved_up_and_archived_ones_stay_archived(creator):
+    old = MessageFactory(conversation=ConversationFactory(fan=FanFactory(creator=creator), archived=True))
+    fans = [old.conversation.fan, FanFactory(creator=creator)]
+    bulk(creator, fans)
+    for conversation in Conversation.objects.all():
+        assert conversation.last_message == conversation.messages.get(direction="out")
+        assert conversation.last_message_at == conversation.last_message.created_at
+        assert conversation.archived == (conversation == old.conversation)
+
+
+def test_a_campaign_reads_differently_to_each_fan(creator):
+    for name, handle in [("Ann Lee", "ann"), ("", "bob"), ("", ""), ("{handle}", "eve")]:
+        FanFactory(creator=creator, name=name, handle=handle)
+    campaign = launch(creator, content="Hey {firstName} ({name}, {handle}) :{")
+    assert [message.text for message in Message.objects.order_by("delivery__fan_id")] == [
+        "Hey Ann (Ann Lee, ann) :{",
+        "Hey bob (bob, bob) :{",
+        "Hey there (there, there) :{",
+        "Hey {handle} ({handle}, eve) :{",
+    ]
+    assert campaign.content == "Hey {firstName} ({name}, {handle}) :{"
+
+
+def test_an_unknown_placeholder_is_named(creator):
+    FanFactory(creator=creator)
+    with pytest.raises(InvalidInput) as caught:
+        launch(creator, content="Hey {nmae}, {{name}} {nmae}")
+    assert [error.field for error in caught.value.errors] == ["content", "content"]
+    assert caught.value.errors[0].detail.startswith("{nmae} is no field of a fan")
+    assert caught.value.errors[1].detail.startswith("{{name}} is no field of a fan")
+
+
+def test_a_text_that_a_name_makes_too_long_is_not_valid(creator):
+    FanFactory(creator=creator, name="x" * 200)
+    with pytest.raises(InvalidInput) as caught:
+        launch(creator, content="x" * 4_900 + "{name}")
+    assert [(error.field, error.code) for error in caught.value.errors] == [("content", "too_long")]
+    assert not Campaign.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"name": " "}, "name"),
+        ({"name": "x" * 201}, "name"),
+        ({"content": ""}, "content"),
+        ({"price_cents": 500}, "priceCents"),
+        ({"scheduled_at": timezone.now() + timedelta(days=366)}, "scheduledAt"),
+        ({"audience": Audience(tags=["nobody"])}, "audience"),
+        ({"audience": Audience(exclude=["404"])}, "audience.exclude[0]"),
+    ],
+)
+def test_a_campaign_that_is_not_valid_names_the_field_and_stores_nothing(creator, fields, field):
+    FanFactory(creator=creator)
+    with pytest.raises(InvalidInput) as caught:
+        launch(creator, **fields)
+    assert [error.field for error in caught.value.errors] == [field]
+    assert not Campaign.objects.exists()
+
+
+def test_an_audience_is_the_fans_for_whom_all_holds(creator):
+    now = timezone.now()
+    right = {"tags": ["vip", "new"], "value_cents": 500, "last_seen_at": now}
+    wanted = FanFactory(creator=creator, **right)
+    excluded = FanFactory(creator=creator, **right)
+    written = FanFactory(creator=creator, **right)
+    delivery_make(fan=written)
+    FanFactory(creator=creator, **right | {"tags": ["old"]})
+    FanFactory(creator=creator, **right | {"value_cents": 499})
+    FanFactory(creator=creator, **right | {"last_seen_at": now - timedelta(days=9)})
+    FanFactory(**right)
+    failed = FanFactory(creator=creator, **right | {"value_cents": 900})
+    delivery_make(fan=failed, state=MessageStatus.FAILED)
+    campaign = launch(
+        creator,
+        audience=Audience(
+            tags=["vip", "other"],
+            min_value_cents=500,
+            active_since=now - timedelta(days=1),
+            not_messaged_since=now - timedelta(days=1),
+            exclude=[excluded.platform_id, f"fan_{excluded.pk}"],
+        ),
+    )
+    # The most valuable first.
+    assert [delivery.fan for delivery in campaign.deliveries.order_by("due_at")] == [failed, wanted]
+    assert campaign.audience["exclude"] == [excluded.platform_id, f"fan_{excluded.pk}"]
+
+
+def test_a_preview_says_what_would_be_and_stores_nothing(creator):
+    fans_make(creator, 20)
+    wish = CampaignRequest(name="News", content="Hey {name}")
+    preview = campaigns.campaign_preview(creator=creator, request=wish)
+    assert (preview.total, len(preview.examples)) == (20, 3)
+    assert {example.text for example in preview.examples} == {f"Hey {e.fan.name}" for e in preview.examples}
+    assert not Campaign.objects.exists()
+    assert not Message.objects.exists()
+    assert SendingProfile.objects.get().campaign_slots == []
+    real = campaigns.campaign_create(creator=creator, user=None, request=wish).report
+    assert real.estimated_completion_at - preview.estimated_completion_at < timedelta(seconds=5)
+
+
+def test_a_preview_of_nobody_has_no_finish_time():
+    creator = CreatorFactory()
+    preview = campaigns.campaign_preview(creator=creator, request=CampaignRequest(name="News", content="Hey"))
+    assert (preview.total, preview.examples, preview.estimated_completion_at) == (0, (), None)
+
+
+def test_ten_thousand_fans_take_seconds_and_only_the_next_quarter_hour_is_on_the_queue(creator, sqs_faults):
+    fans_make(creator, 10_000)
+    began = time.monotonic()
+    campaign = launch(creator)
+    assert time.monotonic() - began < 20
+    found = selectors.campaign_report(campaign).counts
+    assert found["parked"] + found["queued"] == 10_000
+    # Fifteen minutes at eight a minute, and the one that is due when they end.
+    assert found["queued"] == 15 * 8 + 1
+    assert max(entry["DelaySeconds"] for request in sqs_faults.requests for entry in request["Entries"]) <= 900
+
+
+def test_the_queries_of_a_campaign_grow_with_its_chunks_alone(creator, django_assert_max_num_queries):
+    fans_make(creator, 3_000)
+    with django_assert_max_num_queries(60):
+        launch(creator)
+
+
+def test_a_campaign_while_sqs_has_trouble_waits_for_the_sweeper(creator, sqs_faults):
+    fans_make(creator, 3)
+    sqs_faults.script = [BROKEN] * 4
+    campaign = launch(creator)
+    assert states(campaign) == {"pending": 3}
+
+
+def test_without_the_rate_limiter_a_campaign_is_kept_as_bypassed(creator, settings, on_queue):
+    settings.RATE_LIMITER_ENABLED = False
+    settings.SQS_RATE_LIMITER_QUEUE_URL = ""
+    fans_make(creator, 2)
+    campaign = launch(creator)
+    assert states(campaign) == {"bypassed": 2}
+    assert selectors.campaign_report(campaign).status is CampaignStatus.FINISHED
+    assert SendingProfile.objects.get().campaign_slots == []
+    assert on_queue() == []
+
+
+def test_a_missing_variable_is_named_and_nothing_is_stored(creator, settings):
+    settings.REDIS_URL = ""
+    fans_make(creator, 1)
+    with pytest.raises(SendingDisabled):
+        launch(creator)
+    assert not Campaign.objects.exists()
+
+
+def test_a_reply_does_not_wait_for_a_campaign(creator):
+    [fan] = fans_make(creator, 50)[:1]
+    launch(creator)
+    receipt = services.message_send(
+        creator=creator, user=None, request=MessageRequest(recipient_id=fan.platform_id, content="hi")
+    )
+    assert receipt.estimated_send_at - timezone.now() < timedelta(seconds=2)
+
+
+def test_a_scheduled_campaign_waits_and_a_later_one_goes_before_it(creator):
+    fans_make(creator, 10)
+    start = timezone.now() + timedelta(hours=5)
+    scheduled = launch(creator, scheduled_at=start)
+    report = selectors.campaign_report(scheduled)
+    assert (report.status, states(scheduled)) == (CampaignStatus.SCHEDULED, {"parked": 10})
+    assert min(scheduled.deliveries.values_list("due_at", flat=True)) == start
+    at_once = selectors.campaign_report(launch(creator))
+    assert at_once.estimated_completion_at - timezone.now() < timedelta(minutes=2)
+
+
+def test_campaigns_are_planned_around_a_scheduled_one(creator):
+    fans_make(creator, 40)
+    start = timezone.now() + timedelta(minutes=3)
+    launch(creator, scheduled_at=start)
+    launch(creator)
+    launch(creator, scheduled_at=start)
+    due = sorted(Delivery.objects.values_list("due_at", flat=True))
+    assert len(due) == 120
+    assert all(later - earlier >= timedelta(seconds=60) for earlier, later in zip(due, due[8:], strict=False))
