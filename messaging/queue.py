@@ -4,11 +4,11 @@ boto3's own retries are off: on its defaults a hung endpoint holds a caller for 
 succeed. Ours: one try and three more, exponential with jitter, and only for what may pass by itself.
 """
 
-import json
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,7 +28,12 @@ from messaging.errors import QueueError
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
-    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+    from mypy_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        DeleteMessageBatchRequestEntryTypeDef,
+        MessageTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -39,6 +44,8 @@ BATCH_MAX_ENTRIES = 10
 BATCH_MAX_BYTES = 1_048_576
 LONG_POLL_SECONDS = 20
 RETRIES = 3
+# After so many receives SQS moves a message to the dead-letter queue; messaging/queue_setup.py tells it so.
+MAX_RECEIVES = 5
 
 # Some throttling answers come with HTTP 403, so the code is read before the status.
 THROTTLING = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "OverLimit", "SlowDown")
@@ -76,6 +83,9 @@ class Received:
     body: str
     receipt_handle: str
     receive_count: int
+    # SQS's own name for this copy, and when it was first put on a queue.
+    copy_id: str = ""
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +152,18 @@ def _pause(attempt: int) -> None:
     time.sleep(min(0.1 * 2**attempt, 2) * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
 
 
-def _with_retries(operation: str, call: Callable[[], T]) -> T:
-    """Call once and up to three times more. Raises QueueError."""
+def with_retries(operation: str, call: Callable[[], T], *, expected: Sequence[str] = ()) -> T:
+    """Call once and up to three times more. Raises QueueError.
+
+    expected: ends of AWS's codes that the caller has an answer to, so that nobody need read of them.
+    """
     for attempt in range(RETRIES + 1):
         try:
             return call()
         except (BotoCoreError, ClientError) as raised:
             error = error_judge(raised)
-            logger.warning("sqs call failed", operation=operation, code=error.code, attempt=attempt + 1)
+            if not error.code.endswith(tuple(expected)):
+                logger.warning("sqs call failed", operation=operation, code=error.code, attempt=attempt + 1)
             if error.permanent or attempt == RETRIES:
                 raise error from raised
         _pause(attempt)
@@ -224,46 +238,89 @@ def _send_batch(url: str, batch: list[Outgoing]) -> dict[str, QueueError | None]
     return results
 
 
-def receive(*, limit: int = BATCH_MAX_ENTRIES, wait_seconds: int = LONG_POLL_SECONDS) -> list[Received]:
-    """Up to `limit` messages, waiting for the first. Raises QueueError."""
+def receive(
+    *,
+    limit: int = BATCH_MAX_ENTRIES,
+    wait_seconds: int = LONG_POLL_SECONDS,
+    queue_url: str = "",
+    visibility_seconds: int | None = None,
+) -> list[Received]:
+    """Up to `limit` messages, waiting for the first; hidden as long as the queue says or as told. Raises QueueError."""
+    visibility: dict[str, int] = {} if visibility_seconds is None else {"VisibilityTimeout": visibility_seconds}
     try:
         answer = client(read_timeout=wait_seconds + 5).receive_message(
-            QueueUrl=settings.SQS_RATE_LIMITER_QUEUE_URL,
+            QueueUrl=queue_url or settings.SQS_RATE_LIMITER_QUEUE_URL,
             MaxNumberOfMessages=limit,
             WaitTimeSeconds=wait_seconds,
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+            **visibility,  # type: ignore[arg-type]
         )
     except (BotoCoreError, ClientError) as raised:
         raise error_judge(raised) from raised
-    return [
-        Received(
-            body=message["Body"],
-            receipt_handle=message["ReceiptHandle"],
-            receive_count=int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1")),
-        )
-        for message in answer.get("Messages", [])
-    ]
+    return [_received(message) for message in answer.get("Messages", [])]
 
 
-def delete(receipt_handles: Sequence[str]) -> None:
-    """Acknowledge. What SQS does not delete comes back and is recognised as stale, so nothing is raised for it."""
+def _received(message: "MessageTypeDef") -> Received:
+    attributes = message.get("Attributes", {})
+    sent_ms = attributes.get("SentTimestamp")
+    return Received(
+        body=message["Body"],
+        receipt_handle=message["ReceiptHandle"],
+        receive_count=int(attributes.get("ApproximateReceiveCount", "1")),
+        copy_id=message["MessageId"],
+        sent_at=datetime.fromtimestamp(int(sent_ms) / 1_000, tz=UTC) if sent_ms else None,
+    )
+
+
+def _handle_batches(receipt_handles: Sequence[str]) -> Iterator[list[tuple[str, str]]]:
+    """Pairs of an entry's id and its handle, as many at a time as SQS takes."""
     for start in range(0, len(receipt_handles), BATCH_MAX_ENTRIES):
         handles = receipt_handles[start : start + BATCH_MAX_ENTRIES]
-        entries = [{"Id": str(index), "ReceiptHandle": handle} for index, handle in enumerate(handles)]
+        yield [(str(index), handle) for index, handle in enumerate(handles)]
+
+
+def delete(receipt_handles: Sequence[str], *, queue_url: str = "") -> list[str]:
+    """Acknowledge; answers the handles that SQS did not delete.
+
+    Those messages come back and are recognised as stale, so nothing is raised for them.
+    """
+    stayed: list[str] = []
+    url = queue_url or settings.SQS_RATE_LIMITER_QUEUE_URL
+    for batch in _handle_batches(receipt_handles):
+        handles = dict(batch)
+        entries: list[DeleteMessageBatchRequestEntryTypeDef] = [{"Id": n, "ReceiptHandle": h} for n, h in batch]
         try:
-            _with_retries(
+            answer = with_retries(
                 "delete",
-                lambda entries=entries: client().delete_message_batch(  # type: ignore[misc]
-                    QueueUrl=settings.SQS_RATE_LIMITER_QUEUE_URL, Entries=entries
-                ),
+                lambda entries=entries: client().delete_message_batch(QueueUrl=url, Entries=entries),  # type: ignore[misc]
             )
         except QueueError as error:
             logger.warning("sqs delete given up", code=error.code, entries=len(entries))
+            stayed += handles.values()
+        else:
+            stayed += [handles[failed["Id"]] for failed in answer.get("Failed", [])]
+    return stayed
+
+
+def release_all(receipt_handles: Sequence[str], *, queue_url: str = "") -> None:
+    """Hand received messages back at once; what SQS does not take back by this comes back by its time-out."""
+    url = queue_url or settings.SQS_RATE_LIMITER_QUEUE_URL
+    for batch in _handle_batches(receipt_handles):
+        entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+            {"Id": n, "ReceiptHandle": h, "VisibilityTimeout": 0} for n, h in batch
+        ]
+        try:
+            with_retries(
+                "release",
+                lambda entries=entries: client().change_message_visibility_batch(QueueUrl=url, Entries=entries),  # type: ignore[misc]
+            )
+        except QueueError as error:
+            logger.warning("sqs release given up", code=error.code, entries=len(entries))
 
 
 def release(receipt_handle: str) -> None:
     """Hand a received message back at once. Raises QueueError."""
-    _with_retries(
+    with_retries(
         "release",
         lambda: client().change_message_visibility(
             QueueUrl=settings.SQS_RATE_LIMITER_QUEUE_URL, ReceiptHandle=receipt_handle, VisibilityTimeout=0
@@ -273,7 +330,7 @@ def release(receipt_handle: str) -> None:
 
 def counts(*, queue_url: str = "") -> QueueCounts:
     """Raises QueueError."""
-    answer = _with_retries(
+    answer = with_retries(
         "attributes",
         lambda: client().get_queue_attributes(
             QueueUrl=queue_url or settings.SQS_RATE_LIMITER_QUEUE_URL,
@@ -289,42 +346,3 @@ def counts(*, queue_url: str = "") -> QueueCounts:
         in_flight=int(answer["ApproximateNumberOfMessagesNotVisible"]),
         delayed=int(answer["ApproximateNumberOfMessagesDelayed"]),
     )
-
-
-QUEUE_NAME = "huntaze-rate-limiter-queue"
-DLQ_NAME = "huntaze-rate-limiter-queue-dlq"
-MAX_RECEIVES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class QueueUrls:
-    queue: str
-    dlq: str
-
-
-def provision() -> QueueUrls:
-    """Create the queue and its dead-letter queue, or correct their attributes; safe to repeat. Raises QueueError."""
-    dlq = _ensure(DLQ_NAME, {"MessageRetentionPeriod": str(14 * 86_400)})
-    arn = _with_retries("attributes", lambda: client().get_queue_attributes(QueueUrl=dlq, AttributeNames=["QueueArn"]))[
-        "Attributes"
-    ]["QueueArn"]
-    queue = _ensure(
-        QUEUE_NAME,
-        {
-            "VisibilityTimeout": str(settings.SQS_VISIBILITY_TIMEOUT_SECONDS),
-            "ReceiveMessageWaitTimeSeconds": str(LONG_POLL_SECONDS),
-            "MessageRetentionPeriod": str(4 * 86_400),
-            "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES}),
-        },
-    )
-    return QueueUrls(queue=queue, dlq=dlq)
-
-
-def _ensure(name: str, attributes: dict[str, str]) -> str:
-    # Created bare and then set: creating a queue that exists with other attributes is refused.
-    url = _with_retries("create", lambda: client().create_queue(QueueName=name))["QueueUrl"]
-    _with_retries(
-        "set attributes",
-        lambda: client().set_queue_attributes(QueueUrl=url, Attributes=attributes),  # type: ignore[arg-type]
-    )
-    return url

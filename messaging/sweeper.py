@@ -5,7 +5,7 @@ several sweepers share the work, and publishes after the rows are committed.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,10 +17,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from crm.models import MessageStatus
-from messaging import publishing, transitions
+from messaging import dead_letters, publishing, queue, transitions
 from messaging.delivery import backoff
+from messaging.errors import QueueError
 from messaging.gateways import Gateway
-from messaging.models import Delivery, Kind
+from messaging.models import CampaignStatus, Delivery, Kind
 from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
@@ -29,21 +30,24 @@ BATCH = 200
 ROUNDS = 50
 # Parked rows are put on the queue this long before they are due; under SQS's own longest delay (900 s).
 RELEASE_AHEAD = timedelta(seconds=600)
+# Two sweeps at least see the dead-letter queue between SQS's last receive and a new dispatch.
+GIVEN_UP_MARGIN_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """How many messages each step moved."""
+    """How many messages each step moved; `dead` are those that SQS gave up, now failed."""
 
     released: int = 0
     published: int = 0
     overdue: int = 0
     leases: int = 0
     unknown: int = 0
+    dead: int = 0
 
     @property
     def total(self) -> int:
-        return self.released + self.published + self.overdue + self.leases + self.unknown
+        return self.released + self.published + self.overdue + self.leases + self.unknown + self.dead
 
 
 def sweep(*, gateway: Gateway) -> SweepReport:
@@ -51,6 +55,8 @@ def sweep(*, gateway: Gateway) -> SweepReport:
     publishing.sending_check()
     now = timezone.now()
     report = SweepReport(
+        # First, so that what SQS gave up is not put on the queue again as overdue.
+        dead=dead_letters.dead_letter_reconcile(),
         released=_release_parked(now),
         published=_publish_pending(now),
         overdue=_requeue_overdue(now),
@@ -58,8 +64,22 @@ def sweep(*, gateway: Gateway) -> SweepReport:
         unknown=_retry_unknown(now, gateway),
     )
     if report.total:
-        logger.info("sweep moved messages", **{name: getattr(report, name) for name in SweepReport.__slots__})
+        logger.info("sweep moved messages", **asdict(report))
     return report
+
+
+def sweep_preview(*, gateway: Gateway) -> SweepReport:
+    """How many messages each step of a sweep would look at now; none is moved. Raises SendingDisabled."""
+    publishing.sending_check()
+    now = timezone.now()
+    return SweepReport(
+        dead=dead_letters.dead_letter_reconcile(dry_run=True),
+        released=_parked_rows(now).count(),
+        published=_pending_rows(now).count(),
+        overdue=_overdue_rows(now).count(),
+        leases=_expired_rows().count(),
+        unknown=_repeatable_rows(now, gateway).count(),
+    )
 
 
 def _each(rows: QuerySet[Delivery], step: Callable[[Delivery], UUID | None]) -> int:
@@ -107,38 +127,65 @@ def _reschedule(
     return fresh.message_id if fresh else None
 
 
-def _release_parked(now: datetime) -> int:
-    rows = Delivery.objects.filter(
+def _parked_rows(now: datetime) -> QuerySet[Delivery]:
+    """What waits in PostgreSQL for its time alone, and for nobody's decision."""
+    return Delivery.objects.filter(
         state=MessageStatus.PARKED, due_at__lte=now + RELEASE_AHEAD, creator__sending_profile__paused_at=None
-    )
+    ).exclude(campaign__status=CampaignStatus.PAUSED)
 
+
+def _release_parked(now: datetime) -> int:
     def release(delivery: Delivery) -> UUID | None:
         # Its slot is kept unless it has passed: then the creator was paused, and all that waited would be due at once.
         if delivery.due_at < now:
             return _reschedule(delivery, MessageStatus.PARKED)
         return delivery.pk if transitions.delivery_released(_copy(delivery)) else None
 
-    return _each(rows, release)
+    return _each(_parked_rows(now), release)
+
+
+def _pending_rows(now: datetime) -> QuerySet[Delivery]:
+    before = now - timedelta(seconds=settings.SWEEP_PENDING_AFTER_SECONDS)
+    return Delivery.objects.filter(state=MessageStatus.PENDING, state_changed_at__lt=before)
 
 
 def _publish_pending(now: datetime) -> int:
     """Rows whose producer died between the commit and SQS, or for whom SQS had trouble."""
-    before = now - timedelta(seconds=settings.SWEEP_PENDING_AFTER_SECONDS)
-    rows = Delivery.objects.filter(state=MessageStatus.PENDING, state_changed_at__lt=before)
 
     def touch(delivery: Delivery) -> UUID:
         # So that the next round leaves it alone while this one publishes.
         Delivery.objects.filter(pk=delivery.pk).update(state_changed_at=Now())
         return delivery.message_id
 
-    return _each(rows, touch)
+    return _each(_pending_rows(now), touch)
+
+
+def _overdue_rows(now: datetime) -> QuerySet[Delivery]:
+    def late(seconds: float) -> QuerySet[Delivery]:
+        before = now - timedelta(seconds=seconds)
+        return Delivery.objects.filter(state=MessageStatus.QUEUED, due_at__lt=before, state_changed_at__lt=before)
+
+    rows = late(settings.SWEEP_OVERDUE_AFTER_SECONDS)
+    if not rows.exists() or _queue_is_empty():
+        return rows
+    # A copy that crashes every worker is handed out until SQS gives it up. A new dispatch before that would start it
+    # over for ever, and it would never be seen to have failed.
+    given_up_after = settings.SQS_VISIBILITY_TIMEOUT_SECONDS * queue.MAX_RECEIVES + GIVEN_UP_MARGIN_SECONDS
+    return late(max(settings.SWEEP_OVERDUE_AFTER_SECONDS, given_up_after))
+
+
+def _queue_is_empty() -> bool:
+    """Whether SQS says that it holds nothing at all, as after a purge."""
+    try:
+        counts = queue.counts()
+    except QueueError:
+        return False
+    return counts.waiting + counts.in_flight + counts.delayed == 0
 
 
 def _requeue_overdue(now: datetime) -> int:
     """Rows that SQS should have handed out long ago: the queue was purged, or a copy was lost on the way."""
-    before = now - timedelta(seconds=settings.SWEEP_OVERDUE_AFTER_SECONDS)
-    rows = Delivery.objects.filter(state=MessageStatus.QUEUED, due_at__lt=before, state_changed_at__lt=before)
-    return _each(rows, lambda delivery: _reschedule(delivery, MessageStatus.QUEUED))
+    return _each(_overdue_rows(now), lambda delivery: _reschedule(delivery, MessageStatus.QUEUED))
 
 
 def _repeatable_since(gateway: Gateway, now: datetime) -> datetime | None:
@@ -152,15 +199,20 @@ def _repeatable_since(gateway: Gateway, now: datetime) -> datetime | None:
     return now - timedelta(seconds=gateway.key_lifetime_seconds) + timedelta(hours=1)
 
 
+def _expired_rows() -> QuerySet[Delivery]:
+    return Delivery.objects.filter(state=MessageStatus.SENDING, lease_expires_at__lt=Now()).select_related("campaign")
+
+
 def _resolve_leases(now: datetime, gateway: Gateway) -> int:
     """Rows whose sender died between the claim and the outcome."""
-    rows = Delivery.objects.filter(state=MessageStatus.SENDING, lease_expires_at__lt=Now())
     since = _repeatable_since(gateway, now)
 
     def resolve(delivery: Delivery) -> UUID | None:
         first = delivery.first_attempt_at
         known = since is not None and first is not None and first > since
-        if known and delivery.attempts + 1 < settings.SEND_MAX_ATTEMPTS:
+        # Of a cancelled campaign nothing is sent again; what is in doubt stays so for a person.
+        cancelled = delivery.campaign is not None and delivery.campaign.status == CampaignStatus.CANCELLED
+        if known and not cancelled and delivery.attempts + 1 < settings.SEND_MAX_ATTEMPTS:
             return _reschedule(delivery, MessageStatus.SENDING, attempted=True)
         transitions.delivery_unknown(
             _copy(delivery),
@@ -169,23 +221,26 @@ def _resolve_leases(now: datetime, gateway: Gateway) -> int:
         )
         return None
 
-    return _each(rows, resolve)
+    return _each(_expired_rows(), resolve)
 
 
-def _retry_unknown(now: datetime, gateway: Gateway) -> int:
-    """Rows without an answer, where the same key cannot double them, after a pause; a person decides on the rest."""
+def _repeatable_rows(now: datetime, gateway: Gateway) -> QuerySet[Delivery]:
     since = _repeatable_since(gateway, now)
     if since is None:
-        return 0
-    rows = Delivery.objects.filter(
+        return Delivery.objects.none()
+    return Delivery.objects.filter(
         state=MessageStatus.UNKNOWN,
         repeatable=True,
         attempts__lt=settings.SEND_MAX_ATTEMPTS,
         first_attempt_at__gt=since,
         finished_at__lt=now - timedelta(seconds=settings.SWEEP_PENDING_AFTER_SECONDS),
-    )
+    ).exclude(campaign__status=CampaignStatus.CANCELLED)
+
+
+def _retry_unknown(now: datetime, gateway: Gateway) -> int:
+    """Rows without an answer, where the same key cannot double them, after a pause; a person decides on the rest."""
 
     def retry(delivery: Delivery) -> UUID | None:
         return _reschedule(delivery, MessageStatus.UNKNOWN, alone_until=now + backoff(delivery.attempts - 1))
 
-    return _each(rows, retry)
+    return _each(_repeatable_rows(now, gateway), retry)

@@ -1,17 +1,20 @@
 """Answers the queue for as long as it runs: polls, hands each message to a thread, acknowledges in batches.
 
-Touches SQS, the cache (its heartbeat) and, through the consumer, everything that delivery touches.
+Touches SQS, the cache and a file (its heartbeat) and, through the consumer, everything that delivery touches.
 """
 
 import math
+import os
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 from django.conf import settings
 from django.core.cache import cache
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
@@ -33,6 +36,59 @@ def heartbeat_last() -> datetime | None:
     """When a worker last said that it lives."""
     found: datetime | None = cache.get(HEARTBEAT_KEY)
     return found
+
+
+def heartbeat_beat() -> None:
+    """Say that a worker lives: to all in the cache, and to this machine in WORKER_HEARTBEAT_FILE where it is set."""
+    cache.set(HEARTBEAT_KEY, timezone.now(), timeout=None)
+    if settings.WORKER_HEARTBEAT_FILE:
+        try:
+            Path(settings.WORKER_HEARTBEAT_FILE).touch()
+        except OSError as error:
+            # A full disk is no reason not to send.
+            logger.warning("heartbeat file not written", error=error.strerror)
+
+
+def heartbeat_trouble(*, max_age_seconds: float) -> str:
+    """Why no worker seems to live, empty where one does: by the file where it is set, else by the cache."""
+    path = settings.WORKER_HEARTBEAT_FILE
+    if path:
+        try:
+            age = time.time() - Path(path).stat().st_mtime
+        except OSError as error:
+            return f"{path} cannot be read: {error.strerror}. No worker has written it yet."
+        return f"{path} is {age:.0f} s old: the worker has stopped." if age > max_age_seconds else ""
+    at = heartbeat_last()
+    if at is None:
+        return "No worker has shown itself yet, or Redis is away."
+    age = (timezone.now() - at).total_seconds()
+    return f"No worker has been seen for {age:.0f} s." if age > max_age_seconds else ""
+
+
+def knobs_check() -> dict[str, str | int | float]:
+    """All that decides how a worker sends, to be logged at its start. Raises ImproperlyConfigured.
+
+    Ranges are checked where the settings are read, their order by huntaze.E001; here is what only this machine can say.
+    """
+    path = settings.WORKER_HEARTBEAT_FILE
+    if path and not os.access(Path(path).parent, os.W_OK):
+        raise ImproperlyConfigured(f"WORKER_HEARTBEAT_FILE names {path}, whose folder is missing or read-only.")
+    return {
+        "concurrency": settings.WORKER_CONCURRENCY,
+        "lease_seconds": settings.SEND_LEASE_SECONDS,
+        "timeout_seconds": settings.SEND_TIMEOUT_SECONDS,
+        "visibility_seconds": settings.SQS_VISIBILITY_TIMEOUT_SECONDS,
+        "max_attempts": settings.SEND_MAX_ATTEMPTS,
+        "new_creator_limit": settings.RATE_LIMIT_MESSAGES,
+        "new_creator_window_seconds": settings.RATE_LIMIT_WINDOW_SECONDS,
+        "new_creator_gap_seconds": settings.RATE_LIMIT_MIN_GAP_SECONDS,
+        "gateway": settings.MESSAGING_GATEWAY,
+        "region": settings.AWS_REGION,
+        "queue": settings.SQS_RATE_LIMITER_QUEUE_URL,
+        "dlq": settings.SQS_RATE_LIMITER_DLQ_URL,
+        "heartbeat_file": path,
+        "metrics": settings.CLOUDWATCH_NAMESPACE,
+    }
 
 
 class Worker:
@@ -58,7 +114,7 @@ class Worker:
         beat_at = -math.inf
         while True:
             if time.monotonic() - beat_at >= HEARTBEAT_EVERY_SECONDS:
-                cache.set(HEARTBEAT_KEY, timezone.now(), timeout=None)
+                heartbeat_beat()
                 beat_at = time.monotonic()
             if self._stopping.wait(ACKNOWLEDGE_EVERY_SECONDS):
                 break

@@ -1,4 +1,4 @@
-"""Answers what the producer does when SQS has trouble, refuses or takes only some, and how the queues are made."""
+"""Answers what the producer does when SQS has trouble, refuses or takes only some."""
 
 import json
 from uuid import uuid4
@@ -211,9 +211,29 @@ def test_more_than_ten_are_deleted_in_batches(sqs_queues, sqs_faults):
     assert sqs_faults.operations.count("DeleteMessageBatch") == 2
 
 
-def test_a_delete_that_fails_raises_nothing(sqs_faults):
+def test_a_delete_that_fails_raises_nothing_and_names_what_stayed(sqs_faults):
     sqs_faults.script = [BROKEN] * 4
-    queue.delete(["handle"])
+    assert queue.delete(["handle"]) == ["handle"]
+    assert sqs_faults.calls == 4
+
+
+def test_a_delete_names_the_entries_that_sqs_did_not_delete(sqs_queues):
+    queue.send([outgoing()])
+    [received] = queue.receive(wait_seconds=0)
+    assert queue.delete([received.receipt_handle, "of another world"]) == ["of another world"]
+
+
+def test_more_than_ten_are_released_in_batches_and_handed_out_again(sqs_queues, sqs_faults):
+    queue.send([outgoing(str(n)) for n in range(12)])
+    handles = [m.receipt_handle for _ in range(2) for m in queue.receive(wait_seconds=0)]
+    queue.release_all(handles)
+    assert queue.counts().waiting == 12
+    assert sqs_faults.operations.count("ChangeMessageVisibilityBatch") == 2
+
+
+def test_a_release_that_fails_raises_nothing(sqs_faults):
+    sqs_faults.script = [BROKEN] * 4
+    queue.release_all(["handle"])
     assert sqs_faults.calls == 4
 
 
@@ -227,29 +247,6 @@ def test_the_counts_tell_waiting_from_delayed_and_in_flight(sqs_queues):
     queue.send([outgoing("a"), outgoing("b"), outgoing("c", delay=60)])
     queue.receive(limit=1, wait_seconds=0)
     assert queue.counts() == queue.QueueCounts(waiting=1, in_flight=1, delayed=1)
-
-
-def attributes(sqs_queues, url):
-    return sqs_queues.client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-
-
-def test_provisioning_makes_both_queues(sqs_queues):
-    for url in (sqs_queues.url, sqs_queues.dead_letter_url):
-        sqs_queues.client.delete_queue(QueueUrl=url)
-    urls = queue.provision()
-    made = attributes(sqs_queues, urls.queue)
-    assert made["VisibilityTimeout"] == "180"
-    assert made["ReceiveMessageWaitTimeSeconds"] == "20"
-    assert made["MessageRetentionPeriod"] == str(4 * 86_400)
-    dead = attributes(sqs_queues, urls.dlq)
-    assert dead["MessageRetentionPeriod"] == str(14 * 86_400)
-    assert json.loads(made["RedrivePolicy"]) == {"deadLetterTargetArn": dead["QueueArn"], "maxReceiveCount": 5}
-
-
-def test_provisioning_again_corrects_what_differs(sqs_queues):
-    sqs_queues.client.set_queue_attributes(QueueUrl=sqs_queues.url, Attributes={"VisibilityTimeout": "7"})
-    assert queue.provision() == queue.provision() == queue.QueueUrls(sqs_queues.url, sqs_queues.dead_letter_url)
-    assert attributes(sqs_queues, sqs_queues.url)["VisibilityTimeout"] == "180"
 
 
 def test_boto3_tries_nothing_again_by_itself(sqs_queues):

@@ -9,11 +9,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from conftest import Queues
 from crm.models import MessageStatus
 from crm.tests.factories import FanFactory
-from messaging import sweeper
+from messaging import publishing, queue, sweeper
 from messaging.errors import SendingDisabled
 from messaging.models import Delivery
+from messaging.tests.conftest import aws_error
 from messaging.tests.factories import ScriptedGateway, aged, delivery_make, profile_make
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sqs_queues")]
@@ -42,8 +44,6 @@ def test_a_message_whose_producer_is_still_at_it_is_left_alone(on_queue: Any) ->
 
 
 def test_a_message_that_sqs_still_does_not_take_stays_for_the_next_sweep(sqs_faults: Any) -> None:
-    from messaging.tests.conftest import aws_error
-
     delivery = aged(delivery_make(state=MessageStatus.PENDING), 31)
     sqs_faults.script = [aws_error("InternalError", 500)] * 4
     swept()
@@ -87,9 +87,87 @@ def test_a_purged_queue_is_filled_again_under_a_new_dispatch(on_queue: Any) -> N
     assert str(now_of(delivery).dispatch_id) in on_queue()[0].body
 
 
+def test_a_queue_that_is_purged_is_filled_again_once(sqs_queues: Queues) -> None:
+    deliveries = [delivery_make(state=MessageStatus.PENDING) for _ in range(3)]
+    publishing.publish([delivery.pk for delivery in deliveries], fail=False)
+    assert sqs_queues.depth() == 3
+    sqs_queues.client.purge_queue(QueueUrl=sqs_queues.url)
+    assert sqs_queues.depth() == 0
+    for delivery in deliveries:
+        aged(delivery, 601, "due_at", "state_changed_at")
+    assert swept().overdue == 3
+    assert sqs_queues.depth() == 3
+    assert swept().total == 0
+    assert {copy.body for copy in queue.receive(wait_seconds=0)} == {
+        publishing.body_of(now_of(delivery)).to_json() for delivery in deliveries
+    }
+
+
+def test_a_late_message_waits_until_sqs_would_have_given_its_copy_up(sqs_queues: Queues) -> None:
+    late, older = (delivery_make(state=MessageStatus.QUEUED) for _ in range(2))
+    # A copy that crashes each worker: it is in flight, and not given up yet.
+    publishing.republish(late, delay_seconds=0)
+    queue.receive(wait_seconds=0)
+    aged(late, 1_000, "due_at", "state_changed_at")
+    aged(older, 1_100, "due_at", "state_changed_at")
+    assert swept().overdue == 1
+    assert now_of(late).dispatch_id == late.dispatch_id
+    assert now_of(older).dispatch_id != older.dispatch_id
+
+
+def test_a_late_message_waits_as_long_where_sqs_does_not_say_what_it_holds(sqs_faults: Any) -> None:
+    delivery = aged(delivery_make(state=MessageStatus.QUEUED), 601, "due_at", "state_changed_at")
+    sqs_faults.script = [aws_error("AccessDenied", 403)]
+    assert swept().overdue == 0
+    assert sqs_faults.operations[-1] == "GetQueueAttributes"
+    assert swept().overdue == 1
+    assert now_of(delivery).state == MessageStatus.QUEUED
+
+
+def test_poison_is_given_up_after_five_receives_and_its_message_fails(sqs_queues: Queues) -> None:
+    sqs_queues.client.set_queue_attributes(QueueUrl=sqs_queues.url, Attributes={"VisibilityTimeout": "0"})
+    delivery = delivery_make(state=MessageStatus.QUEUED)
+    publishing.republish(delivery, delay_seconds=0)
+    # Each receive is a worker that crashes on it; the sixth finds it gone.
+    counts = [[copy.receive_count for copy in queue.receive(wait_seconds=0)] for _ in range(6)]
+    assert counts == [[1], [2], [3], [4], [5], []]
+    assert (sqs_queues.depth(), sqs_queues.depth(sqs_queues.dead_letter_url)) == (0, 1)
+    aged(delivery, 900, "due_at", "state_changed_at")
+    assert swept().dead == 1
+    found = now_of(delivery)
+    assert (found.state, found.message.status, found.stage, found.reason_code) == (
+        "failed",
+        "failed",
+        "send",
+        "given_up",
+    )
+    assert sqs_queues.depth(sqs_queues.dead_letter_url) == 1
+    assert swept().total == 0
+
+
+def test_a_preview_counts_what_each_step_would_take_up_and_moves_nothing(on_queue: Any) -> None:
+    aged(delivery_make(state=MessageStatus.PENDING), 31)
+    delivery_make(state=MessageStatus.PARKED)
+    aged(delivery_make(state=MessageStatus.QUEUED), 601, "due_at", "state_changed_at")
+    lease_over()
+    unknown()
+    before = list(Delivery.objects.order_by("pk").values_list("state", "dispatch_id", "state_changed_at"))
+    assert sweeper.sweep_preview(gateway=GATEWAY) == sweeper.SweepReport(
+        released=1, published=1, overdue=1, leases=1, unknown=1
+    )
+    assert sweeper.sweep_preview(gateway=ScriptedGateway(honours=False)).unknown == 0
+    assert list(Delivery.objects.order_by("pk").values_list("state", "dispatch_id", "state_changed_at")) == before
+    assert on_queue() == []
+
+
 def test_a_queued_message_that_is_only_a_little_late_is_left_to_sqs() -> None:
     aged(delivery_make(state=MessageStatus.QUEUED), 300, "due_at", "state_changed_at")
     assert swept().overdue == 0
+
+
+def from_now(fields: dict[str, Any]) -> dict[str, Any]:
+    """Times of the test, not of when it was collected."""
+    return {name: timezone.now() + value if isinstance(value, timedelta) else value for name, value in fields.items()}
 
 
 def lease_over(**fields: Any) -> Delivery:
@@ -113,7 +191,7 @@ def test_a_message_whose_sender_is_at_it_is_left_alone() -> None:
     ("gateway", "fields"),
     [
         (ScriptedGateway(honours=False), {}),
-        (GATEWAY, {"first_attempt_at": timezone.now() - timedelta(hours=23, minutes=1)}),
+        (GATEWAY, {"first_attempt_at": timedelta(hours=-23, minutes=-1)}),
         (GATEWAY, {"attempts": 4}),
     ],
     ids=["no keys", "the key is forgotten", "too many attempts"],
@@ -121,7 +199,7 @@ def test_a_message_whose_sender_is_at_it_is_left_alone() -> None:
 def test_a_message_whose_sender_died_is_unknown_where_sending_again_might_double_it(
     gateway: ScriptedGateway, fields: dict[str, Any], on_queue: Any
 ) -> None:
-    delivery = lease_over(**fields)
+    delivery = lease_over(**from_now(fields))
     swept(gateway)
     found = now_of(delivery)
     assert (found.state, found.message.status, found.reason_code) == ("unknown", "unknown", "lease_expired")
@@ -152,13 +230,13 @@ def test_an_unknown_message_is_tried_again_later_where_its_key_is_kept() -> None
     [
         {"repeatable": False},
         {"attempts": 5},
-        {"first_attempt_at": timezone.now() - timedelta(hours=24)},
-        {"finished_at": timezone.now() + timedelta(minutes=1)},
+        {"first_attempt_at": timedelta(hours=-24)},
+        {"finished_at": timedelta(seconds=-1)},
     ],
     ids=["the platform keeps no answer", "too many attempts", "the key is forgotten", "it has only just happened"],
 )
 def test_an_unknown_message_is_otherwise_left_to_a_person(fields: dict[str, Any]) -> None:
-    delivery = unknown(**fields)
+    delivery = unknown(**from_now(fields))
     assert swept().unknown == 0
     assert now_of(delivery).state == MessageStatus.UNKNOWN
 

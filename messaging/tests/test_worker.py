@@ -3,9 +3,11 @@
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.utils import timezone
 
@@ -168,3 +170,32 @@ def test_it_runs_until_it_is_stopped_and_shows_that_it_lives(sender: Worker, mon
     assert not running.is_alive()
     # The poll's own thread ends with its poll.
     until(lambda: not any(thread.name == "poll" for thread in threading.enumerate()))
+
+
+def test_it_shows_that_it_lives_in_its_file_too(sender: Worker, settings: Any, tmp_path: Path) -> None:
+    settings.WORKER_HEARTBEAT_FILE = str(tmp_path / "beat")
+    assert "No worker has written it yet" in worker.heartbeat_trouble(max_age_seconds=60)
+    sender.stop()
+    sender.run()
+    assert worker.heartbeat_trouble(max_age_seconds=60) == ""
+    assert worker.heartbeat_last() is not None
+
+
+def test_a_heartbeat_file_that_cannot_be_written_stops_no_worker(settings: Any, tmp_path: Path) -> None:
+    settings.WORKER_HEARTBEAT_FILE = str(tmp_path / "missing" / "beat")
+    worker.heartbeat_beat()
+    assert worker.heartbeat_last() is not None
+
+
+def test_every_knob_is_named_at_the_start(settings: Any, tmp_path: Path) -> None:
+    settings.WORKER_HEARTBEAT_FILE = str(tmp_path / "beat")
+    settings.SEND_MAX_ATTEMPTS = 7
+    knobs = worker.knobs_check()
+    assert (knobs["max_attempts"], knobs["heartbeat_file"]) == (7, str(tmp_path / "beat"))
+    assert {"concurrency", "lease_seconds", "timeout_seconds", "visibility_seconds", "gateway", "queue"} <= set(knobs)
+
+
+def test_a_heartbeat_file_in_no_folder_is_said_at_the_start(settings: Any, tmp_path: Path) -> None:
+    settings.WORKER_HEARTBEAT_FILE = str(tmp_path / "missing" / "beat")
+    with pytest.raises(ImproperlyConfigured, match="missing or read-only"):
+        worker.knobs_check()

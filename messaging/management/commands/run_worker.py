@@ -4,12 +4,12 @@ import signal
 from typing import Any
 
 import structlog
-from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from messaging import connectivity, metrics, publishing
 from messaging.errors import SendingDisabled
-from messaging.worker import Worker
+from messaging.worker import Worker, knobs_check
 
 logger = structlog.get_logger(__name__)
 
@@ -20,19 +20,15 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             publishing.sending_check()
+            knobs = knobs_check()
         except SendingDisabled as error:
             raise CommandError(error.detail) from error
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         worker = Worker()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
-        logger.info(
-            "worker started",
-            concurrency=worker.concurrency,
-            lease_seconds=settings.SEND_LEASE_SECONDS,
-            timeout_seconds=settings.SEND_TIMEOUT_SECONDS,
-            gateway=settings.MESSAGING_GATEWAY,
-            queue=settings.SQS_RATE_LIMITER_QUEUE_URL,
-        )
+        logger.info("worker started", **knobs)
         connectivity.connectivity_start()
         metrics.start()
         worker.run()

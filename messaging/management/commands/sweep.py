@@ -1,7 +1,9 @@
 """Answers what was left lying: puts it back on its way, once or for ever. Touches what messaging/sweeper.py does."""
 
+import json
 import signal
 import threading
+from dataclasses import asdict
 from typing import Any
 
 import structlog
@@ -11,7 +13,7 @@ from django.db import DatabaseError, close_old_connections
 
 from messaging import metrics, sweeper
 from messaging.errors import QueueError, SendingDisabled
-from messaging.gateways import gateway_load
+from messaging.gateways import Gateway, gateway_load
 
 logger = structlog.get_logger(__name__)
 
@@ -21,15 +23,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--forever", action="store_true", help="go on every SWEEP_EVERY_SECONDS until SIGTERM")
+        parser.add_argument("--dry-run", action="store_true", help="count what a sweep would take up and move nothing")
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["forever"] and (options["dry_run"] or options["json"]):
+            raise CommandError("--forever prints nothing but its log; --dry-run and --json are for one sweep.")
         gateway = gateway_load()
         if not options["forever"]:
-            try:
-                report = sweeper.sweep(gateway=gateway)
-            except SendingDisabled as error:
-                raise CommandError(error.detail) from error
-            self.stdout.write(f"{report.total} messages moved: {report}")
+            self._once(gateway, dry_run=options["dry_run"], as_json=options["json"])
             return
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -44,3 +46,16 @@ class Command(BaseCommand):
                 logger.warning("sweep not possible now", error=str(error))
         metrics.flush()
         logger.info("sweeper stopped")
+
+    def _once(self, gateway: Gateway, *, dry_run: bool, as_json: bool) -> None:
+        try:
+            report = sweeper.sweep_preview(gateway=gateway) if dry_run else sweeper.sweep(gateway=gateway)
+        except SendingDisabled as error:
+            raise CommandError(error.detail) from error
+        counts = asdict(report)
+        if as_json:
+            self.stdout.write(json.dumps({"dryRun": dry_run, "total": report.total, **counts}, indent=2))
+            return
+        done = "would be looked at" if dry_run else "moved"
+        details = ", ".join(f"{number} {name}" for name, number in counts.items())
+        self.stdout.write(f"{report.total} messages {done}: {details}")

@@ -1,0 +1,356 @@
+"""Answers what lies in the dead-letter queue and what becomes of it, and sends failed messages once more.
+
+Touches SQS and, through services and transitions, deliveries. The row decides, never the copy: a message that was sent,
+retried or deleted since is not sent again, however old its copy is. No text of a message leaves this module.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from crm.errors import Conflict, Unavailable
+from crm.models import MessageStatus
+from messaging import metrics, publishing, queue, services, transitions
+from messaging.errors import MalformedBody, QueueError, QueueRefused
+from messaging.models import Delivery, Stage
+from messaging.payloads import dispatch_parse
+from messaging.transitions import Copy
+
+logger = structlog.get_logger(__name__)
+# A walk over the whole queue hides each copy for this long at most, and hands it back at its end.
+WALK_SECONDS = 300
+WALK_WAIT_SECONDS = 1
+# A sweep's one look hides ten copies for this long, so that the next sweep sees others.
+LOOK_SECONDS = 60
+# A message that is due is sent or put off within seconds; one that is not may have been given up by SQS.
+SUSPECT_AFTER = timedelta(seconds=60)
+Progress = Callable[[int], None]
+
+
+class Standing(StrEnum):
+    """What a copy is where it has no row; otherwise its standing is the row's state."""
+
+    MALFORMED = "malformed"
+    TEST = "connectivity_test"
+    GONE = "gone"
+
+
+class Fate(StrEnum):
+    """What became, or in a dry run would become, of a copy."""
+
+    SENT_AGAIN = "sent_again"
+    DELETED = "deleted"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One copy in the dead-letter queue beside its row. `current`: no newer copy of the message has been made since."""
+
+    copy_id: str
+    state: str
+    reason: str
+    reason_code: str = ""
+    message_id: UUID | None = None
+    dispatch_id: UUID | None = None
+    creator_id: int | None = None
+    fan_id: int | None = None
+    current: bool = False
+    receive_count: int = 1
+    sent_at: datetime | None = None
+    attempts: int = 0
+    due_at: datetime | None = None
+    trace_id: str = ""
+
+    def named_by(self, ids: Collection[str]) -> bool:
+        return self.copy_id in ids or str(self.message_id) in ids
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    letter: DeadLetter
+    fate: Fate
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was looked at. `hidden`: copies that another reader (a sweep, another command) held at the time."""
+
+    handled: tuple[Handled, ...]
+    hidden: int
+
+    def count(self, fate: Fate) -> int:
+        return sum(handled.fate is fate for handled in self.handled)
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One look at every copy; what is not deleted in it is handed back at its end."""
+
+    url: str
+    hidden: int
+    held: dict[str, str] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+
+    def letters(self) -> Iterator[DeadLetter]:
+        # Ends where SQS has nothing more, or only copies that came back because the walk took too long.
+        while fresh := [received for received in self._receive() if self._hold(received)]:
+            yield from _letters(fresh)
+
+    def _receive(self) -> list[queue.Received]:
+        return queue.receive(wait_seconds=WALK_WAIT_SECONDS, queue_url=self.url, visibility_seconds=WALK_SECONDS)
+
+    def _hold(self, received: queue.Received) -> bool:
+        """Whether it is seen for the first time; only the newest handle of a copy counts."""
+        new = received.copy_id not in self.held and received.copy_id not in self.deleted
+        self.held[received.copy_id] = received.receipt_handle
+        return new
+
+    def delete(self, letter: DeadLetter) -> bool:
+        if queue.delete([self.held[letter.copy_id]], queue_url=self.url):
+            return False
+        del self.held[letter.copy_id]
+        self.deleted.add(letter.copy_id)
+        return True
+
+
+@contextmanager
+def _walk() -> Iterator[_Walk]:
+    url = settings.SQS_RATE_LIMITER_DLQ_URL
+    if not (url and settings.AWS_REGION):
+        name = "SQS_RATE_LIMITER_DLQ_URL" if settings.AWS_REGION else "AWS_REGION"
+        raise Unavailable(f"{name} is not set, so there is no dead-letter queue to look at.", code="no_dlq")
+    walk = _Walk(url=url, hidden=queue.counts(queue_url=url).in_flight)
+    try:
+        yield walk
+    finally:
+        queue.release_all(list(walk.held.values()), queue_url=url)
+
+
+def _letters(copies: Collection[queue.Received]) -> list[DeadLetter]:
+    """The copies beside their rows, in one query."""
+    parsed: list[tuple[queue.Received, Copy | None, str, str]] = []
+    for received in copies:
+        try:
+            dispatch = dispatch_parse(received.body)
+        except MalformedBody as error:
+            parsed.append((received, None, Standing.MALFORMED, error.detail))
+            continue
+        if dispatch is None:
+            parsed.append((received, None, Standing.TEST, "A connectivity test, which nobody sends."))
+        else:
+            parsed.append((received, Copy(dispatch.message_id, dispatch.dispatch_id), Standing.GONE, "No such row."))
+    rows = Delivery.objects.in_bulk([copy.message_id for _, copy, _, _ in parsed if copy])
+    return [
+        _letter(received, copy, rows.get(copy.message_id) if copy else None, state, reason)
+        for received, copy, state, reason in parsed
+    ]
+
+
+def _letter(received: queue.Received, copy: Copy | None, row: Delivery | None, state: str, reason: str) -> DeadLetter:
+    if copy is None or row is None:
+        return DeadLetter(
+            copy_id=received.copy_id,
+            state=str(state),
+            reason=reason,
+            message_id=copy.message_id if copy else None,
+            dispatch_id=copy.dispatch_id if copy else None,
+            receive_count=received.receive_count,
+            sent_at=received.sent_at,
+        )
+    return DeadLetter(
+        copy_id=received.copy_id,
+        state=row.state,
+        reason=row.reason,
+        reason_code=row.reason_code,
+        message_id=row.pk,
+        dispatch_id=copy.dispatch_id,
+        creator_id=row.creator_id,
+        fan_id=row.fan_id,
+        current=row.dispatch_id == copy.dispatch_id,
+        receive_count=received.receive_count,
+        sent_at=received.sent_at,
+        attempts=row.attempts,
+        due_at=row.due_at,
+        trace_id=row.trace_id,
+    )
+
+
+def dead_letter_list(*, ids: Collection[str] | None = None, progress: Progress | None = None) -> Report:
+    """Every copy, or those named by a message's or a copy's id; nothing is deleted.
+
+    Raises Unavailable where there is no dead-letter queue, QueueError where SQS does not answer.
+    """
+    return _handle(ids, progress, lambda walk, letter: (Fate.KEPT, ""))
+
+
+def dead_letter_discard(
+    *, ids: Collection[str] | None, dry_run: bool = False, progress: Progress | None = None
+) -> Report:
+    """Delete copies, all of them where ids is None; the rows stay as they are, to be retried from there.
+
+    Raises what dead_letter_list does.
+    """
+
+    def discard(walk: _Walk, letter: DeadLetter) -> tuple[Fate, str]:
+        return _deleted(walk, letter, "The copy alone; its row stays as it is.", dry_run=dry_run)
+
+    return _handle(ids, progress, discard, log=not dry_run)
+
+
+def dead_letter_redrive(
+    *,
+    ids: Collection[str] | None,
+    unknown: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Send the messages once more whose rows say that they were not sent, and delete the copies of all others.
+
+    unknown: also those of which nobody knows whether the fan has them, after somebody looked in the chat.
+    Raises SendingDisabled, and what dead_letter_list does.
+    """
+    if not dry_run:
+        publishing.sending_check()
+    again: set[UUID] = set()
+
+    def redrive(walk: _Walk, letter: DeadLetter) -> tuple[Fate, str]:
+        fate, why = _judge(letter, unknown=unknown)
+        if letter.message_id in again:
+            fate, why = Fate.DELETED, "Another copy of it was sent again."
+        if fate is Fate.KEPT:
+            return fate, why
+        if fate is Fate.SENT_AGAIN and letter.message_id is not None:
+            if not dry_run and (refused := _send_again(letter)):
+                return refused if refused[0] is Fate.KEPT else _deleted(walk, letter, refused[1], dry_run=False)
+            again.add(letter.message_id)
+            # The copy goes after the row is queued: the other way round a crash between the two would lose it.
+            _deleted(walk, letter, "", dry_run=dry_run)
+            return fate, why
+        return _deleted(walk, letter, why, dry_run=dry_run)
+
+    return _handle(ids, progress, redrive, log=not dry_run)
+
+
+def _handle(
+    ids: Collection[str] | None,
+    progress: Progress | None,
+    step: Callable[[_Walk, DeadLetter], tuple[Fate, str]],
+    *,
+    log: bool = True,
+) -> Report:
+    handled: list[Handled] = []
+    with _walk() as walk:
+        for number, letter in enumerate(walk.letters(), start=1):
+            if ids is None or letter.named_by(ids):
+                fate, why = step(walk, letter)
+                handled.append(Handled(letter, fate, why))
+                if log and fate is not Fate.KEPT:
+                    logger.info("dead letter handled", message_id=str(letter.message_id), fate=fate, why=why)
+            if progress:
+                progress(number)
+    return Report(handled=tuple(handled), hidden=walk.hidden)
+
+
+def _deleted(walk: _Walk, letter: DeadLetter, why: str, *, dry_run: bool) -> tuple[Fate, str]:
+    if dry_run or walk.delete(letter):
+        return Fate.DELETED, why
+    return Fate.KEPT, "SQS did not delete the copy; try again."
+
+
+def _judge(letter: DeadLetter, *, unknown: bool) -> tuple[Fate, str]:
+    match letter.state:
+        case Standing.MALFORMED:
+            return Fate.KEPT, "Nobody can read it, so it can only be discarded."
+        case Standing.TEST | Standing.GONE:
+            return Fate.DELETED, letter.reason
+        case MessageStatus.FAILED:
+            return Fate.SENT_AGAIN, ""
+        case MessageStatus.UNKNOWN if unknown:
+            return Fate.SENT_AGAIN, ""
+        case MessageStatus.UNKNOWN:
+            return Fate.KEPT, "Nobody knows whether the fan has it: look in the chat, then name its id or --unknown."
+        case MessageStatus.QUEUED if letter.current:
+            # No sweep has seen it yet; this is the only copy.
+            return Fate.SENT_AGAIN, ""
+        case MessageStatus.SENDING if letter.current:
+            return Fate.KEPT, "A worker has it, or had: the next sweep settles it."
+        case _:
+            return (
+                Fate.DELETED,
+                f"Its message is {MessageStatus(letter.state).label.lower()}; this copy is of no use any more.",
+            )
+
+
+def _send_again(letter: DeadLetter) -> tuple[Fate, str] | None:
+    """None where it is on its way again, else what the copy is to become."""
+    delivery = Delivery.objects.select_related("creator").filter(pk=letter.message_id).first()
+    if delivery is None:
+        return Fate.DELETED, "No such row."
+    if delivery.state == MessageStatus.QUEUED and delivery.dispatch_id == letter.dispatch_id:
+        _give_up(delivery)
+    try:
+        services.message_retry(creator=delivery.creator, message_id=delivery.pk)
+    except Conflict as error:
+        return Fate.DELETED, error.detail
+    except QueueRefused as error:
+        return Fate.KEPT, error.detail
+    return None
+
+
+def dead_letter_suspects() -> bool:
+    """Whether a message is late enough that SQS may have given it up; without one a sweep does not look."""
+    before = timezone.now() - SUSPECT_AFTER
+    late = Delivery.objects.filter(state=MessageStatus.QUEUED, due_at__lt=before, state_changed_at__lt=before)
+    return late.exists()
+
+
+def dead_letter_reconcile(*, dry_run: bool = False) -> int:
+    """Mark messages failed whose only copy SQS gave up; answers how many. The copies stay for an operator.
+
+    One receive at most. A message that was being sent is not decided here: its lease ends, and with it the doubt.
+    """
+    url = settings.SQS_RATE_LIMITER_DLQ_URL
+    if not url or not dead_letter_suspects():
+        return 0
+    try:
+        received = queue.receive(wait_seconds=0, queue_url=url, visibility_seconds=LOOK_SECONDS)
+    except QueueError as error:
+        logger.warning("dead-letter queue not read", code=error.code)
+        return 0
+    lost = [x.message_id for x in _letters(received) if x.current and x.state == MessageStatus.QUEUED]
+    if dry_run:
+        queue.release_all([copy.receipt_handle for copy in received], queue_url=url)
+        return len(lost)
+    return sum(_give_up(delivery) for delivery in Delivery.objects.filter(pk__in=lost))
+
+
+def _give_up(delivery: Delivery) -> bool:
+    copy = Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
+    with transaction.atomic():
+        # Claimed first, as by a sender: whoever holds a claim alone may say how it ended.
+        lease = timedelta(seconds=settings.SEND_LEASE_SECONDS)
+        if not transitions.delivery_claimed(copy, creator_id=delivery.creator_id, lease=lease):
+            return False
+        transitions.delivery_failed(
+            copy,
+            stage=Stage.SEND,
+            code="given_up",
+            reason=(
+                f"The queue handed it out {queue.MAX_RECEIVES} times and no worker came to an end with it. "
+                "You can send it again."
+            ),
+            attempted=False,
+        )
+    metrics.count("OnlyFansMessagesFailed")
+    logger.error("message given up by the queue", message_id=str(delivery.pk), creator_id=delivery.creator_id)
+    return True

@@ -1,0 +1,88 @@
+"""Answers how sending goes over all creators: the queues, the outbox, the states, who is paused. Only reads."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Count
+
+from crm.models import MessageStatus
+from messaging import queue
+from messaging.errors import QueueError
+from messaging.models import Delivery, SendingProfile
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A message that is stored and not yet on the queue."""
+
+    message_id: UUID
+    creator_id: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PausedCreator:
+    creator_id: int
+    name: str
+    paused_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOverview:
+    """SQS's approximate numbers, None where it does not answer (then `trouble` says why), and the tables' own.
+
+    `states` counts the deliveries of all creators; every state is named.
+    """
+
+    counts: queue.QueueCounts | None
+    dlq: queue.QueueCounts | None
+    trouble: str
+    states: dict[str, int]
+    oldest_pending: OutboxRow | None
+    paused: tuple[PausedCreator, ...]
+
+
+def queue_overview() -> QueueOverview:
+    counts, dlq, trouble = _counts()
+    found = dict(Delivery.objects.values_list("state").annotate(number=Count("pk")))
+    oldest = Delivery.objects.filter(state=MessageStatus.PENDING).order_by("created_at").first()
+    paused = SendingProfile.objects.exclude(paused_at=None).select_related("creator").order_by("paused_at")
+    return QueueOverview(
+        counts=counts,
+        dlq=dlq,
+        trouble=trouble,
+        states={state.value: found.get(state, 0) for state in MessageStatus if state is not MessageStatus.RECEIVED},
+        oldest_pending=(
+            OutboxRow(message_id=oldest.pk, creator_id=oldest.creator_id, created_at=oldest.created_at)
+            if oldest
+            else None
+        ),
+        paused=tuple(
+            PausedCreator(
+                creator_id=profile.pk,
+                name=str(profile.creator),
+                paused_at=profile.paused_at,
+                reason=profile.paused_reason,
+            )
+            for profile in paused
+            if profile.paused_at is not None
+        ),
+    )
+
+
+def _counts() -> tuple[queue.QueueCounts | None, queue.QueueCounts | None, str]:
+    counts: queue.QueueCounts | None = None
+    dlq: queue.QueueCounts | None = None
+    for name in ("AWS_REGION", "SQS_RATE_LIMITER_QUEUE_URL"):
+        if not getattr(settings, name):
+            return None, None, f"{name} is not set: sending is disabled."
+    try:
+        counts = queue.counts()
+        if settings.SQS_RATE_LIMITER_DLQ_URL:
+            dlq = queue.counts(queue_url=settings.SQS_RATE_LIMITER_DLQ_URL)
+    except QueueError as error:
+        return counts, dlq, error.reason
+    return counts, dlq, "" if dlq else "SQS_RATE_LIMITER_DLQ_URL is not set."
