@@ -21,7 +21,7 @@ from messaging.errors import LimiterUnavailable, MalformedBody, QueueError
 from messaging.gateways import Gateway, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
 from messaging.models import Delivery, Kind, Stage
 from messaging.payloads import dispatch_parse
-from messaging.rate_limiter import Limit, RateLimiter
+from messaging.rate_limiter import Limit, RateLimiter, Verdict
 from messaging.slots import REPLY_RESERVE
 from messaging.transitions import Copy
 
@@ -62,6 +62,21 @@ def limit_of(delivery: Delivery) -> Limit:
     )
 
 
+def pause_seconds(delivery: Delivery, outcome: Rejected) -> float:
+    """For how long a platform that said "too fast" is left alone; never less than the creator's own gap."""
+    asked = HOLD_DEFAULT_SECONDS if outcome.retry_after is None else outcome.retry_after
+    return max(asked, delivery.creator.sending_profile.min_gap_ms / 1_000)
+
+
+def verdict_of(outcome: Outcome) -> Verdict:
+    """What an outcome says of the platform; a pace or a message that it refuses says that it answers, and no more."""
+    if isinstance(outcome, Sent):
+        return Verdict.WELL
+    if isinstance(outcome, Rejected) and (outcome.permanent or outcome.rate_limited or outcome.scope is Scope.CREATOR):
+        return Verdict.NOTHING
+    return Verdict.TROUBLE
+
+
 @dataclass(frozen=True, slots=True)
 class Consumer:
     """Handles messages one by one; safe to share between threads. The worker and a Lambda handler are doors to it."""
@@ -100,8 +115,8 @@ class Consumer:
         if delivery is None or delivery.dispatch_id != copy.dispatch_id or delivery.state not in WAITING:
             # Deleted, replaced by a newer copy, or settled by somebody else.
             return Disposition.ACKNOWLEDGE
-        if delivery.creator.sending_profile.paused_at is not None:
-            transitions.delivery_parked(copy)
+        if delivery.held is not None:
+            transitions.delivery_set_aside([copy], to=delivery.held)
             return Disposition.ACKNOWLEDGE
         if (delivery.due_at - timezone.now()).total_seconds() > WAIT_INLINE_MS / 1_000:
             return self._again(delivery, delay_seconds=None)
@@ -210,17 +225,22 @@ class Consumer:
 
     def _token_return(self, delivery: Delivery, copy: Copy, outcome: Outcome) -> None:
         limit, creator_id, dispatch_id = limit_of(delivery), delivery.creator_id, str(copy.dispatch_id)
+        end = self.limiter.refund if isinstance(outcome, Rejected) else self.limiter.settle
         try:
-            if isinstance(outcome, Rejected):
-                self.limiter.refund(creator_id=creator_id, dispatch_id=dispatch_id, limit=limit)
-                if outcome.rate_limited:
-                    seconds = HOLD_DEFAULT_SECONDS if outcome.retry_after is None else outcome.retry_after
-                    self.limiter.hold(creator_id=creator_id, for_ms=round(seconds * 1_000), limit=limit)
-            else:
-                self.limiter.settle(creator_id=creator_id, dispatch_id=dispatch_id, limit=limit)
+            turn = end(creator_id=creator_id, dispatch_id=dispatch_id, limit=limit, verdict=verdict_of(outcome))
+            if isinstance(outcome, Rejected) and outcome.rate_limited:
+                for_ms = round(pause_seconds(delivery, outcome) * 1_000)
+                self.limiter.hold(creator_id=creator_id, for_ms=for_ms, limit=limit)
         except LimiterUnavailable:
             # The token's own lease brings it back, later than it would have been.
             logger.warning("token not returned: redis is away", message_id=str(delivery.pk))
+            return
+        if turn.opened_ms:
+            logger.warning("breaker opened", creator_id=creator_id, seconds=turn.opened_ms / 1_000)
+            metrics.count("OnlyFansBreakerOpened")
+        if turn.closed:
+            logger.info("breaker closed", creator_id=creator_id)
+            metrics.count("OnlyFansBreakerClosed")
 
     def _store(self, delivery: Delivery, copy: Copy, outcome: Outcome) -> None:
         log = logger.bind(message_id=str(delivery.pk), creator_id=delivery.creator_id)
@@ -249,20 +269,16 @@ class Consumer:
                 reason=outcome.reason,
             )
         elif outcome.rate_limited:
-            seconds = HOLD_DEFAULT_SECONDS if outcome.retry_after is None else outcome.retry_after
             self._reschedule(
                 delivery,
                 copy,
                 expected=(MessageStatus.SENDING,),
-                not_before=timezone.now() + timedelta(seconds=seconds),
+                not_before=timezone.now() + timedelta(seconds=pause_seconds(delivery, outcome)),
                 code=outcome.code,
                 reason=outcome.reason,
             )
         elif outcome.permanent or delivery.attempts + 1 >= settings.SEND_MAX_ATTEMPTS:
-            transitions.delivery_failed(
-                copy, stage=Stage.SEND, code=outcome.code, reason=outcome.reason, attempted=True
-            )
-            metrics.count("OnlyFansMessagesFailed")
+            self._fail(delivery, copy, outcome)
         else:
             self._reschedule(
                 delivery,
@@ -273,3 +289,23 @@ class Consumer:
                 code=outcome.code,
                 reason=outcome.reason,
             )
+
+    def _fail(self, delivery: Delivery, copy: Copy, outcome: Rejected) -> None:
+        failed = transitions.delivery_failed(
+            copy, stage=Stage.SEND, code=outcome.code, reason=outcome.reason, attempted=True
+        )
+        metrics.count("OnlyFansMessagesFailed")
+        if not (failed and settings.SQS_RATE_LIMITER_DLQ_URL):
+            return
+        # For whoever watches the dead letters; the row says `failed` whether SQS takes this or not.
+        key = str(delivery.pk)
+        letter = queue.Outgoing(
+            key=key,
+            body=publishing.body_of(delivery).to_json(),
+            delay_seconds=0,
+            group=str(delivery.creator_id),
+            attributes={"reasonCode": outcome.code},
+        )
+        refused = queue.send([letter], queue_url=settings.SQS_RATE_LIMITER_DLQ_URL)[key]
+        if refused:
+            logger.error("no copy in the dead letters", message_id=key, code=refused.code)

@@ -1,9 +1,10 @@
 """Answers how often things happened, for CloudWatch. Touches CloudWatch, as the only module that does.
 
 Counted in the process and put at most once a minute: a call per message would cost more than SQS itself. Where
-CloudWatch is down or not configured, counting and sending go on.
+CloudWatch is down or not configured, counting and sending go on. In Lambda the counts leave as a log line instead.
 """
 
+import json
 import threading
 from collections import Counter
 from datetime import UTC, datetime
@@ -67,6 +68,27 @@ def flush() -> bool:
             _counts.update(counted)
         return False
     return True
+
+
+def embedded() -> str:
+    """What was counted since it was last asked, as one log line that CloudWatch reads metrics from; empty for nothing.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    Without dimensions, so that it adds to the same metrics as `flush` does. The format is this one object, which is no
+    reason for a library.
+    """
+    with _lock:
+        counted = dict(_counts)
+        _counts.clear()
+    if not (counted and settings.CLOUDWATCH_NAMESPACE):
+        return ""
+    directive = {
+        "Namespace": settings.CLOUDWATCH_NAMESPACE,
+        "Dimensions": [[]],
+        "Metrics": [{"Name": name, "Unit": "Count"} for name in counted],
+    }
+    now_ms = round(datetime.now(UTC).timestamp() * 1_000)
+    return json.dumps({"_aws": {"Timestamp": now_ms, "CloudWatchMetrics": [directive]}, **counted})
 
 
 def _run() -> None:

@@ -4,16 +4,26 @@
 -- once sends take time; tokens stamped at the end of the send hold at 10. While a send is in flight its token is stamped
 -- now + lease + window and the next grant waits for lease + gap, so that a worker that dies takes nothing with it.
 --
+-- A breaker beside it: so many troubles of the platform in a row shut the gate for a time that doubles with each further
+-- one. The first grant after it is the probe. It needs no mark of its own, because nobody else is granted while a send is
+-- in flight, and a probe that dies gives way with its lease.
+--
 -- KEYS[1] tokens: sorted set, member = dispatch id, score = when the token returns
 -- KEYS[2] gate:   hash, next_at = when the next grant may be, holder = the dispatch in flight, hold = pause asked by the platform
--- ARGV    operation, dispatch id, limit, window, gap, lease, then: acquire: need, quiet; hold: for how long
--- All times are milliseconds of this server's clock, never a worker's. Answers {granted (1 or 0), milliseconds to wait}:
--- the soonest that it could be, so while a send is in flight the gap after it, not the lease that it may take.
-local tokens, gate = KEYS[1], KEYS[2]
+-- KEYS[3] breaker: hash, failures = troubles in a row, open_until = when the next probe may go; absent while all is well
+-- ARGV    operation, dispatch id, limit, window, gap, lease, then: acquire: need, quiet; hold: for how long;
+--         settle and refund: verdict ('well', 'trouble' or ''), troubles that open the breaker, first and longest time open
+-- All times are milliseconds of this server's clock, never a worker's. acquire answers {granted (1 or 0), milliseconds to
+-- wait}: the soonest that it could be, so while a send is in flight the gap after it, not the lease that it may take.
+-- settle and refund answer {1, what became of the breaker}: opened for so many milliseconds, closed (-1), neither (0).
+local tokens, gate, breaker = KEYS[1], KEYS[2], KEYS[3]
 local operation, id = ARGV[1], ARGV[2]
 local limit, window, gap, lease = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+-- The longest that a send which this server has forgotten can forbid another one.
+local away = lease + math.max(window, gap)
 
 local function field(name)
   return tonumber(redis.call('HGET', gate, name) or 0) or 0
@@ -25,6 +35,28 @@ local function grant()
   redis.call('HSET', gate, 'next_at', now + lease + gap, 'holder', id)
 end
 
+-- What the end of a send says of the platform.
+local function judge(verdict, enough, first, longest)
+  if verdict == 'well' then
+    local failures = tonumber(redis.call('HGET', breaker, 'failures') or 0)
+    redis.call('DEL', breaker)
+    return failures >= enough and -1 or 0
+  end
+  local open_until = tonumber(redis.call('HGET', breaker, 'open_until') or 0)
+  if verdict ~= 'trouble' or open_until > now then
+    return 0
+  end
+  local failures = redis.call('HINCRBY', breaker, 'failures', 1)
+  local open = 0
+  if failures >= enough then
+    open = math.min(first * 2 ^ (failures - enough), longest)
+    redis.call('HSET', breaker, 'open_until', now + open)
+  end
+  -- Troubles an hour apart are not in a row.
+  redis.call('PEXPIREAT', breaker, now + open + 3600000)
+  return open
+end
+
 -- Keys outlive everything they can forbid, and idle creators cost nothing.
 local function keep(until_at)
   local at = math.max(until_at, now + lease + window + gap) + 10000
@@ -34,9 +66,9 @@ end
 
 if operation == 'acquire' then
   local need, quiet = math.min(tonumber(ARGV[7]), limit), tonumber(ARGV[8])
-  if redis.call('EXISTS', gate) == 0 and quiet >= 0 and quiet < lease + window then
+  if redis.call('EXISTS', gate) == 0 and quiet >= 0 and quiet < away then
     -- Redis was emptied while this creator was sending: every token may still be out.
-    redis.call('HSET', gate, 'next_at', now + lease + window - quiet)
+    redis.call('HSET', gate, 'next_at', now + away - quiet)
     keep(0)
   end
   local next_at, holder = field('next_at'), redis.call('HGET', gate, 'holder')
@@ -51,7 +83,8 @@ if operation == 'acquire' then
     -- A quarter of a second where there is no gap, so that nobody asks without end.
     next_at = math.min(next_at, now + math.max(gap, 250))
   end
-  local wait = math.max(next_at, field('hold')) - now
+  local open_until = tonumber(redis.call('HGET', breaker, 'open_until') or 0)
+  local wait = math.max(next_at, field('hold'), open_until) - now
   local missing = need - (limit - redis.call('ZCARD', tokens))
   if missing > 0 then
     local returning = redis.call('ZRANGE', tokens, missing - 1, missing - 1, 'WITHSCORES')
@@ -68,7 +101,7 @@ end
 if operation == 'hold' then
   local until_at = math.max(field('hold'), now + tonumber(ARGV[7]))
   if redis.call('EXISTS', gate) == 0 then
-    redis.call('HSET', gate, 'next_at', now + lease + window)
+    redis.call('HSET', gate, 'next_at', now + away)
   end
   redis.call('HSET', gate, 'hold', until_at)
   keep(until_at)
@@ -86,4 +119,4 @@ if redis.call('HGET', gate, 'holder') == id then
 end
 -- Not where the gate is gone: its absence is what tells that Redis was emptied.
 keep(field('hold'))
-return {1, 0}
+return {1, judge(ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]))}

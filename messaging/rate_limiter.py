@@ -1,10 +1,11 @@
 """Answers whether a creator may send now, and if not, in how long. Touches Redis, as the only module that does.
 
 The limit that holds is: at most `limit` messages in any `window`, and at least `gap` between two, over every process.
-How it holds is said in rate_limit.lua.
+A creator whose sends fail in a row waits as well: the breaker. How both hold is said in rate_limit.lua.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -36,14 +37,44 @@ class Grant:
     wait_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """So many `failures` in a row make a creator wait: `first_ms`·2ⁿ, at most `longest_ms`, then one message tries."""
+
+    failures: int = 5
+    first_ms: int = 30_000
+    longest_ms: int = 600_000
+
+
+class Verdict(StrEnum):
+    """What the end of a send says of the platform."""
+
+    WELL = "well"
+    TROUBLE = "trouble"
+    # It answered, about this message or about the pace.
+    NOTHING = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the end of a send made of the creator's breaker: opened for so long, closed, or (most often) neither."""
+
+    opened_ms: int = 0
+    closed: bool = False
+
+
 class RateLimiter(Protocol):
     def acquire(
         self, *, creator_id: int, dispatch_id: str, limit: Limit, need: int = 1, quiet_ms: int | None = None
     ) -> Grant: ...
 
-    def settle(self, *, creator_id: int, dispatch_id: str, limit: Limit) -> None: ...
+    def settle(
+        self, *, creator_id: int, dispatch_id: str, limit: Limit, verdict: Verdict = Verdict.NOTHING
+    ) -> Turn: ...
 
-    def refund(self, *, creator_id: int, dispatch_id: str, limit: Limit) -> None: ...
+    def refund(
+        self, *, creator_id: int, dispatch_id: str, limit: Limit, verdict: Verdict = Verdict.NOTHING
+    ) -> Turn: ...
 
     def hold(self, *, creator_id: int, for_ms: int, limit: Limit) -> None: ...
 
@@ -54,13 +85,16 @@ class RedisRateLimiter:
     Raises LimiterUnavailable where Redis does not answer: then nothing may be sent.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, breaker: Breaker = Breaker()) -> None:
         self._client = client
+        self._breaker = breaker
         self._script: Script = client.register_script(SCRIPT)
 
-    def _run(self, operation: str, creator_id: int, dispatch_id: str, limit: Limit, *more: int) -> Grant:
+    def _run(
+        self, operation: str, creator_id: int, dispatch_id: str, limit: Limit, *more: str | int
+    ) -> tuple[int, int]:
         # The braces keep a creator's keys on one node of a cluster.
-        keys = [f"limit:{{{creator_id}}}:tokens", f"limit:{{{creator_id}}}:gate"]
+        keys = [f"limit:{{{creator_id}}}:{name}" for name in ("tokens", "gate", "breaker")]
         args: list[str | int] = [
             operation,
             dispatch_id,
@@ -71,10 +105,17 @@ class RedisRateLimiter:
             *more,
         ]
         try:
-            granted, wait_ms = self._script(keys=keys, args=args)
+            granted, number = self._script(keys=keys, args=args)
         except redis.RedisError as error:
             raise LimiterUnavailable(f"Redis does not answer: {type(error).__name__}.", retry_after=15) from error
-        return Grant(granted=bool(granted), wait_ms=int(wait_ms))
+        return int(granted), int(number)
+
+    def _end(self, operation: str, creator_id: int, dispatch_id: str, limit: Limit, verdict: Verdict) -> Turn:
+        breaker = self._breaker
+        _, turn = self._run(
+            operation, creator_id, dispatch_id, limit, verdict, breaker.failures, breaker.first_ms, breaker.longest_ms
+        )
+        return Turn(opened_ms=max(0, turn), closed=turn < 0)
 
     def acquire(
         self, *, creator_id: int, dispatch_id: str, limit: Limit, need: int = 1, quiet_ms: int | None = None
@@ -84,16 +125,19 @@ class RedisRateLimiter:
         need: how many tokens must be free; a campaign asks for 3, so that two are left for somebody who is typing.
         quiet_ms: how long ago PostgreSQL last saw this creator claim a send, None for never. Where Redis knows nothing
         of a creator who was sending until just now, it was emptied, and the answer is to wait.
+        While the creator's breaker is open nothing is granted; after it one dispatch is, until that one has ended.
         """
-        return self._run("acquire", creator_id, dispatch_id, limit, need, -1 if quiet_ms is None else max(0, quiet_ms))
+        quiet = -1 if quiet_ms is None else max(0, quiet_ms)
+        granted, wait_ms = self._run("acquire", creator_id, dispatch_id, limit, need, quiet)
+        return Grant(granted=bool(granted), wait_ms=wait_ms)
 
-    def settle(self, *, creator_id: int, dispatch_id: str, limit: Limit) -> None:
+    def settle(self, *, creator_id: int, dispatch_id: str, limit: Limit, verdict: Verdict = Verdict.NOTHING) -> Turn:
         """The send ended, whatever came of it: its token returns one window from now."""
-        self._run("settle", creator_id, dispatch_id, limit)
+        return self._end("settle", creator_id, dispatch_id, limit, verdict)
 
-    def refund(self, *, creator_id: int, dispatch_id: str, limit: Limit) -> None:
+    def refund(self, *, creator_id: int, dispatch_id: str, limit: Limit, verdict: Verdict = Verdict.NOTHING) -> Turn:
         """It is proven that nothing was sent: the token returns at once."""
-        self._run("refund", creator_id, dispatch_id, limit)
+        return self._end("refund", creator_id, dispatch_id, limit, verdict)
 
     def hold(self, *, creator_id: int, for_ms: int, limit: Limit) -> None:
         """The platform asked for a pause: nothing is granted before it ends."""

@@ -10,9 +10,10 @@ from botocore.awsrequest import AWSRequest, AWSResponse
 
 from conftest import Queues
 from messaging import queue
-from messaging.delivery import Consumer
+from messaging.delivery import Consumer, Disposition
+from messaging.models import Delivery
 from messaging.rate_limiter import RedisRateLimiter
-from messaging.tests.factories import ScriptedGateway
+from messaging.tests.factories import ScriptedGateway, copy_of
 
 # Nothing listens there.
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -34,6 +35,29 @@ def limiter(redis_server: redis.Redis) -> RedisRateLimiter:
 @pytest.fixture
 def limiter_away() -> RedisRateLimiter:
     return RedisRateLimiter(redis.Redis.from_url(NOWHERE, socket_connect_timeout=0.2))
+
+
+@pytest.fixture
+def gateway() -> ScriptedGateway:
+    return ScriptedGateway()
+
+
+@pytest.fixture
+def consumer(limiter: RedisRateLimiter, gateway: ScriptedGateway, sqs_queues: Queues) -> Consumer:
+    return Consumer(limiter=limiter, gateway=gateway)
+
+
+@pytest.fixture
+def outcome_of(limiter: RedisRateLimiter, sqs_queues: Queues) -> Callable[..., Delivery]:
+    """Handle a delivery on a platform that answers so; gives the row afterwards."""
+
+    def handle(delivery: Delivery, *outcomes: Any) -> Delivery:
+        gateway = ScriptedGateway(*outcomes)
+        assert Consumer(limiter=limiter, gateway=gateway).handle(copy_of(delivery)) is Disposition.ACKNOWLEDGE
+        assert len(gateway.calls) == 1
+        return Delivery.objects.get(pk=delivery.pk)
+
+    return handle
 
 
 @pytest.fixture

@@ -59,6 +59,11 @@ def aged(delivery: Delivery, seconds: float, *names: str) -> Delivery:
     return delivery
 
 
+def due_in(delivery: Delivery) -> float:
+    """Seconds until it is due, as its row says now."""
+    return (Delivery.objects.get(pk=delivery.pk).due_at - timezone.now()).total_seconds()
+
+
 def copy_of(delivery: Delivery, *, receive_count: int = 1) -> queue.Received:
     """The queue's copy of a delivery, as the consumer gets it."""
     body = publishing.body_of(delivery).to_json()

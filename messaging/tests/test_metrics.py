@@ -1,5 +1,7 @@
 """Answers whether what was counted reaches CloudWatch, once, and what happens while it is down."""
 
+import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,3 +63,28 @@ def test_without_a_namespace_nothing_is_put(cloudwatch: Any, settings: Any) -> N
     settings.CLOUDWATCH_NAMESPACE = ""
     metrics.count("OnlyFansMessagesSent")
     assert metrics.flush() is False
+
+
+def test_counts_leave_lambda_as_a_log_line_that_cloudwatch_reads() -> None:
+    metrics.count("OnlyFansMessagesSent", 3)
+    metrics.count("OnlyFansMessagesFailed")
+    found = json.loads(metrics.embedded())
+    assert abs(found["_aws"]["Timestamp"] / 1_000 - time.time()) < 10
+    assert found["_aws"]["CloudWatchMetrics"] == [
+        {
+            "Namespace": "Huntaze",
+            "Dimensions": [[]],
+            "Metrics": [
+                {"Name": "OnlyFansMessagesSent", "Unit": "Count"},
+                {"Name": "OnlyFansMessagesFailed", "Unit": "Count"},
+            ],
+        }
+    ]
+    assert (found["OnlyFansMessagesSent"], found["OnlyFansMessagesFailed"]) == (3, 1)
+    assert metrics.embedded() == ""
+
+
+def test_without_a_namespace_there_is_no_line(settings: Any) -> None:
+    settings.CLOUDWATCH_NAMESPACE = ""
+    metrics.count("OnlyFansMessagesSent")
+    assert metrics.embedded() == ""

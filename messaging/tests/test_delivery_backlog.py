@@ -1,0 +1,175 @@
+"""Answers whether the limit holds and nothing is lost while many messages wait, on a real queue and a real limiter."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+import time_machine
+from django.db import connection, transaction
+from django.utils import timezone
+
+from conftest import Queues
+from crm.models import MessageStatus
+from crm.tests.factories import FanFactory
+from messaging import publishing, queue, transitions
+from messaging.delivery import Consumer, Disposition
+from messaging.gateways import OutboundMessage, Sent
+from messaging.models import Delivery, Kind, SendingProfile
+from messaging.rate_limiter import RedisRateLimiter
+from messaging.tests.factories import ScriptedGateway, copy_of, delivery_make, profile_make
+
+# Threads have connections of their own, which see only what is committed.
+pytestmark = [pytest.mark.django_db(transaction=True)]
+THREADS = 6
+TEN, WINDOW_SECONDS = 10, 0.4
+
+
+class Watched(ScriptedGateway):
+    """A platform that notes when it got each message."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at: dict[UUID, float] = {}
+
+    def send_message(self, message: OutboundMessage) -> Sent:
+        self.at[message.message_id] = time.monotonic()
+        outcome = super().send_message(message)
+        assert isinstance(outcome, Sent)
+        return outcome
+
+    def most_in(self, seconds: float, ids: set[UUID] | None = None) -> int:
+        """The most messages that came within any stretch of so many seconds."""
+        times = sorted(at for message_id, at in self.at.items() if ids is None or message_id in ids)
+        return max(sum(begin <= at < begin + seconds for at in times) for begin in times)
+
+
+class Consumers:
+    """Threads that take messages off the queue one by one, as the worker's do, until nothing is open any more."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self.consumer = consumer
+        self.receive_counts: list[int] = []
+        self.trouble: list[Exception] = []
+        self._over = threading.Event()
+
+    def _step(self) -> None:
+        for received in queue.receive(limit=1, wait_seconds=0):
+            self.receive_counts.append(received.receive_count)
+            if self.consumer.handle(received) is Disposition.ACKNOWLEDGE:
+                queue.delete([received.receipt_handle])
+            return
+        time.sleep(0.02)
+
+    def _run(self) -> None:
+        try:
+            while not self._over.is_set():
+                self._step()
+        except Exception as error:
+            self.trouble.append(error)
+        finally:
+            connection.close()
+
+    def run(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        threads = [threading.Thread(target=self._run) for _ in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        try:
+            meanwhile()
+            end = time.monotonic() + 40
+            while Delivery.objects.exclude(state=MessageStatus.SENT).exists() and not self.trouble:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+        finally:
+            self._over.set()
+            for thread in threads:
+                thread.join()
+        assert self.trouble == []
+
+
+def backlog(profile: SendingProfile, count: int) -> set[UUID]:
+    """A campaign to so many fans, on the queue, each message in its slot."""
+    made = [
+        delivery_make(fan=FanFactory(creator=profile.creator), kind=Kind.CAMPAIGN, state=MessageStatus.PENDING)
+        for _ in range(count)
+    ]
+    with transaction.atomic():
+        slots = transitions.slot_reserve(creator_id=profile.pk, campaign=True, count=count)
+        for delivery, slot in zip(made, slots, strict=True):
+            Delivery.objects.filter(pk=delivery.pk).update(due_at=slot)
+    ids = {delivery.pk for delivery in made}
+    assert publishing.publish(list(ids), fail=False) == {}
+    return ids
+
+
+def say(creator_of: SendingProfile) -> UUID:
+    """Somebody writes a reply now."""
+    reply = delivery_make(fan=FanFactory(creator=creator_of.creator), state=MessageStatus.PENDING)
+    assert publishing.publish([reply.pk], fail=False) == {}
+    return reply.pk
+
+
+def test_a_hundred_messages_are_each_sent_once_never_too_fast_and_received_once_a_copy(
+    limiter: RedisRateLimiter, sqs_queues: Queues
+) -> None:
+    gateway = Watched()
+    consumers = Consumers(Consumer(limiter=limiter, gateway=gateway))
+    ids = backlog(profile_make(messages=TEN, window_ms=round(WINDOW_SECONDS * 1_000)), 100)
+    consumers.run()
+    assert len(gateway.reached) == len(gateway.calls) == 100
+    assert set(gateway.reached) == ids
+    # Redis' clock is read in whole milliseconds.
+    assert gateway.most_in(WINDOW_SECONDS - 0.001) <= TEN
+    assert set(consumers.receive_counts) == {1}
+    assert sqs_queues.depth(sqs_queues.dead_letter_url) == 0
+    assert set(Delivery.objects.values_list("attempts", flat=True)) == {0}
+
+
+def test_a_reply_goes_out_soon_while_a_campaign_waits_and_another_creators_at_once(
+    limiter: RedisRateLimiter, sqs_queues: Queues
+) -> None:
+    gateway = Watched()
+    consumers = Consumers(Consumer(limiter=limiter, gateway=gateway))
+    busy = profile_make(messages=TEN, window_ms=1_000)
+    idle = profile_make()
+    ids = backlog(busy, 50)
+    took: dict[str, float] = {}
+
+    def replies() -> None:
+        while len(gateway.at) < 10:
+            time.sleep(0.01)
+        asked = time.monotonic()
+        wanted = {"same": say(busy), "other": say(idle)}
+        while not set(wanted.values()) <= set(gateway.at):
+            assert time.monotonic() < asked + 20
+            time.sleep(0.01)
+        took.update({name: gateway.at[message_id] - asked for name, message_id in wanted.items()})
+
+    consumers.run(meanwhile=replies)
+    # The campaign alone takes six windows; a reply has two tokens that the campaign leaves.
+    assert max(gateway.at[message_id] for message_id in ids) - min(gateway.at.values()) > 4
+    assert took["same"] < 3
+    assert took["other"] < 1.5
+    assert gateway.most_in(0.999, ids) <= TEN - 2
+
+
+@pytest.mark.parametrize("minutes", [-7, 7])
+def test_a_worker_whose_clock_is_wrong_by_minutes_keeps_the_limit(
+    limiter: RedisRateLimiter, sqs_queues: Queues, minutes: int
+) -> None:
+    profile = profile_make(messages=3)
+    gateway = ScriptedGateway()
+    consumer = Consumer(limiter=limiter, gateway=gateway)
+    long_due = timedelta(minutes=-20)
+    copies = [copy_of(delivery_make(fan=FanFactory(creator=profile.creator), due_in=long_due)) for _ in range(8)]
+    for number, copy in enumerate(copies):
+        if number % 2:
+            with time_machine.travel(timezone.now() + timedelta(minutes=minutes)):
+                consumer.handle(copy)
+        else:
+            consumer.handle(copy)
+    assert len(gateway.calls) == 3
+    assert Delivery.objects.filter(state=MessageStatus.QUEUED).count() == 5
+    assert sqs_queues.depth() == 5
