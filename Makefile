@@ -1,6 +1,6 @@
 # The commands of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run reset test check check-project openapi format lock screenshots clean
+.PHONY: help run reset test check check-project openapi format lock bench screenshots clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,6 +24,10 @@ $(VENV)/.local-stamp: requirements-local.txt | $(BIN)/python
 
 $(VENV)/.dev-stamp: requirements-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/.local-stamp
+
+$(VENV)/.bench-stamp: requirements-bench.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@ $(VENV)/.local-stamp
 
 run: $(VENV)/.local-stamp ## Start everything on this machine and print where it is
@@ -50,6 +54,11 @@ check-project:
 		$(BIN)/python manage.py spectacular --validate --fail-on-warn --file "$$generated" || exit 1; \
 		diff -u openapi.yaml "$$generated" || { echo "openapi.yaml is not what the code says; run make openapi"; exit 1; }
 
+bench: $(VENV)/.bench-stamp ## Measure the limiter, the producer and the worker, each beside a peer or the limit
+	$(BIN)/python -m bench.limiter
+	$(BIN)/python -m bench.producer
+	$(BIN)/python -m bench.utilisation
+
 openapi: $(VENV)/.dev-stamp ## Write openapi.yaml anew
 	$(BIN)/python -m huntaze.local exec -- $(BIN)/python manage.py spectacular --validate --fail-on-warn --file openapi.yaml
 
@@ -64,6 +73,7 @@ lock: $(BIN)/python ## Pin the requirements anew
 	$(BIN)/python -m pip install --quiet uv
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) requirements-local.in -c requirements-dev.txt -o requirements-local.txt
+	$(COMPILE) requirements-bench.in -c requirements-dev.txt -o requirements-bench.txt
 	$(COMPILE) requirements.in -c requirements-dev.txt -o requirements.txt
 
 clean: ## Delete the environment and caches (the local data stays)
