@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import boto3
@@ -57,11 +58,17 @@ class Queues:
         return sum(int(found[name]) for name in names)
 
 
+@cache
+def _sqs_client(region: str) -> Any:
+    return boto3.session.Session().client("sqs", region_name=region)
+
+
 @pytest.fixture
 def sqs_queues(settings: Any) -> Iterator[Queues]:
     """The queue and its dead letter queue in moto: in this process, so frozen time counts and threads share it."""
-    with moto.mock_aws():
-        client = boto3.client("sqs", region_name=settings.AWS_REGION)
+    # boto3's shared session is left alone: a new one reads AWS's service descriptions anew, a second for each test.
+    with moto.mock_aws(config={"core": {"reset_boto3_session": False}}):
+        client = _sqs_client(settings.AWS_REGION)
         dead = client.create_queue(QueueName=f"{QUEUE}-dlq", Attributes={"MessageRetentionPeriod": "1209600"})
         arn = client.get_queue_attributes(QueueUrl=dead["QueueUrl"], AttributeNames=["QueueArn"])["Attributes"][
             "QueueArn"
