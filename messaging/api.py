@@ -32,10 +32,9 @@ class MessagePagination(KeysetPagination):
     ordering = ("-created_at", "-id")
 
 
-class SendSerializer(serializers.Serializer[Any]):
+class ContentSerializer(serializers.Serializer[Any]):
     """What is checked here is the shape; the domain checks the rest, once for every door."""
 
-    recipientId = serializers.CharField(source="recipient_id", max_length=64)
     content = serializers.CharField(max_length=MESSAGE_MAX_CHARACTERS, allow_blank=True, trim_whitespace=False)
     mediaUrls = serializers.ListField(
         source="media_urls", child=serializers.CharField(max_length=2_000), required=False, default=list
@@ -43,6 +42,12 @@ class SendSerializer(serializers.Serializer[Any]):
     priceCents = serializers.IntegerField(
         source="price_cents", required=False, default=0, min_value=0, max_value=PRICE_MAX_CENTS
     )
+
+
+class SendSerializer(ContentSerializer):
+    """One message to one fan."""
+
+    recipientId = serializers.CharField(source="recipient_id", max_length=64)
     priority = serializers.IntegerField(required=False, default=5, min_value=1, max_value=10)
     scheduledAt = serializers.DateTimeField(source="scheduled_at", required=False, allow_null=True, default=None)
 

@@ -10,9 +10,8 @@ from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, KeysetPagination
 from crm.models import Fan, MessageStatus
-from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS
 from messaging import campaigns, selectors
-from messaging.api import trace_id_of
+from messaging.api import ContentSerializer, trace_id_of
 from messaging.campaigns import (
     Audience,
     BulkRequest,
@@ -28,18 +27,6 @@ from messaging.selectors import CampaignReport
 
 NO_SUCH_STEP = OpenApiResponse(description="The campaign stands in a way in which this makes no sense.")
 EXCLUDE_MAX = 10_000
-
-
-class ContentSerializer(serializers.Serializer[Any]):
-    """What is checked here is the shape; the domain checks the rest, once for every door."""
-
-    content = serializers.CharField(max_length=MESSAGE_MAX_CHARACTERS, allow_blank=True, trim_whitespace=False)
-    mediaUrls = serializers.ListField(
-        source="media_urls", child=serializers.CharField(max_length=2_000), required=False, default=list
-    )
-    priceCents = serializers.IntegerField(
-        source="price_cents", required=False, default=0, min_value=0, max_value=PRICE_MAX_CENTS
-    )
 
 
 class BulkSerializer(ContentSerializer):

@@ -175,7 +175,7 @@ class ImportCsvView(ManagerAPIView):
             mapping=serializer.validated_data["mapping"],
             dry_run=serializer.validated_data["dry_run"],
             max_bytes=settings.IMPORT_MAX_BYTES,
-        )
+        ).batch
         return Response(ImportResultSerializer(batch).data)
 
 

@@ -46,7 +46,7 @@ def fans_import(
     mapping: Mapping[str, str | None] | None = None,
     dry_run: bool = False,
     max_bytes: int | None = None,
-) -> ImportBatch:
+) -> FanImport:
     """Import a CSV file of fans; crm.fan_upsert says what a stored fan keeps. A dry run counts the same, keeps nothing.
 
     `mapping` is `{field of payloads.FIELDS: column header}` for what the headers' names do not say by themselves.
@@ -54,28 +54,6 @@ def fans_import(
     rejected with the reason. Raises Unreadable, TooLarge (over `max_bytes`) or InvalidInput (a mapping that does not
     fit), and then nothing is stored.
     """
-    return fans_import_rows(
-        creator=creator,
-        user=user,
-        filename=filename,
-        content=content,
-        mapping=mapping,
-        dry_run=dry_run,
-        max_bytes=max_bytes,
-    ).batch
-
-
-def fans_import_rows(
-    *,
-    creator: Creator,
-    user: User | None,
-    filename: str,
-    content: bytes | IO[bytes],
-    mapping: Mapping[str, str | None] | None = None,
-    dry_run: bool = False,
-    max_bytes: int | None = None,
-) -> FanImport:
-    """As fans_import, with the good rows one by one."""
     sheet = sheet_read(_bytes(content, max_bytes), recognised=payloads.headers_known)
     columns = payloads.columns_match(sheet.header, mapping)
     values = payloads.fan_values(cells=sheet.cells, columns=columns, ragged=sheet.ragged, now=timezone.now())

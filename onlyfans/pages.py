@@ -68,7 +68,7 @@ def import_page(request: HttpRequest) -> HttpResponse:
                     content=upload.open(),
                     dry_run="dry_run" in request.POST,
                     max_bytes=settings.IMPORT_MAX_BYTES,
-                )
+                ).batch
             except HuntazeError as caught:
                 error, status = caught.detail, 413 if isinstance(caught, TooLarge) else 422
             else:

@@ -13,7 +13,7 @@ from import_export.tmp_storages import CacheStorage
 from crm.errors import HuntazeError
 from crm.fan_upsert import FanOutcome
 from crm.models import Creator, Fan, User
-from onlyfans.csv_import import FanImport, ImportedRow, fans_import_rows
+from onlyfans.csv_import import FanImport, ImportedRow, fans_import
 from onlyfans.models import ImportBatch
 
 # How many rows a preview lists; its totals count all of them.
@@ -137,7 +137,7 @@ class FanResource(ModelResource):  # type: ignore[misc]
         result = FanResult()
         result.diff_headers = ["Line", "Fan", "Name", "Value", "Last seen", "Remark"]
         try:
-            found = fans_import_rows(
+            found = fans_import(
                 creator=creator,
                 user=user,
                 filename=file_name or "",

@@ -44,12 +44,12 @@ def import_text(creator: Creator, text: str, encoding: str = "utf-8", **options:
         filename="fans.csv",
         content=text.encode(encoding),
         **options,  # type: ignore[arg-type]
-    )
+    ).batch
 
 
 def import_sample(creator: Creator, name: str) -> ImportBatch:
     with (SAMPLES / name).open("rb") as file:
-        return fans_import(creator=creator, user=None, filename=name, content=file)
+        return fans_import(creator=creator, user=None, filename=name, content=file).batch
 
 
 def counts(batch: ImportBatch) -> tuple[int, ...]:
@@ -262,7 +262,7 @@ def test_creators_do_not_share_fans(creator: Creator) -> None:
 
 
 def test_the_name_of_the_file_is_kept_without_its_folders(creator: Creator) -> None:
-    batch = fans_import(creator=creator, user=None, filename="C:\\x\\a\x00b.csv", content=b"Username\nada\n")
+    batch = fans_import(creator=creator, user=None, filename="C:\\x\\a\x00b.csv", content=b"Username\nada\n").batch
     assert batch.filename == "ab.csv"
 
 

@@ -35,7 +35,7 @@ class Command(BaseCommand):
             with path.open("rb") as file:
                 batch = fans_import(
                     creator=creator, user=None, filename=path.name, content=file, dry_run=options["dry_run"]
-                )
+                ).batch
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
         except HuntazeError as error:
