@@ -1,7 +1,7 @@
 """Answers how values from outside become typed ones: a fan of a file, a message's content. Touches nothing."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -33,6 +33,15 @@ class FanRow:
     notes: str | None = None
     value_cents: int | None = None
     last_seen_at: datetime | None = None
+
+
+def media_attachments(media_urls: Iterable[str]) -> list[dict[str, str]]:
+    """Media as a message keeps them; media_urls is the way back."""
+    return [{"type": "media", "url": url} for url in media_urls]
+
+
+def media_urls(attachments: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
+    return tuple(attachment["url"] for attachment in attachments)
 
 
 def check_content(

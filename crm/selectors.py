@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Lower
@@ -190,18 +189,6 @@ def conversation_get(*, creator: Creator, conversation_id: int) -> Conversation:
     if conversation is None:
         raise NotFound("There is no such conversation.", code="conversation_not_found")
     return conversation
-
-
-def message_list(*, conversation: Conversation) -> QuerySet[Message]:
-    """The messages of a conversation, unordered: a page or a paginator orders them."""
-    return Message.objects.filter(conversation=conversation)
-
-
-def message_get(*, creator: Creator, message_id: UUID) -> Message:
-    message = Message.objects.filter(creator=creator, pk=message_id).first()
-    if message is None:
-        raise NotFound("There is no such message.", code="message_not_found")
-    return message
 
 
 @dataclass(frozen=True, slots=True)

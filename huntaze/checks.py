@@ -6,6 +6,8 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 
+from messaging.publishing import sending_lacks
+
 # Each of these must be set for messages to go out; the value says what it is.
 NEEDED_TO_SEND = {
     "AWS_REGION": "the AWS region of the queue, for instance eu-west-3",
@@ -23,19 +25,13 @@ def sending_is_configured(**kwargs: Any) -> list[CheckMessage]:
                 "RATE_LIMITER_ENABLED is false: messages are logged, marked bypassed and never sent.", id="huntaze.W002"
             ),
         ]
-    values = {
-        "AWS_REGION": settings.AWS_REGION,
-        "SQS_RATE_LIMITER_QUEUE_URL": settings.SQS_RATE_LIMITER_QUEUE_URL,
-        "REDIS_ENDPOINT": settings.REDIS_URL,
-    }
     return [
         checks.Warning(
             f"{name} is not set: rate-limited sending is disabled.",
             hint=f"Set {name} to {NEEDED_TO_SEND[name]}.",
             id="huntaze.W001",
         )
-        for name, value in values.items()
-        if not value
+        for name in sending_lacks()
     ]
 
 

@@ -5,9 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 from django.http import HttpRequest, JsonResponse
-from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -16,17 +14,10 @@ from rest_framework.views import APIView
 
 from messaging import connectivity, queue, rate_limiter, worker
 from messaging.gateways import gateway_load
+from messaging.selectors import database_ping
 
 # Without these nothing can be served or stored; without the others something waits.
 VITAL = {"database"}
-
-
-def _database() -> None:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    finally:
-        connection.close()
 
 
 def _redis() -> None:
@@ -46,16 +37,15 @@ def _vendor() -> None:
 
 
 def _worker() -> None:
-    at = worker.heartbeat_last()
-    if at is None:
+    age = worker.heartbeat_age_seconds()
+    if age is None:
         raise RuntimeError("No worker has started yet.")
-    age = (timezone.now() - at).total_seconds()
     if age > worker.HEARTBEAT_STALE_SECONDS:
         raise RuntimeError(f"No worker has been seen for {age:.0f} s.")
 
 
 CHECKS: dict[str, Callable[[], None]] = {
-    "database": _database,
+    "database": database_ping,
     "redis": _redis,
     "sqs": _sqs,
     "vendor": _vendor,

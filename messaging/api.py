@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from crm import selectors as crm_selectors
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer, KeysetPagination
 from crm.models import Direction, Message, MessageStatus, User
-from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS
+from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, media_urls
 from messaging import selectors, services
 from messaging.models import Delivery
 from messaging.publishing import expected_at
@@ -283,7 +283,7 @@ class ConversationMessagesView(CreatorAPIView):
             request=MessageRequest(
                 recipient_id=f"fan_{conversation.fan_id}",
                 content=data["text"],
-                media_urls=[attachment["url"] for attachment in data.get("attachments", [])],
+                media_urls=media_urls(data.get("attachments", [])),
                 price_cents=data["priceCents"],
             ),
             trace_id=trace_id_of(request),

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, KeysetPagination
 from crm.models import Fan, MessageStatus
+from crm.payloads import media_urls
 from messaging import campaigns, selectors
 from messaging.api import ContentSerializer, trace_id_of
 from messaging.campaigns import (
@@ -140,7 +141,7 @@ class CampaignSerializer(serializers.Serializer[CampaignReport]):
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))
     def get_mediaUrls(self, report: CampaignReport) -> list[str]:
-        return [attachment["url"] for attachment in report.campaign.attachments]
+        return list(media_urls(report.campaign.attachments))
 
 
 class LedgerFanSerializer(serializers.ModelSerializer[Fan]):

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator, Fan, MessageStatus, User
-from crm.payloads import check_content, check_template, template_render
+from crm.payloads import check_content, check_template, media_attachments, media_urls, template_render
 from crm.selectors import fan_audience, fan_map_by_recipient
 from messaging import publishing, queue, selectors, services, transitions
 from messaging.errors import QueueRefused
@@ -133,7 +133,7 @@ def bulk_send(*, creator: Creator, user: User | None, request: BulkRequest, trac
         created_by=user,
         name=name,
         content=request.content,
-        attachments=_attachments(request.media_urls),
+        attachments=media_attachments(request.media_urls),
         price_cents=request.price_cents,
         audience={"recipientIds": list(request.recipient_ids)},
     )
@@ -157,7 +157,7 @@ def campaign_create(
         created_by=user,
         name=request.name.strip(),
         content=request.content,
-        attachments=_attachments(request.media_urls),
+        attachments=media_attachments(request.media_urls),
         price_cents=request.price_cents,
         audience=request.audience.to_json(),
         scheduled_at=request.scheduled_at if request.scheduled_at and request.scheduled_at > timezone.now() else None,
@@ -183,6 +183,7 @@ def campaign_preview(*, creator: Creator, request: CampaignRequest) -> CampaignP
     now = timezone.now()
     last = transitions.slots_plan(
         selectors.sending_profile(creator=creator) or SendingProfile(creator=creator),
+        campaign=True,
         count=total,
         earliest=max(now, request.scheduled_at or now),
         busy=selectors.campaign_stretches(creator_id=creator.pk),
@@ -203,8 +204,7 @@ def campaign_pause(*, creator: Creator, campaign_id: int) -> CampaignReport:
 
 def campaign_resume(*, creator: Creator, campaign_id: int) -> CampaignReport:
     """Let the rest of it go out, spaced anew from now on. Raises Conflict where it is not paused."""
-    if settings.RATE_LIMITER_ENABLED:
-        publishing.sending_check()
+    _sending_check()
     with transaction.atomic():
         campaign = _changed(
             creator, campaign_id, expected=[CampaignStatus.PAUSED], to=CampaignStatus.RUNNING, verb="resumed"
@@ -291,7 +291,7 @@ def _check_recipients(recipients: Sequence[Addressed], campaign: Campaign) -> No
     longest = max(recipients, key=lambda each: len(each.text))
     errors = check_content(
         content=longest.text,
-        media_urls=[attachment["url"] for attachment in campaign.attachments],
+        media_urls=media_urls(campaign.attachments),
         price_cents=campaign.price_cents,
     )
     if errors:
@@ -317,10 +317,6 @@ def _failed(campaign: Campaign, refusals: dict[UUID, publishing.Refusal]) -> tup
 def _sending_check() -> None:
     if settings.RATE_LIMITER_ENABLED:
         publishing.sending_check()
-
-
-def _attachments(media_urls: Sequence[str]) -> list[dict[str, str]]:
-    return [{"type": "media", "url": url} for url in media_urls]
 
 
 def _check_name(name: str, field_name: str) -> list[FieldError]:

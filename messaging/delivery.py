@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from crm.models import MessageStatus
+from crm.payloads import media_urls
 from crm.services import fan_identify
 from messaging import metrics, publishing, queue, selectors, transitions
 from messaging.errors import LimiterUnavailable, MalformedBody, QueueError
@@ -23,7 +24,7 @@ from messaging.models import Delivery, Kind, Stage
 from messaging.payloads import dispatch_parse
 from messaging.rate_limiter import Limit, RateLimiter, Verdict
 from messaging.slots import REPLY_RESERVE
-from messaging.transitions import Copy
+from messaging.transitions import WAITING, Copy
 
 logger = structlog.get_logger(__name__)
 
@@ -34,8 +35,6 @@ LIMITER_AWAY_DELAY_SECONDS = 15
 HOLD_DEFAULT_SECONDS = 60
 BACKOFF_BASE_SECONDS = 30
 BACKOFF_MAX_SECONDS = 600
-
-WAITING = (MessageStatus.PENDING, MessageStatus.QUEUED)
 
 
 class Disposition(StrEnum):
@@ -215,7 +214,7 @@ class Consumer:
                 fan_platform_id=delivery.fan.platform_id,
                 fan_handle=delivery.fan.handle,
                 text=delivery.message.text,
-                media=tuple(attachment["url"] for attachment in delivery.message.attachments),
+                media=media_urls(delivery.message.attachments),
                 price_cents=delivery.message.price_cents,
             )
         )

@@ -24,6 +24,7 @@ from messaging import metrics, publishing, queue  # noqa: E402
 from messaging.delivery import WAIT_INLINE_MS, Consumer, Disposition  # noqa: E402
 from messaging.gateways import gateway_load  # noqa: E402
 from messaging.rate_limiter import limiter_load  # noqa: E402
+from messaging.selectors import database_ping  # noqa: E402
 
 logger = structlog.get_logger(__name__)
 # What a message may take besides its send and its wait for a token: its rows, its copies, and the answer to Lambda.
@@ -147,13 +148,10 @@ def _outgoing(record: Record, delay_seconds: int) -> queue.Outgoing:
 def _database_away() -> bool:
     """Asked first: without the rows every record would fail, and five failures are the dead-letter queue."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        database_ping()
     except (DatabaseError, InterfaceError) as error:
         logger.error("database away", error=type(error).__name__)
         return True
-    finally:
-        connection.close()
     return False
 
 

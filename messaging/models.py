@@ -104,7 +104,7 @@ OPEN_STATES = (MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED
 
 
 class Delivery(models.Model):
-    """How one outbound message is going out. `state` changes by conditional UPDATE in messaging/services.py alone.
+    """How one outbound message is going out. `state` changes by conditional UPDATE in messaging/transitions.py alone.
 
     `dispatch_id` names the only copy on the queue that counts; a copy with another one is stale.
     """

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from crm.models import MessageStatus
+from crm.payloads import media_urls
 from messaging import metrics, queue, transitions
 from messaging.errors import QueueError, SendingDisabled
 from messaging.models import Delivery, Stage
@@ -20,17 +21,22 @@ from messaging.transitions import Copy
 logger = structlog.get_logger(__name__)
 
 
+def sending_lacks() -> list[str]:
+    """The variables that sending needs and that are not set."""
+    needed = {
+        "AWS_REGION": settings.AWS_REGION,
+        "SQS_RATE_LIMITER_QUEUE_URL": settings.SQS_RATE_LIMITER_QUEUE_URL,
+        "REDIS_ENDPOINT": settings.REDIS_URL,
+    }
+    return [name for name, value in needed.items() if not value]
+
+
 def sending_check() -> None:
     """Raise SendingDisabled, naming the variable, where something that sending needs is not configured."""
-    for name, value in (
-        ("AWS_REGION", settings.AWS_REGION),
-        ("SQS_RATE_LIMITER_QUEUE_URL", settings.SQS_RATE_LIMITER_QUEUE_URL),
-        ("REDIS_ENDPOINT", settings.REDIS_URL),
-    ):
-        if not value:
-            raise SendingDisabled(
-                f"Sending is disabled: {name} is not set. Nothing was stored; your text can be sent again later."
-            )
+    for name in sending_lacks():
+        raise SendingDisabled(
+            f"Sending is disabled: {name} is not set. Nothing was stored; your text can be sent again later."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ def body_of(delivery: Delivery) -> QueueBody:
         user_id=str(message.sender_id or ""),
         recipient_id=delivery.fan.platform_id,
         content=message.text,
-        media_urls=tuple(attachment["url"] for attachment in message.attachments),
+        media_urls=media_urls(message.attachments),
         conversation_id=message.conversation_id,
         campaign_id=delivery.campaign_id,
         priority=delivery.priority,

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.db import close_old_connections, connection
 from django.db.models import Count, F, Max, Min, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -23,6 +24,16 @@ from messaging.models import (
 )
 
 TROUBLE = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
+
+
+def database_ping() -> None:
+    """Raise Django's DatabaseError or InterfaceError where PostgreSQL does not answer; keeps no connection."""
+    close_old_connections()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        connection.close()
 
 
 def delivery_in_trouble_list(*, creator: Creator) -> QuerySet[Delivery]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator, Fan, MessageStatus, User
-from crm.payloads import check_content
+from crm.payloads import check_content, media_attachments
 from crm.selectors import fan_get_by_recipient
 from crm.services import (
     OutboundDraft,
@@ -141,7 +141,7 @@ class OnlyFansRateLimiterService:
                 conversation=conversation_open(fan=fan),
                 sender=user,
                 text=request.content,
-                attachments=[{"type": "media", "url": url} for url in request.media_urls],
+                attachments=media_attachments(request.media_urls),
                 price_cents=request.price_cents,
                 status=state,
             )

@@ -90,31 +90,26 @@ def slot_reserve(
     later slot would wait with it.
     """
     profile = sending_profile_lock(creator_id=creator_id)
-    slots = list(profile.campaign_slots if campaign else profile.reply_slots)
     earliest = max(timezone.now(), not_before) if not_before else timezone.now()
-    for _ in range(count):
-        slots.append(
-            slot_next(
-                slots,
-                not_before=earliest,
-                capacity=capacity(limit=profile.limit_messages, campaign=campaign),
-                window=timedelta(milliseconds=profile.window_ms),
-                gap=timedelta(milliseconds=profile.min_gap_ms),
-            )
-        )
+    slots = slots_plan(profile, campaign=campaign, count=count, earliest=earliest)
     lane = "campaign_slots" if campaign else "reply_slots"
-    setattr(profile, lane, slots[-profile.limit_messages :])
+    setattr(profile, lane, [*getattr(profile, lane), *slots][-profile.limit_messages :])
     profile.save(update_fields=[lane])
-    return slots[-count:]
+    return slots
 
 
 def slots_plan(
-    profile: SendingProfile, *, count: int, earliest: datetime, busy: Sequence[tuple[datetime, datetime]]
+    profile: SendingProfile,
+    *,
+    campaign: bool,
+    count: int,
+    earliest: datetime,
+    busy: Sequence[tuple[datetime, datetime]] = (),
 ) -> list[datetime]:
-    """The next slots of the campaign lane from `earliest` on, around the stretches that are `busy` (oldest first)."""
-    slots = list(profile.campaign_slots)
+    """The next slots of a lane from `earliest` on, around the stretches that are `busy` (oldest first)."""
+    slots = list(profile.campaign_slots if campaign else profile.reply_slots)
     window = timedelta(milliseconds=profile.window_ms)
-    fit = capacity(limit=profile.limit_messages, campaign=True)
+    fit = capacity(limit=profile.limit_messages, campaign=campaign)
     gap = timedelta(milliseconds=profile.min_gap_ms)
     for _ in range(count):
         slot = slot_next(slots, not_before=earliest, capacity=fit, window=window, gap=gap)
@@ -136,7 +131,7 @@ def slot_block_reserve(*, campaign: Campaign, count: int) -> list[datetime]:
     now = timezone.now()
     earliest = max(now, campaign.scheduled_at or now)
     busy = selectors.campaign_stretches(creator_id=campaign.creator_id, without_campaign_id=campaign.pk)
-    slots = slots_plan(profile, count=count, earliest=earliest, busy=busy)
+    slots = slots_plan(profile, campaign=True, count=count, earliest=earliest, busy=busy)
     lane = profile.campaign_slots
     if earliest == now or (lane and earliest <= lane[-1]):
         profile.campaign_slots = [*lane, *slots][-profile.limit_messages :]
@@ -187,7 +182,7 @@ def delivery_claimed(copy: Copy, *, creator_id: int, lease: timedelta) -> bool:
         claimed = _change(
             copy,
             # `pending` where the consumer is quicker than the producer's own note that SQS took it.
-            expected=[MessageStatus.PENDING, MessageStatus.QUEUED],
+            expected=WAITING,
             to=MessageStatus.SENDING,
             lease_expires_at=Now() + Value(lease),
             first_attempt_at=Coalesce(F("first_attempt_at"), Now()),

@@ -23,6 +23,7 @@ from messaging.delivery import Consumer, Disposition
 from messaging.errors import LimiterUnavailable, QueueError
 from messaging.gateways import gateway_load
 from messaging.rate_limiter import limiter_load, redis_ping
+from messaging.selectors import database_ping
 
 logger = structlog.get_logger(__name__)
 HEARTBEAT_KEY = "messaging:worker:heartbeat"
@@ -36,6 +37,12 @@ def heartbeat_last() -> datetime | None:
     """When a worker last said that it lives."""
     found: datetime | None = cache.get(HEARTBEAT_KEY)
     return found
+
+
+def heartbeat_age_seconds() -> float | None:
+    """How long ago that was; None where no worker has."""
+    at = heartbeat_last()
+    return None if at is None else (timezone.now() - at).total_seconds()
 
 
 def heartbeat_beat() -> None:
@@ -58,11 +65,10 @@ def heartbeat_trouble(*, max_age_seconds: float) -> str:
         except OSError as error:
             return f"{path} cannot be read: {error.strerror}. No worker has written it yet."
         return f"{path} is {age:.0f} s old: the worker has stopped." if age > max_age_seconds else ""
-    at = heartbeat_last()
-    if at is None:
+    shared_age = heartbeat_age_seconds()
+    if shared_age is None:
         return "No worker has shown itself yet, or Redis is away."
-    age = (timezone.now() - at).total_seconds()
-    return f"No worker has been seen for {age:.0f} s." if age > max_age_seconds else ""
+    return f"No worker has been seen for {shared_age:.0f} s." if shared_age > max_age_seconds else ""
 
 
 def knobs_check() -> dict[str, str | int | float]:
@@ -156,7 +162,7 @@ class Worker:
         received: list[queue.Received] = []
         try:
             redis_ping()
-            _database_ping()
+            database_ping()
             received = queue.receive(limit=free, wait_seconds=wait_seconds)
         finally:
             if free > len(received):
@@ -195,12 +201,3 @@ class Worker:
             done, self._done = self._done, []
         if done:
             queue.delete(done)
-
-
-def _database_ping() -> None:
-    close_old_connections()
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    finally:
-        connection.close()

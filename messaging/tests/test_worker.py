@@ -105,7 +105,7 @@ def test_nothing_is_received_while_the_database_is_away(
         raise OperationalError("away")
 
     waiting(1)
-    monkeypatch.setattr(worker, "_database_ping", away)
+    monkeypatch.setattr(worker, "database_ping", away)
     with pytest.raises(OperationalError):
         sender.poll(wait_seconds=0)
     assert sender._free._value == 4
