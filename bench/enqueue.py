@@ -1,8 +1,11 @@
 """Answers how each way of putting messages on the queue is driven. Touches the tables and the queue of a stand."""
 
+import os
 from collections.abc import Callable
+from uuid import uuid4
 
 import boto3
+import psycopg
 from django.conf import settings
 
 from crm.models import Creator, Fan
@@ -46,6 +49,17 @@ def runs() -> dict[str, Callable[[], int]]:
     def outgoing(number: int) -> queue.Outgoing:
         return queue.Outgoing(key=str(number), body=body, delay_seconds=0, group=str(creator.pk), attributes=attributes)
 
+    # The least that keeps a message which SQS did not take: one row, committed first.
+    store = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
+    insert = "INSERT INTO bare_outbox VALUES (%s, %s)"
+    store.execute("CREATE TABLE bare_outbox (id uuid PRIMARY KEY, body text NOT NULL)")
+
+    def bare_single_stored() -> int:
+        for _ in range(SINGLE):
+            store.execute(insert, (uuid4(), body))
+            bare.send_message(QueueUrl=url, **entry)
+        return SINGLE
+
     def bare_single() -> int:
         for _ in range(SINGLE):
             bare.send_message(QueueUrl=url, **entry)
@@ -61,14 +75,24 @@ def runs() -> dict[str, Callable[[], int]]:
             queued([service.send_message(user=None, request=request(number)).status])
         return SINGLE
 
+    def bare_batched_stored() -> int:
+        for start in range(0, BATCHED, 10):
+            with store.transaction(), store.cursor() as cursor:
+                cursor.executemany(insert, [(uuid4(), body) for _ in range(10)])
+            bare_ten(start)
+        return BATCHED
+
     def bare_batched() -> int:
         for start in range(0, BATCHED, 10):
-            answer = bare.send_message_batch(
-                QueueUrl=url, Entries=[{"Id": str(number), **entry} for number in range(start, start + 10)]
-            )
-            if len(answer["Successful"]) != 10:
-                raise AssertionError(answer)
+            bare_ten(start)
         return BATCHED
+
+    def bare_ten(start: int) -> None:
+        answer = bare.send_message_batch(
+            QueueUrl=url, Entries=[{"Id": str(number), **entry} for number in range(start, start + 10)]
+        )
+        if len(answer["Successful"]) != 10:
+            raise AssertionError(answer)
 
     def queue_batched() -> int:
         taken(queue.send([outgoing(number) for number in range(BATCHED)]))
@@ -81,9 +105,11 @@ def runs() -> dict[str, Callable[[], int]]:
 
     return {
         "bare boto3 send_message": bare_single,
+        "bare boto3 and a bare INSERT each": bare_single_stored,
         "ours: queue.send, one at a time": queue_single,
         "ours: send_message, with its rows in PostgreSQL": service_single,
         "bare boto3 send_message_batch": bare_batched,
+        "bare boto3 and ten bare INSERTs, committed at once": bare_batched_stored,
         "ours: queue.send, 200 at once": queue_batched,
         "ours: send_batch, 200 at once, with their rows": service_batched,
     }

@@ -20,6 +20,7 @@ from crm.models import (
     Role,
     User,
 )
+from crm.statements import rows_read
 
 # A fan seen within this time counts as active (the definition that the analytics pages state).
 ACTIVE_WITHIN = timedelta(days=30)
@@ -122,12 +123,17 @@ def _own_id(recipient_id: str) -> int | None:
 
 
 def fan_map_by_recipient(*, creator: Creator, recipient_ids: Sequence[str]) -> dict[str, Fan]:
-    """The fans that fan_get_by_recipient would find, in three queries however many they are; unknown ids are absent."""
+    """The fans by what a caller calls them, in three queries however many they are; unknown ids are absent.
+
+    By the id at the platform, by the handle that may have stood in for it, or as `fan_<our own id>`. A handle is a
+    fan's id until the platform's own is learned, and callers may hold on to it for longer; one that two fans have
+    names neither.
+    """
     own = {recipient_id: own_id for recipient_id in recipient_ids if (own_id := _own_id(recipient_id)) is not None}
-    by_id = Fan.objects.filter(creator=creator).in_bulk(set(own.values()))
+    by_id = Fan.objects.filter(creator=creator).in_bulk(set(own.values())) if own else {}
     found = {recipient_id: by_id[own_id] for recipient_id, own_id in own.items() if own_id in by_id}
     platform_ids = [recipient_id for recipient_id in recipient_ids if recipient_id not in own]
-    fans = Fan.objects.filter(creator=creator, platform_id__in=platform_ids)
+    fans = rows_read(Fan, "creator_id = %s AND platform_id = ANY(%s::text[])", [creator.pk, platform_ids])
     found.update({fan.platform_id: fan for fan in fans})
     handles = {
         recipient_id: recipient_id.removeprefix("@").lower()
@@ -147,29 +153,6 @@ def fan_map_by_recipient(*, creator: Creator, recipient_ids: Sequence[str]) -> d
         }
     )
     return found
-
-
-def fan_get_by_recipient(*, creator: Creator, recipient_id: str) -> Fan:
-    """The fan by the id at the platform, by the handle that may have stood in for it, or as `fan_<our own id>`."""
-    own_id = _own_id(recipient_id)
-    if own_id is not None:
-        fan = Fan.objects.filter(creator=creator, pk=own_id).first()
-    else:
-        fan = Fan.objects.filter(creator=creator, platform_id=recipient_id).first() or _fan_by_handle(
-            creator=creator, handle=recipient_id
-        )
-    if fan is None:
-        raise NotFound("There is no fan with this recipientId.", code="recipient_not_found")
-    return fan
-
-
-def _fan_by_handle(*, creator: Creator, handle: str) -> Fan | None:
-    """The handle is a fan's id until the platform's own is learned; callers may hold on to it for longer."""
-    handle = handle.removeprefix("@").lower()
-    found = list(
-        Fan.objects.annotate(lower=Lower("handle")).filter(creator=creator, lower=handle).exclude(handle="")[:2]
-    )
-    return found[0] if len(found) == 1 else None
 
 
 def conversation_list(*, creator: Creator, unread: bool = False, search: str = "") -> QuerySet[Conversation]:

@@ -1,6 +1,7 @@
 """Answers how the CRM's tables change: the only writer of users, creators, fans, conversations and messages."""
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import F
 from django.utils import timezone
 
 from crm.errors import Conflict
@@ -24,6 +25,7 @@ from crm.models import (
     User,
     uuid7,
 )
+from crm.statements import statement_run
 
 
 def user_create(*, email: str, password: str, name: str = "", staff: bool = False) -> User:
@@ -132,95 +134,96 @@ def message_record_sent(
     return message
 
 
-def message_create_outbound(
-    *,
-    conversation: Conversation,
-    sender: User | None,
-    text: str,
-    attachments: Sequence[dict[str, str]] = (),
-    price_cents: int = 0,
-    status: MessageStatus = MessageStatus.PENDING,
-) -> Message:
-    """The row of a message that is to go out. Messaging calls this in the transaction that makes its delivery."""
-    message = Message.objects.create(
-        id=uuid7(),
-        creator_id=conversation.creator_id,
-        conversation=conversation,
-        sender=sender,
-        direction=Direction.OUT,
-        text=text,
-        attachments=list(attachments),
-        price_cents=price_cents,
-        status=status,
-        created_at=timezone.now(),
-    )
-    _conversation_advance(conversation=conversation, message=message)
-    return message
-
-
 @dataclass(frozen=True, slots=True)
 class OutboundDraft:
-    """One of many messages that are written at once: its text for this fan, and how it starts."""
+    """One message that is to go out: what it says to this fan, and how it starts."""
 
     fan_id: int
     text: str
     status: MessageStatus
+    attachments: Sequence[dict[str, str]] = ()
+    price_cents: int = 0
+
+
+# A conversation is begun, or moves on to its newest message unless a later one is there. In the order of the fans, so
+# that two statements about the same ones wait in line and not for each other.
+_MESSAGES_CREATE = """
+WITH draft AS (
+    SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::integer[])
+        AS draft (id, fan_id, text, status, attachments, price_cents)
+), conversation AS (
+    INSERT INTO crm_conversation AS known
+        (creator_id, fan_id, last_message_id, last_message_at, unread_count, archived, created_at)
+    SELECT DISTINCT ON (fan_id) %s::bigint, fan_id, id, %s::timestamptz, 0, false, %s::timestamptz
+    FROM draft ORDER BY fan_id, id DESC
+    ON CONFLICT (fan_id) DO UPDATE SET
+        (last_message_id, last_message_at) = (
+            SELECT excluded.last_message_id, excluded.last_message_at
+            WHERE known.last_message_id IS NULL OR known.last_message_at <= excluded.last_message_at
+            UNION ALL SELECT known.last_message_id, known.last_message_at
+            LIMIT 1
+        ),
+        archived = known.archived AND NOT %s
+    RETURNING id, fan_id
+)
+INSERT INTO crm_message
+    (id, creator_id, conversation_id, sender_id, direction, text, price_cents, attachments, status, read, created_at)
+SELECT draft.id, %s::bigint, conversation.id, %s::bigint, %s, text, price_cents, attachments::jsonb, status, false,
+    %s::timestamptz
+FROM draft JOIN conversation USING (fan_id)
+RETURNING id, conversation_id
+"""
 
 
 def message_bulk_create_outbound(
-    *,
-    creator: Creator,
-    sender: User | None,
-    drafts: Sequence[OutboundDraft],
-    attachments: Sequence[dict[str, str]] = (),
-    price_cents: int = 0,
+    *, creator: Creator, sender: User | None, drafts: Sequence[OutboundDraft], reopen: bool
 ) -> list[Message]:
-    """The rows of messages to many fans of one creator, in the order of the drafts and with ids in that order.
+    """The rows of messages to fans of one creator, in the order of the drafts and with ids in that order.
 
-    In a handful of queries however many they are. Messaging calls this in the transaction that makes their
-    deliveries. An archived conversation stays archived: nobody has written to this fan in particular.
+    In one statement however many they are. Messaging calls this in the transaction that makes their deliveries.
+
+    reopen: an archived conversation comes back to the inbox. Not for a campaign: nobody has written to this fan in
+    particular.
     """
-    conversations = _conversation_bulk_open(creator=creator, fan_ids={draft.fan_id for draft in drafts})
     now = timezone.now()
-    messages = Message.objects.bulk_create(
+    messages = [
         Message(
             id=message_id,
-            creator=creator,
-            conversation_id=conversations[draft.fan_id],
-            sender=sender,
+            creator_id=creator.pk,
+            sender_id=sender.pk if sender else None,
             direction=Direction.OUT,
             text=draft.text,
-            attachments=list(attachments),
-            price_cents=price_cents,
+            attachments=list(draft.attachments),
+            price_cents=draft.price_cents,
             status=draft.status,
             created_at=now,
         )
         for message_id, draft in zip(sorted(uuid7() for _ in drafts), drafts, strict=True)
+    ]
+    rows = statement_run(
+        _MESSAGES_CREATE,
+        [
+            [message.pk for message in messages],
+            [draft.fan_id for draft in drafts],
+            [draft.text for draft in drafts],
+            [str(draft.status) for draft in drafts],
+            [json.dumps(message.attachments) for message in messages],
+            [draft.price_cents for draft in drafts],
+            *(creator.pk, now, now, reopen),
+            *(creator.pk, sender.pk if sender else None, Direction.OUT.value, now),
+        ],
     )
-    latest = Message.objects.filter(conversation=OuterRef("pk")).order_by("-created_at", "-id")
-    Conversation.objects.filter(
-        Q(last_message=None) | Q(last_message_at__lte=now), pk__in=conversations.values()
-    ).update(last_message_id=Subquery(latest.values("pk")[:1]), last_message_at=now)
+    conversations = dict(rows)
+    for message in messages:
+        message.conversation_id = conversations[message.pk]
+        message._state.adding = False  # noqa: SLF001  Django has no other way to say that it is stored
     return messages
 
 
-def _conversation_bulk_open(*, creator: Creator, fan_ids: Collection[int]) -> dict[int, int]:
-    """The conversations of fans, by fan; begun where there is none."""
-    theirs = Conversation.objects.filter(fan__in=fan_ids)
-    known = dict(theirs.values_list("fan_id", "pk"))
-    if len(known) < len(fan_ids):
-        now = timezone.now()
-        Conversation.objects.bulk_create(
-            [
-                Conversation(creator=creator, fan_id=fan_id, last_message_at=now, created_at=now)
-                for fan_id in sorted(fan_ids)
-                if fan_id not in known
-            ],
-            # Somebody else may begin one in the meantime.
-            ignore_conflicts=True,
-        )
-        known = dict(theirs.values_list("fan_id", "pk"))
-    return known
+# The end of a statement that has changed deliveries WITH changed (message_id, state): message_status_set in it.
+MESSAGE_STATUS_COPY = (
+    "UPDATE crm_message SET status = changed.state FROM changed WHERE crm_message.id = changed.message_id"
+)
 
 
 def message_status_set(

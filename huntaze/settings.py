@@ -96,6 +96,8 @@ DATABASES["default"]["OPTIONS"] = {
         "max_size": env.integer("DATABASE_POOL_SIZE", default=16, minimum=1, maximum=500),
         "timeout": 10,
     },
+    # Of the statements that run for every message (crm/statements.py): planned once, where the server keeps plans.
+    "prepare_threshold": 5 if env.boolean("DATABASE_PREPARED_STATEMENTS", default=True) else None,
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

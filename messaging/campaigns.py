@@ -19,11 +19,11 @@ from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator, Fan, MessageStatus, User
 from crm.payloads import check_content, check_template, media_attachments, media_urls, template_render
 from crm.selectors import fan_audience, fan_map_by_recipient
-from messaging import publishing, queue, selectors, services, transitions
+from messaging import outbox, publishing, queue, selectors, services, transitions
 from messaging.errors import QueueRefused
 from messaging.models import Campaign, CampaignStatus, SendingProfile
+from messaging.outbox import Addressed
 from messaging.selectors import CampaignReport
-from messaging.services import Addressed
 
 logger = structlog.get_logger(__name__)
 BULK_MAX_RECIPIENTS = 100
@@ -261,7 +261,7 @@ def _start(
         recipients = [Addressed(fan_id=fan.pk, text=render(fan)) for fan in fans()]
         _check_recipients(recipients, campaign)
         campaign.save()
-        pending = services.delivery_bulk_create(campaign=campaign, user=user, recipients=recipients, trace_id=trace_id)
+        pending = outbox.campaign_bulk_create(campaign=campaign, user=user, recipients=recipients, trace_id=trace_id)
         transaction.on_commit(lambda: refusals.update(publishing.publish(pending, fail=fail)))
     logger.info("campaign started", campaign_id=campaign.pk, recipients=len(recipients))
     report = selectors.campaign_report(campaign)

@@ -55,24 +55,32 @@ def publish(message_ids: Sequence[UUID], *, fail: bool) -> dict[UUID, Refusal]:
     Returns the refusals by message id.
     """
     now = timezone.now()
-    outgoing: list[queue.Outgoing] = []
-    copies: dict[str, Copy] = {}
+    ready: list[Delivery] = []
     aside: dict[MessageStatus, list[Copy]] = {}
     deliveries = Delivery.objects.filter(pk__in=message_ids, state=MessageStatus.PENDING)
     for delivery in deliveries.select_related("message", "fan", "campaign", "creator__sending_profile").order_by(
         "due_at", "pk"
     ):
-        copy = Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
-        delay = _delay_seconds(delivery, now)
-        withheld = delivery.held or (MessageStatus.PARKED if delay > queue.DELAY_MAX_SECONDS else None)
-        if withheld is not None:
-            aside.setdefault(withheld, []).append(copy)
-            continue
-        copies[str(delivery.pk)] = copy
-        outgoing.append(_outgoing(delivery, delay))
-    for state, withheld_copies in aside.items():
-        transitions.delivery_set_aside(withheld_copies, to=state)
-    results = queue.send(outgoing)
+        late = _delay_seconds(delivery, now) > queue.DELAY_MAX_SECONDS
+        withheld = delivery.held or (MessageStatus.PARKED if late else None)
+        if withheld is None:
+            ready.append(delivery)
+        else:
+            aside.setdefault(withheld, []).append(Copy(delivery.pk, delivery.dispatch_id))
+    for state, copies in aside.items():
+        transitions.delivery_set_aside(copies, to=state)
+    return publish_written(ready, fail=fail)
+
+
+def publish_written(deliveries: Sequence[Delivery], *, fail: bool) -> dict[UUID, Refusal]:
+    """The same for deliveries that the caller has just read or written, message and fan with them: none is read again.
+
+    They were pending, due soon enough and not held. What changed since then is seen by the consumer, and here where
+    the row changes by one that is still pending.
+    """
+    now = timezone.now()
+    copies = {str(delivery.pk): Copy(delivery.pk, delivery.dispatch_id) for delivery in deliveries}
+    results = queue.send([_outgoing(delivery, _delay_seconds(delivery, now)) for delivery in deliveries])
     taken = [copies[key] for key, error in results.items() if error is None]
     transitions.delivery_queued(taken)
     metrics.count("OnlyFansMessagesQueued", len(taken))

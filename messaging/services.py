@@ -10,25 +10,17 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from crm.errors import Conflict, FieldError, InvalidInput
+from crm.errors import Conflict, FieldError, InvalidInput, NotFound
 from crm.models import Creator, Fan, MessageStatus, User
 from crm.payloads import check_content, media_attachments
-from crm.selectors import fan_get_by_recipient
-from crm.services import (
-    OutboundDraft,
-    conversation_open,
-    message_bulk_create_outbound,
-    message_create_outbound,
-)
-from messaging import publishing, queue, selectors, transitions
+from crm.selectors import fan_map_by_recipient
+from messaging import outbox, publishing, queue, selectors, transitions
 from messaging.errors import QueueError, QueueRefused, SendingDisabled
-from messaging.models import Campaign, CampaignStatus, Delivery, Kind
+from messaging.models import CampaignStatus, Delivery, Kind, SendingProfile
 from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
 SCHEDULE_MAX = timedelta(days=365)
-# Recipients of a campaign that are written at once.
-CHUNK = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +82,14 @@ class OnlyFansRateLimiterService:
         fans = self._check(requests)
         with transaction.atomic():
             deliveries = self._create(user=user, requests=requests, fans=fans)
-            refusals: dict[UUID, publishing.Refusal] = {}
-            if settings.RATE_LIMITER_ENABLED:
-                ids = [delivery.pk for delivery in deliveries]
-                transaction.on_commit(lambda: refusals.update(publishing.publish(ids, fail=True)))
+            refusals: dict[UUID, publishing.Refusal] | None = None
+            pending = [delivery for delivery in deliveries if delivery.state == MessageStatus.PENDING]
+
+            def publish() -> None:
+                nonlocal refusals
+                refusals = publishing.publish_written(pending, fail=True)
+
+            transaction.on_commit(publish)
         return self._receipts(deliveries, refusals)
 
     def get_queue_status(self) -> QueueStatus:
@@ -111,7 +107,6 @@ class OnlyFansRateLimiterService:
 
     def _check(self, requests: Sequence[MessageRequest]) -> list[Fan]:
         errors: list[FieldError] = []
-        fans: list[Fan] = []
         for index, request in enumerate(requests):
             prefix = f"[{index}]." if len(requests) > 1 else ""
             found = check_content(
@@ -126,63 +121,70 @@ class OnlyFansRateLimiterService:
             errors += [FieldError(prefix + error.field, error.code, error.detail) for error in found]
         if errors:
             raise InvalidInput("The message cannot be sent as it is.", errors=tuple(errors))
-        for request in requests:
-            fans.append(fan_get_by_recipient(creator=self.creator, recipient_id=request.recipient_id))
-        return fans
+        known = fan_map_by_recipient(creator=self.creator, recipient_ids=[request.recipient_id for request in requests])
+        for index, request in enumerate(requests):
+            if request.recipient_id not in known:
+                which = f" (message {index})" if len(requests) > 1 else ""
+                raise NotFound(f"There is no fan with this recipientId{which}.", code="recipient_not_found")
+        return [known[request.recipient_id] for request in requests]
 
     def _create(self, *, user: User | None, requests: Sequence[MessageRequest], fans: Sequence[Fan]) -> list[Delivery]:
-        enabled = settings.RATE_LIMITER_ENABLED
-        state = MessageStatus.PENDING if enabled else MessageStatus.BYPASSED
-        deliveries = []
         # Before any conversation, so that two callers who write to the same fans wait in line and not for each other.
-        transitions.sending_profile_lock(creator_id=self.creator.pk)
-        for request, fan in zip(requests, fans, strict=True):
-            message = message_create_outbound(
-                conversation=conversation_open(fan=fan),
-                sender=user,
-                text=request.content,
-                attachments=media_attachments(request.media_urls),
-                price_cents=request.price_cents,
-                status=state,
-            )
-            deliveries.append(
-                Delivery.objects.create(
-                    message=message,
-                    creator=self.creator,
-                    fan=fan,
-                    kind=self.kind,
+        profile = transitions.sending_profile_lock(creator_id=self.creator.pk)
+        deliveries = outbox.delivery_bulk_create(
+            creator=self.creator,
+            user=user,
+            drafts=[
+                outbox.Draft(
+                    fan_id=fan.pk,
+                    text=request.content,
+                    due_at=due_at,
+                    attachments=media_attachments(request.media_urls),
+                    price_cents=request.price_cents,
                     priority=request.priority,
-                    state=state,
-                    due_at=self._due_at(request),
                     scheduled_at=request.scheduled_at,
-                    trace_id=self.trace_id,
-                    finished_at=None if enabled else timezone.now(),
                 )
-            )
-            if not enabled:
-                logger.info("message bypassed: the rate limiter is off", message_id=str(message.pk))
+                for request, fan, due_at in zip(requests, fans, self._due_at(profile, requests), strict=True)
+            ],
+            kind=self.kind,
+            trace_id=self.trace_id,
+            paused=profile.paused_at is not None,
+        )
+        for delivery, fan in zip(deliveries, fans, strict=True):
+            delivery.fan = fan
+            if delivery.state == MessageStatus.BYPASSED:
+                logger.info("message bypassed: the rate limiter is off", message_id=str(delivery.pk))
         return deliveries
 
-    def _due_at(self, request: MessageRequest) -> datetime:
-        """The next slot; the time asked for, where it is to come; now, where nothing will be sent."""
+    def _due_at(self, profile: SendingProfile, requests: Sequence[MessageRequest]) -> list[datetime]:
+        """The next slots; the time asked for, where it is to come; now, where nothing will be sent."""
         now = timezone.now()
-        if request.scheduled_at and request.scheduled_at > now:
-            return request.scheduled_at
+        times = [request.scheduled_at or now for request in requests]
         if not settings.RATE_LIMITER_ENABLED:
-            return now
-        [slot] = transitions.slot_reserve(creator_id=self.creator.pk, campaign=self.kind == Kind.CAMPAIGN)
-        return slot
+            return [max(at, now) for at in times]
+        unplanned = sum(at <= now for at in times)
+        slots = iter(transitions.slot_take(profile, campaign=self.kind == Kind.CAMPAIGN, count=unplanned))
+        return [at if at > now else next(slots) for at in times]
 
-    def _receipts(self, deliveries: Sequence[Delivery], refusals: dict[UUID, publishing.Refusal]) -> list[SendReceipt]:
-        states = dict(Delivery.objects.filter(pk__in=[d.pk for d in deliveries]).values_list("pk", "state"))
+    def _receipts(
+        self, deliveries: Sequence[Delivery], refusals: dict[UUID, publishing.Refusal] | None
+    ) -> list[SendReceipt]:
+        """refusals: what SQS did not take; None where a transaction around this one has not ended yet."""
+        states = {delivery.pk: delivery.state for delivery in deliveries}
+        if refusals is not None:
+            states.update({pk: MessageStatus.QUEUED for pk, state in states.items() if state == MessageStatus.PENDING})
+        if refusals:
+            # SQS may have taken one although every answer was lost: then it is not failed.
+            states.update(Delivery.objects.filter(pk__in=refusals).values_list("pk", "state"))
+        refused = refusals or {}
         return [
             SendReceipt(
                 message_id=delivery.pk,
                 status=MessageStatus(states[delivery.pk]),
                 accepted_at=delivery.message.created_at,
                 estimated_send_at=publishing.expected_at(delivery.due_at),
-                reason_code=refusals[delivery.pk].code if delivery.pk in refusals else "",
-                reason=refusals[delivery.pk].reason if delivery.pk in refusals else "",
+                reason_code=refused[delivery.pk].code if delivery.pk in refused else "",
+                reason=refused[delivery.pk].reason if delivery.pk in refused else "",
             )
             for delivery in deliveries
         ]
@@ -244,71 +246,6 @@ def _refused_raise(receipt: SendReceipt) -> None:
             extra={"messageId": str(receipt.message_id), "status": receipt.status},
             retry_after=30,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Addressed:
-    """One recipient of a campaign, with the text for this fan."""
-
-    fan_id: int
-    text: str
-
-
-def delivery_bulk_create(
-    *, campaign: Campaign, user: User | None, recipients: Sequence[Addressed], trace_id: str = ""
-) -> list[UUID]:
-    """Messages, deliveries and slots for all recipients of a campaign; called in the transaction that makes it.
-
-    Returns the ids of those to publish after the commit. The others are due later than SQS can delay and parked, or
-    bypassed while the rate limiter is off.
-    """
-    enabled = settings.RATE_LIMITER_ENABLED
-    count = len(recipients)
-    slots = transitions.slot_block_reserve(campaign=campaign, count=count) if enabled else [timezone.now()] * count
-    now = timezone.now()
-    farthest = now + timedelta(seconds=queue.DELAY_MAX_SECONDS)
-    pending: list[UUID] = []
-    for start in range(0, len(recipients), CHUNK):
-        chunk, due = recipients[start : start + CHUNK], slots[start : start + CHUNK]
-        states = [_first_state(slot, farthest, enabled=enabled) for slot in due]
-        messages = message_bulk_create_outbound(
-            creator=campaign.creator,
-            sender=user,
-            drafts=[
-                OutboundDraft(fan_id=each.fan_id, text=each.text, status=state)
-                for each, state in zip(chunk, states, strict=True)
-            ],
-            attachments=campaign.attachments,
-            price_cents=campaign.price_cents,
-        )
-        Delivery.objects.bulk_create(
-            Delivery(
-                message=message,
-                creator_id=campaign.creator_id,
-                fan_id=each.fan_id,
-                campaign=campaign,
-                kind=Kind.CAMPAIGN,
-                state=state,
-                due_at=slot,
-                scheduled_at=campaign.scheduled_at,
-                trace_id=trace_id,
-                # Given rather than left to the database, which makes one INSERT of many rows four times as fast.
-                created_at=now,
-                state_changed_at=now,
-                finished_at=None if enabled else now,
-            )
-            for each, message, state, slot in zip(chunk, messages, states, due, strict=True)
-        )
-        pending += [
-            message.pk for message, state in zip(messages, states, strict=True) if state is MessageStatus.PENDING
-        ]
-    return pending
-
-
-def _first_state(slot: datetime, farthest: datetime, *, enabled: bool) -> MessageStatus:
-    if not enabled:
-        return MessageStatus.BYPASSED
-    return MessageStatus.PENDING if slot <= farthest else MessageStatus.PARKED
 
 
 def sending_pause(*, creator: Creator, reason: str) -> None:

@@ -16,7 +16,8 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from crm.models import MessageStatus, uuid7
-from crm.services import message_status_set
+from crm.services import MESSAGE_STATUS_COPY, message_status_set
+from crm.statements import rows_read, statement_run
 from messaging import selectors
 from messaging.models import Campaign, CampaignStatus, Delivery, SendingProfile, Stage
 from messaging.slots import capacity, slot_next
@@ -77,8 +78,11 @@ def _change_set(
 
 def sending_profile_lock(*, creator_id: int) -> SendingProfile:
     """The creator's limits and slots, made when there are none; locked until the caller's transaction ends."""
-    profile, _ = SendingProfile.objects.select_for_update().get_or_create(creator_id=creator_id)
-    return profile
+    locked = rows_read(SendingProfile, "creator_id = %s FOR UPDATE", [creator_id])
+    if not locked:
+        SendingProfile.objects.bulk_create([SendingProfile(creator_id=creator_id)], ignore_conflicts=True)
+        locked = rows_read(SendingProfile, "creator_id = %s FOR UPDATE", [creator_id])
+    return locked[0]
 
 
 def slot_reserve(
@@ -89,12 +93,25 @@ def slot_reserve(
     not_before: nothing of the creator can go out before it. What makes one message wait takes no slot, because every
     later slot would wait with it.
     """
-    profile = sending_profile_lock(creator_id=creator_id)
+    return slot_take(sending_profile_lock(creator_id=creator_id), campaign=campaign, count=count, not_before=not_before)
+
+
+_SLOTS = """
+UPDATE messaging_sendingprofile SET reply_slots = %s::timestamptz[], campaign_slots = %s::timestamptz[]
+WHERE creator_id = %s
+"""
+
+
+def slot_take(
+    profile: SendingProfile, *, campaign: bool, count: int, not_before: datetime | None = None
+) -> list[datetime]:
+    """slot_reserve for a caller who holds the creator's row already."""
     earliest = max(timezone.now(), not_before) if not_before else timezone.now()
     slots = slots_plan(profile, campaign=campaign, count=count, earliest=earliest)
     lane = "campaign_slots" if campaign else "reply_slots"
     setattr(profile, lane, [*getattr(profile, lane), *slots][-profile.limit_messages :])
-    profile.save(update_fields=[lane])
+    if slots:
+        statement_run(_SLOTS, [profile.reply_slots, profile.campaign_slots, profile.pk])
     return slots
 
 
@@ -146,18 +163,27 @@ def lane_regain(*, creator_id: int) -> None:
     profile.save(update_fields=["campaign_slots"])
 
 
+# One statement, because it runs for every message. Locked in one order, as in _change_set.
+_QUEUED = f"""
+WITH pending AS (
+    SELECT message_id FROM messaging_delivery
+    JOIN unnest(%s::uuid[], %s::uuid[]) AS copy (message_id, dispatch_id) USING (message_id, dispatch_id)
+    WHERE state = 'pending' ORDER BY message_id FOR NO KEY UPDATE OF messaging_delivery
+), changed AS (
+    UPDATE messaging_delivery AS delivery SET
+        state = 'queued', state_changed_at = statement_timestamp(),
+        queued_at = coalesce(queued_at, statement_timestamp()), reason = '', reason_code = '', stage = ''
+    FROM pending WHERE delivery.message_id = pending.message_id
+    RETURNING delivery.message_id, delivery.state
+)
+{MESSAGE_STATUS_COPY}
+"""  # noqa: S608  two constants
+
+
 def delivery_queued(copies: Collection[Copy]) -> None:
     """SQS took these. Where a consumer was quicker and claimed one already, nothing changes."""
     if copies:
-        _change_set(
-            Delivery.objects.filter(pk__in=[copy.message_id for copy in copies], state=MessageStatus.PENDING),
-            dispatches=set(copies),
-            to=MessageStatus.QUEUED,
-            queued_at=Coalesce(F("queued_at"), Now()),
-            reason="",
-            reason_code="",
-            stage="",
-        )
+        statement_run(_QUEUED, [[copy.message_id for copy in copies], [copy.dispatch_id for copy in copies]])
 
 
 def delivery_set_aside(copies: Collection[Copy], *, to: MessageStatus) -> None:

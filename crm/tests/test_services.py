@@ -2,10 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from crm import services
 from crm.errors import Conflict
@@ -92,6 +94,54 @@ def test_a_conversation_in_the_archive_comes_back_with_a_message() -> None:
     conversation = ConversationFactory(archived=True)
     services.message_receive(fan=conversation.fan, text="still here", received_at=NOW)
     assert Conversation.objects.get(pk=conversation.pk).archived is False
+
+
+def write(fan: Fan, text: str = "hello", *, reopen: bool = True) -> Message:
+    draft = services.OutboundDraft(fan_id=fan.pk, text=text, status=MessageStatus.PENDING)
+    [message] = services.message_bulk_create_outbound(creator=fan.creator, sender=None, drafts=[draft], reopen=reopen)
+    return message
+
+
+def test_a_message_to_a_fan_begins_the_conversation_or_moves_it_on() -> None:
+    fan = FanFactory()
+    first, second = write(fan), write(fan)
+    conversation = Conversation.objects.get(fan=fan)
+    assert first.conversation_id == second.conversation_id == conversation.pk
+    assert (conversation.last_message, conversation.last_message_at) == (second, second.created_at)
+    assert Message.objects.get(pk=first.pk).text == "hello"
+
+
+def test_a_message_to_a_fan_does_not_overtake_a_later_one() -> None:
+    fan = FanFactory()
+    later = services.message_receive(
+        fan=fan, text="from a clock ahead", received_at=timezone.now() + timedelta(hours=1)
+    )
+    assert write(fan).conversation.last_message == later
+    Conversation.objects.update(last_message=None)
+    message = write(fan)
+    assert Conversation.objects.get(fan=fan).last_message == message
+
+
+@pytest.mark.parametrize("reopen", [True, False])
+def test_an_archived_conversation_comes_back_only_for_a_message_of_its_own(reopen: bool) -> None:
+    conversation = ConversationFactory(archived=True)
+    write(conversation.fan, reopen=reopen)
+    assert Conversation.objects.get(pk=conversation.pk).archived is not reopen
+
+
+def test_messages_to_many_fans_are_one_statement_and_keep_their_order(django_assert_num_queries: Any) -> None:
+    fans = FanFactory.create_batch(5, creator=CreatorFactory())
+    drafts = [
+        services.OutboundDraft(fan_id=fan.pk, text=str(number), status=MessageStatus.PENDING)
+        for number, fan in enumerate([*fans, fans[0]])
+    ]
+    with django_assert_num_queries(1):
+        messages = services.message_bulk_create_outbound(
+            creator=fans[0].creator, sender=None, drafts=drafts, reopen=False
+        )
+    assert [message.text for message in Message.objects.order_by("pk")] == list("012345")
+    assert messages[0].conversation_id == messages[5].conversation_id
+    assert Conversation.objects.get(fan=fans[0]).last_message == messages[5]
 
 
 def test_reading_clears_the_count_and_marks_what_was_written() -> None:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from crm.models import Conversation, Creator, Fan, MessageStatus
-from crm.services import message_create_outbound
+from crm.models import Creator, Fan, MessageStatus
+from crm.services import OutboundDraft, message_bulk_create_outbound
 from crm.tests.factories import CreatorFactory, FanFactory
 from messaging import publishing, queue
 from messaging.gateways import OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
@@ -43,8 +43,8 @@ def delivery_make(
     fan = fan or FanFactory()
     if not SendingProfile.objects.filter(creator=fan.creator).exists():
         profile_make(fan.creator)
-    conversation, _ = Conversation.objects.get_or_create(fan=fan, defaults={"creator": fan.creator})
-    message = message_create_outbound(conversation=conversation, sender=None, text=text, status=state)
+    draft = OutboundDraft(fan_id=fan.pk, text=text, status=state)
+    [message] = message_bulk_create_outbound(creator=fan.creator, sender=None, drafts=[draft], reopen=True)
     if state == MessageStatus.SENDING:
         fields.setdefault("lease_expires_at", timezone.now() + timedelta(seconds=30))
     return Delivery.objects.create(

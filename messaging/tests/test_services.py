@@ -276,6 +276,49 @@ def test_a_batch_is_stored_whole_and_queued_in_tens(fan, user, sqs_faults):
     assert [len(request["Entries"]) for request in sqs_faults.requests] == [10, 2]
 
 
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_batch_costs_the_same_few_statements_however_large_it_is(fan, django_assert_num_queries, count):
+    profile_make(fan.creator, messages=1_000)
+    fans = [fan, *FanFactory.create_batch(count - 1, creator=fan.creator)]
+    service = OnlyFansRateLimiterService(creator=fan.creator)
+    # Fans; the transaction: its begin, limits locked, slots, messages with conversations, deliveries, its end; queued.
+    with django_assert_num_queries(8) as asked:
+        service.send_batch(user=None, requests=[wish(each) for each in fans])
+    assert [query["sql"] for query in asked.captured_queries].count("COMMIT") == 1
+
+
+def test_all_that_is_asked_of_a_message_reaches_its_rows(fan, user):
+    scheduled = timezone.now() + timedelta(minutes=5)
+    receipt = send(fan, user, media_urls=["abc"], price_cents=500, priority=2, scheduled_at=scheduled)
+    delivery = Delivery.objects.select_related("message__conversation").get(pk=receipt.message_id)
+    message = delivery.message
+    assert (message.sender, message.text, message.price_cents) == (user, "Hello", 500)
+    assert message.attachments == [{"type": "media", "url": "abc"}]
+    assert message.creator == message.conversation.creator == delivery.creator == fan.creator
+    assert message.conversation.last_message == message
+    assert (delivery.fan, delivery.priority, delivery.scheduled_at) == (fan, 2, scheduled)
+    assert (delivery.kind, delivery.due_at) == (Kind.REPLY, scheduled)
+
+
+def test_two_messages_to_one_fan_in_a_batch_keep_their_order(fan):
+    service = OnlyFansRateLimiterService(creator=fan.creator)
+    receipts = service.send_batch(user=None, requests=[wish(fan, content=text) for text in "abc"])
+    stored = Message.objects.filter(conversation__fan=fan).order_by("pk")
+    assert [message.text for message in stored] == ["a", "b", "c"]
+    assert stored.last().conversation.last_message_id == receipts[-1].message_id
+
+
+def test_a_refusal_that_a_consumer_has_disproved_is_no_refusal(fan, sqs_faults):
+    """Every answer of SQS was lost, and it had taken the message all the same."""
+
+    def claimed(request):
+        Delivery.objects.update(state=MessageStatus.SENDING, lease_expires_at=timezone.now())
+        return BROKEN(request)
+
+    sqs_faults.script = [claimed] * 4
+    assert send(fan).status is MessageStatus.SENDING
+
+
 @pytest.mark.parametrize("bad", [{"content": ""}, {"recipient_id": "nobody"}], ids=["content", "recipient"])
 def test_one_bad_message_stops_the_whole_batch(fan, on_queue, bad):
     service = OnlyFansRateLimiterService(creator=fan.creator)

@@ -1,0 +1,43 @@
+"""Answers how a statement that runs for every message is run: planned once a connection. Touches the database alone.
+
+Django's own cursors write the values into the text, so that PostgreSQL plans each statement anew, which takes longer
+than running it where it is about a few rows (2.0 ms against 0.8 ms for all that one message takes, on two cores).
+Here the text stays the same and psycopg prepares it: https://www.psycopg.org/psycopg3/docs/advanced/prepare.html
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from django.db import connection
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.models import Model
+
+M = TypeVar("M", bound=Model)
+
+
+def statement_run(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows that a statement returns; none where it returns none. It takes part in Django's transaction.
+
+    A value needs a cast where PostgreSQL cannot tell its type from where it stands.
+    """
+    connection.ensure_connection()
+    cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+    wrapped = connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
+    with wrapped as running:
+        running.execute(sql, values)
+        return running.fetchall() if running.description else []
+
+
+def rows_read(model: type[M], condition: str, values: Sequence[Any]) -> list[M]:
+    """Whole rows of a model; `condition` is what stands after WHERE."""
+    select, names = _select(model)
+    return [model.from_db(connection.alias, names, row) for row in statement_run(select + condition, values)]
+
+
+@cache
+def _select(model: type[Model]) -> tuple[str, list[str]]:
+    fields = model._meta.concrete_fields  # noqa: SLF001  Django's documented way to its fields
+    columns = ", ".join(str(field.column) for field in fields)
+    # Names of our own models, and nothing from outside.
+    return f"SELECT {columns} FROM {model._meta.db_table} WHERE ", [field.attname for field in fields]  # noqa: S608, SLF001
