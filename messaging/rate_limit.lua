@@ -8,115 +8,160 @@
 -- one. The first grant after it is the probe. It needs no mark of its own, because nobody else is granted while a send is
 -- in flight, and a probe that dies gives way with its lease.
 --
--- KEYS[1] tokens: sorted set, member = dispatch id, score = when the token returns
--- KEYS[2] gate:   hash, next_at = when the next grant may be, holder = the dispatch in flight, hold = pause asked by the platform
--- KEYS[3] breaker: hash, failures = troubles in a row, open_until = when the next probe may go; absent while all is well
--- ARGV    operation, dispatch id, limit, window, gap, lease, then: acquire: need, quiet; hold: for how long;
---         settle and refund: verdict ('well', 'trouble' or ''), troubles that open the breaker, first and longest time open
--- All times are milliseconds of this server's clock, never a worker's. acquire answers {granted (1 or 0), milliseconds to
--- wait}: the soonest that it could be, so while a send is in flight the gap after it, not the lease that it may take.
--- settle and refund answer {1, what became of the breaker}: opened for so many milliseconds, closed (-1), neither (0).
-local tokens, gate, breaker = KEYS[1], KEYS[2], KEYS[3]
-local operation, id = ARGV[1], ARGV[2]
-local limit, window, gap, lease = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+-- KEYS    a creator's book each: one string that is read and written whole. acquire takes several, the others one.
+-- ARGV[1] operation: acquire, settle, refund or hold
+-- ARGV[2] a question for each key: dispatch (8 bytes that stand for its id), limit, window, gap, lease, then
+--         acquire: how many tokens must be free, how long the creator has been quiet (-1 for never); hold: for how long
+-- ARGV[3] and on, settle and refund: verdict ('well', 'trouble' or ''), troubles that open the breaker, first and longest
+--         time open
+-- All times are milliseconds of this server's clock, never a worker's. The answer is a number for each key. acquire:
+-- 0 where it is granted, else the milliseconds to wait: the soonest that it could be, so while a send is in flight the
+-- gap after it, not the lease that it may take. settle and refund: what became of the breaker, which is opened for so many
+-- milliseconds, closed (-1), or neither (0). hold: 0.
+local operation, questions = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
--- The longest that a send which this server has forgotten can forbid another one.
-local away = lease + math.max(window, gap)
+-- A book: whether sends are known of (0 after this server was emptied), until when anything here but the breaker matters,
+-- when the next grant may be, a pause asked for by the platform, the dispatch in flight; troubles in a row, when the next
+-- probe may go, when the troubles are forgotten. Then the tokens that are out: when each returns, and its dispatch.
+local QUESTION, BOOK, TOKEN = '>c8I4I4I4I4i8i8', '>BI6I6I6c8I4I6I6', '>I6c8'
+local QUESTION_BYTES, BOOK_BYTES, TOKEN_BYTES = struct.size(QUESTION), struct.size(BOOK), struct.size(TOKEN)
+local NOBODY = string.rep('\0', 8)
+-- Troubles an hour apart are not in a row.
+local HOUR = 3600000
 
-local function field(name)
-  return tonumber(redis.call('HGET', gate, name) or 0) or 0
-end
-
--- A token is taken and the gate shut for as long as a send may last.
-local function grant()
-  redis.call('ZADD', tokens, now + lease + window, id)
-  redis.call('HSET', gate, 'next_at', now + lease + gap, 'holder', id)
-end
-
--- What the end of a send says of the platform.
-local function judge(verdict, enough, first, longest)
-  if verdict == 'well' then
-    local failures = tonumber(redis.call('HGET', breaker, 'failures') or 0)
-    redis.call('DEL', breaker)
-    return failures >= enough and -1 or 0
+local function book_read(key)
+  local raw = redis.call('GET', key)
+  local book = {known = 0, keep_until = 0, next_at = 0, hold = 0, holder = NOBODY, failures = 0, open_until = 0, forget_at = 0}
+  if raw then
+    book.known, book.keep_until, book.next_at, book.hold, book.holder, book.failures, book.open_until, book.forget_at =
+      struct.unpack(BOOK, raw)
+    if book.keep_until > now then
+      book.tokens = raw
+    else
+      book.known, book.next_at, book.hold, book.holder = 0, 0, 0, NOBODY
+    end
+    if book.forget_at <= now then
+      book.failures, book.open_until, book.forget_at = 0, 0, 0
+    end
   end
-  local open_until = tonumber(redis.call('HGET', breaker, 'open_until') or 0)
-  if verdict ~= 'trouble' or open_until > now then
+  return book
+end
+
+-- When each token that is out returns; and those tokens as they are kept, without the one of this dispatch.
+local function tokens_out(book, id)
+  local times, others = {}, {}
+  for at = BOOK_BYTES + 1, #(book.tokens or ''), TOKEN_BYTES do
+    local returns, dispatch = struct.unpack(TOKEN, book.tokens, at)
+    if returns > now then
+      times[#times + 1] = returns
+      if dispatch ~= id then
+        others[#others + 1] = string.sub(book.tokens, at, at + TOKEN_BYTES - 1)
+      end
+    end
+  end
+  return times, others
+end
+
+-- Kept for longer than it can forbid anything, and no longer, so that idle creators cost nothing.
+local function book_write(key, book, tokens, busy)
+  if book.known == 0 and #tokens == 0 and book.failures == 0 then
+    redis.call('DEL', key)
+    return
+  end
+  book.keep_until = math.max(book.hold, now + busy) + 10000
+  local raw = struct.pack(
+    BOOK, book.known, book.keep_until, book.next_at, book.hold, book.holder, book.failures, book.open_until, book.forget_at
+  )
+  redis.call('SET', key, raw .. table.concat(tokens), 'PXAT', math.max(book.keep_until, book.forget_at))
+end
+
+local function acquire(key, id, limit, window, gap, lease, need, quiet)
+  local book = book_read(key)
+  local times, others = tokens_out(book, id)
+  local function grant()
+    -- The gate is shut for as long as the send may last.
+    book.known, book.next_at, book.holder = 1, now + lease + gap, id
+    others[#others + 1] = struct.pack(TOKEN, now + lease + window, id)
+    book_write(key, book, others, lease + window + gap)
     return 0
   end
-  local failures = redis.call('HINCRBY', breaker, 'failures', 1)
-  local open = 0
-  if failures >= enough then
-    open = math.min(first * 2 ^ (failures - enough), longest)
-    redis.call('HSET', breaker, 'open_until', now + open)
-  end
-  -- Troubles an hour apart are not in a row.
-  redis.call('PEXPIREAT', breaker, now + open + 3600000)
-  return open
-end
-
--- Keys outlive everything they can forbid, and idle creators cost nothing.
-local function keep(until_at)
-  local at = math.max(until_at, now + lease + window + gap) + 10000
-  redis.call('PEXPIREAT', tokens, at)
-  redis.call('PEXPIREAT', gate, at)
-end
-
-if operation == 'acquire' then
-  local need, quiet = math.min(tonumber(ARGV[7]), limit), tonumber(ARGV[8])
-  if redis.call('EXISTS', gate) == 0 and quiet >= 0 and quiet < away then
+  -- The longest that a send which this server has forgotten can forbid another one.
+  local away = lease + math.max(window, gap)
+  if book.known == 0 and quiet >= 0 and quiet < away then
     -- Redis was emptied while this creator was sending: every token may still be out.
-    redis.call('HSET', gate, 'next_at', now + away - quiet)
-    keep(0)
+    book.known, book.next_at = 1, now + away - quiet
+    book_write(key, book, others, lease + window + gap)
   end
-  local next_at, holder = field('next_at'), redis.call('HGET', gate, 'holder')
-  if holder == id and next_at > now then
+  local next_at = book.next_at
+  if book.holder == id and next_at > now then
     -- Its lease begins anew, since its send does.
-    grant()
-    keep(field('hold'))
-    return {1, 0}
+    return grant()
   end
-  redis.call('ZREMRANGEBYSCORE', tokens, '-inf', now)
-  if holder and holder ~= '' then
+  if book.holder ~= NOBODY then
     -- A quarter of a second where there is no gap, so that nobody asks without end.
     next_at = math.min(next_at, now + math.max(gap, 250))
   end
-  local open_until = tonumber(redis.call('HGET', breaker, 'open_until') or 0)
-  local wait = math.max(next_at, field('hold'), open_until) - now
-  local missing = need - (limit - redis.call('ZCARD', tokens))
+  local wait = math.max(next_at, book.hold, book.open_until) - now
+  local missing = math.min(need, limit) - (limit - #times)
   if missing > 0 then
-    local returning = redis.call('ZRANGE', tokens, missing - 1, missing - 1, 'WITHSCORES')
-    wait = math.max(wait, tonumber(returning[2]) - now)
+    table.sort(times)
+    wait = math.max(wait, times[missing] - now)
   end
-  if wait > 0 then
-    return {0, wait}
-  end
-  grant()
-  keep(field('hold'))
-  return {1, 0}
+  return wait > 0 and wait or grant()
 end
 
-if operation == 'hold' then
-  local until_at = math.max(field('hold'), now + tonumber(ARGV[7]))
-  if redis.call('EXISTS', gate) == 0 then
-    redis.call('HSET', gate, 'next_at', now + away)
+local function hold(key, id, limit, window, gap, lease, how_long)
+  local book = book_read(key)
+  local _, tokens = tokens_out(book)
+  if book.known == 0 then
+    book.known, book.next_at = 1, now + lease + math.max(window, gap)
   end
-  redis.call('HSET', gate, 'hold', until_at)
-  keep(until_at)
-  return {1, 0}
+  book.hold = math.max(book.hold, now + how_long)
+  book_write(key, book, tokens, lease + window + gap)
+  return 0
+end
+
+-- What the end of a send says of the platform.
+local function judge(book, verdict, enough, first, longest)
+  if verdict == 'well' then
+    local closed = book.failures >= enough
+    book.failures, book.open_until, book.forget_at = 0, 0, 0
+    return closed and -1 or 0
+  end
+  if verdict ~= 'trouble' or book.open_until > now then
+    return 0
+  end
+  book.failures = book.failures + 1
+  local open = 0
+  if book.failures >= enough then
+    open = math.min(first * 2 ^ (book.failures - enough), longest)
+    book.open_until = now + open
+  end
+  book.forget_at = now + open + HOUR
+  return open
 end
 
 -- settle: the send ended. refund: it is proven that nothing was sent. The gap counts from now either way.
-if operation == 'settle' then
-  redis.call('ZADD', tokens, now + window, id)
-else
-  redis.call('ZREM', tokens, id)
+local function finish(key, id, limit, window, gap, lease)
+  local book = book_read(key)
+  local _, tokens = tokens_out(book, id)
+  if operation == 'settle' then
+    tokens[#tokens + 1] = struct.pack(TOKEN, now + window, id)
+  end
+  -- Not where nothing is known: that is what tells that Redis was emptied.
+  if book.holder == id then
+    book.next_at, book.holder = now + gap, NOBODY
+  end
+  local turn = judge(book, ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]))
+  book_write(key, book, tokens, lease + window + gap)
+  return turn
 end
-if redis.call('HGET', gate, 'holder') == id then
-  redis.call('HSET', gate, 'next_at', now + gap, 'holder', '')
+
+local run = ({acquire = acquire, hold = hold, settle = finish, refund = finish})[operation]
+local answers = {}
+for number, key in ipairs(KEYS) do
+  answers[number] = run(key, struct.unpack(QUESTION, questions, (number - 1) * QUESTION_BYTES + 1))
 end
--- Not where the gate is gone: its absence is what tells that Redis was emptied.
-keep(field('hold'))
-return {1, judge(ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]))}
+return answers

@@ -1,11 +1,12 @@
 """Answers what the limiter promises, as a small limiter in memory, and runs the real one on a clock that a test moves:
 the product's script, with its one reading of the server's clock replaced."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import redis
 
-from messaging.rate_limiter import SCRIPT, Breaker, Grant, Limit, RedisRateLimiter, Turn, Verdict
+from messaging.rate_limiter import SCRIPT, Ask, Breaker, Grant, Limit, RedisRateLimiter, Turn, Verdict
 
 CLOCK = "redis.call('TIME')"
 # The last argument is the time in milliseconds; TIME answers seconds and microseconds.
@@ -85,6 +86,18 @@ class ModelLimiter:
         surplus = max(0, len(book.out) - limit.messages)
         wait = max(opens, book.hold_until, book.open_until, free_at[surplus + min(need, limit.messages) - 1]) - now
         return Grant(granted=False, wait_ms=wait) if wait > 0 else self._grant(book, dispatch_id, limit)
+
+    def acquire_many(self, asks: Sequence[Ask]) -> list[Grant]:
+        return [
+            self.acquire(
+                creator_id=ask.creator_id,
+                dispatch_id=ask.dispatch_id,
+                limit=ask.limit,
+                need=ask.need,
+                quiet_ms=ask.quiet_ms,
+            )
+            for ask in asks
+        ]
 
     def _ended(self, book: _Book, dispatch_id: str, limit: Limit, verdict: Verdict) -> Turn:
         if book.in_flight == dispatch_id:

@@ -14,7 +14,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from messaging.rate_limiter import SCRIPT, Grant, Limit, Turn, Verdict
+from messaging.rate_limiter import SCRIPT, Ask, Grant, Limit, Turn, Verdict
 from messaging.tests.limiter_model import BREAKER, CLOCK, VIRTUAL_SCRIPT, ModelLimiter, VirtualRedisLimiter
 
 LIMIT = Limit(messages=3, window_ms=60_000, gap_ms=3_000, lease_ms=30_000)
@@ -217,6 +217,22 @@ class Both(RuleBasedStateMachine):
         if answer.granted:
             self.sends.append(Send(f"send {self.count}", self.now, self.now + self.limit.lease_ms))
             self.claimed_at = self.now
+
+    @rule(creators=st.lists(st.integers(1, 3), max_size=5), need=st.sampled_from([1, 3]))
+    def several_ask_at_once(self, creators, need) -> None:
+        """Of the other creators nobody comes back, so that their tokens are out for as long as can be."""
+        quiet = None if self.claimed_at is None else self.now - self.claimed_at
+        self.count += len(creators)
+        asks = [
+            Ask(creator, f"send {self.count} {number}", self.limit, need, quiet)
+            for number, creator in enumerate(creators)
+        ]
+        answers = self.model.acquire_many(asks)
+        assert self.real.acquire_many(asks) == answers
+        for ask, answer in zip(asks, answers, strict=True):
+            if answer.granted and ask.creator_id == 1:
+                self.sends.append(Send(ask.dispatch_id, self.now, self.now + self.limit.lease_ms))
+                self.claimed_at = self.now
 
     @rule(need=st.sampled_from([1, 3]))
     def wait_as_told_then_acquire(self, need) -> None:

