@@ -18,6 +18,7 @@
 -- 0 where it is granted, else the milliseconds to wait: the soonest that it could be, so while a send is in flight the
 -- gap after it, not the lease that it may take. settle and refund: what became of the breaker, which is opened for so many
 -- milliseconds, closed (-1), or neither (0). hold: 0.
+local call, max, min, pack, unpack = redis.call, math.max, math.min, struct.pack, struct.unpack
 local operation, questions = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -32,11 +33,11 @@ local NOBODY = string.rep('\0', 8)
 local HOUR = 3600000
 
 local function book_read(key)
-  local raw = redis.call('GET', key)
+  local raw = call('GET', key)
   local book = {known = 0, keep_until = 0, next_at = 0, hold = 0, holder = NOBODY, failures = 0, open_until = 0, forget_at = 0}
   if raw then
     book.known, book.keep_until, book.next_at, book.hold, book.holder, book.failures, book.open_until, book.forget_at =
-      struct.unpack(BOOK, raw)
+      unpack(BOOK, raw)
     if book.keep_until > now then
       book.tokens = raw
     else
@@ -53,7 +54,7 @@ end
 local function tokens_out(book, id)
   local times, others = {}, {}
   for at = BOOK_BYTES + 1, #(book.tokens or ''), TOKEN_BYTES do
-    local returns, dispatch = struct.unpack(TOKEN, book.tokens, at)
+    local returns, dispatch = unpack(TOKEN, book.tokens, at)
     if returns > now then
       times[#times + 1] = returns
       if dispatch ~= id then
@@ -67,14 +68,14 @@ end
 -- Kept for longer than it can forbid anything, and no longer, so that idle creators cost nothing.
 local function book_write(key, book, tokens, busy)
   if book.known == 0 and #tokens == 0 and book.failures == 0 then
-    redis.call('DEL', key)
+    call('DEL', key)
     return
   end
-  book.keep_until = math.max(book.hold, now + busy) + 10000
-  local raw = struct.pack(
+  book.keep_until = max(book.hold, now + busy) + 10000
+  local raw = pack(
     BOOK, book.known, book.keep_until, book.next_at, book.hold, book.holder, book.failures, book.open_until, book.forget_at
   )
-  redis.call('SET', key, raw .. table.concat(tokens), 'PXAT', math.max(book.keep_until, book.forget_at))
+  call('SET', key, raw .. table.concat(tokens), 'PXAT', max(book.keep_until, book.forget_at))
 end
 
 local function acquire(key, id, limit, window, gap, lease, need, quiet)
@@ -83,12 +84,12 @@ local function acquire(key, id, limit, window, gap, lease, need, quiet)
   local function grant()
     -- The gate is shut for as long as the send may last.
     book.known, book.next_at, book.holder = 1, now + lease + gap, id
-    others[#others + 1] = struct.pack(TOKEN, now + lease + window, id)
+    others[#others + 1] = pack(TOKEN, now + lease + window, id)
     book_write(key, book, others, lease + window + gap)
     return 0
   end
   -- The longest that a send which this server has forgotten can forbid another one.
-  local away = lease + math.max(window, gap)
+  local away = lease + max(window, gap)
   if book.known == 0 and quiet >= 0 and quiet < away then
     -- Redis was emptied while this creator was sending: every token may still be out.
     book.known, book.next_at = 1, now + away - quiet
@@ -101,13 +102,13 @@ local function acquire(key, id, limit, window, gap, lease, need, quiet)
   end
   if book.holder ~= NOBODY then
     -- A quarter of a second where there is no gap, so that nobody asks without end.
-    next_at = math.min(next_at, now + math.max(gap, 250))
+    next_at = min(next_at, now + max(gap, 250))
   end
-  local wait = math.max(next_at, book.hold, book.open_until) - now
-  local missing = math.min(need, limit) - (limit - #times)
+  local wait = max(next_at, book.hold, book.open_until) - now
+  local missing = min(need, limit) - (limit - #times)
   if missing > 0 then
     table.sort(times)
-    wait = math.max(wait, times[missing] - now)
+    wait = max(wait, times[missing] - now)
   end
   return wait > 0 and wait or grant()
 end
@@ -116,9 +117,9 @@ local function hold(key, id, limit, window, gap, lease, how_long)
   local book = book_read(key)
   local _, tokens = tokens_out(book)
   if book.known == 0 then
-    book.known, book.next_at = 1, now + lease + math.max(window, gap)
+    book.known, book.next_at = 1, now + lease + max(window, gap)
   end
-  book.hold = math.max(book.hold, now + how_long)
+  book.hold = max(book.hold, now + how_long)
   book_write(key, book, tokens, lease + window + gap)
   return 0
 end
@@ -136,7 +137,7 @@ local function judge(book, verdict, enough, first, longest)
   book.failures = book.failures + 1
   local open = 0
   if book.failures >= enough then
-    open = math.min(first * 2 ^ (book.failures - enough), longest)
+    open = min(first * 2 ^ (book.failures - enough), longest)
     book.open_until = now + open
   end
   book.forget_at = now + open + HOUR
@@ -148,7 +149,7 @@ local function finish(key, id, limit, window, gap, lease)
   local book = book_read(key)
   local _, tokens = tokens_out(book, id)
   if operation == 'settle' then
-    tokens[#tokens + 1] = struct.pack(TOKEN, now + window, id)
+    tokens[#tokens + 1] = pack(TOKEN, now + window, id)
   end
   -- Not where nothing is known: that is what tells that Redis was emptied.
   if book.holder == id then
@@ -162,6 +163,6 @@ end
 local run = ({acquire = acquire, hold = hold, settle = finish, refund = finish})[operation]
 local answers = {}
 for number, key in ipairs(KEYS) do
-  answers[number] = run(key, struct.unpack(QUESTION, questions, (number - 1) * QUESTION_BYTES + 1))
+  answers[number] = run(key, unpack(QUESTION, questions, (number - 1) * QUESTION_BYTES + 1))
 end
 return answers

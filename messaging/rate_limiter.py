@@ -56,6 +56,9 @@ class Grant:
     wait_ms: int
 
 
+GRANTED = Grant(granted=True, wait_ms=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Breaker:
     """So many `failures` in a row make a creator wait: `first_ms`·2ⁿ, at most `longest_ms`, then one message tries."""
@@ -109,7 +112,7 @@ def _ask_question(dispatch_id: str, limit: Limit, need: int, quiet_ms: int | Non
 
 
 def _grant(wait_ms: int) -> Grant:
-    return Grant(granted=not wait_ms, wait_ms=wait_ms)
+    return Grant(granted=False, wait_ms=wait_ms) if wait_ms else GRANTED
 
 
 def _key(creator_id: int) -> str:
