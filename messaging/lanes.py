@@ -7,12 +7,14 @@ here, without a thread: one creator's trouble fills one lane, and holds up nobod
 import heapq
 import threading
 import time
+from bisect import insort
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from uuid import UUID
 
 T = TypeVar("T")
-# More of one creator than this does not wait here: SQS keeps it.
+# So many of one creator wait here; what comes on top is put back on the queue, one after the other.
 LANE_MAX = 24
 
 
@@ -35,6 +37,7 @@ class Turn(Generic[T]):
 @dataclass(slots=True)
 class _Lane(Generic[T]):
     turns: list[Turn[T]] = field(default_factory=list)
+    overflow: deque[Turn[T]] = field(default_factory=deque)
     # At most one of a creator is being handled: the limiter grants no second one meanwhile.
     busy: bool = False
     reply_not_before: float = 0.0
@@ -48,7 +51,16 @@ class _Lane(Generic[T]):
 
     def next_at(self) -> float | None:
         """When the first of them may be handled; None while that is up to somebody else."""
-        return None if self.busy or not self.turns else min(self.ready_at(turn) for turn in self.turns)
+        if self.busy or not (self.turns or self.overflow):
+            return None
+        return 0.0 if self.overflow else min(self.ready_at(turn) for turn in self.turns)
+
+    def pop(self, now: float) -> Turn[T] | None:
+        """The first whose turn it is, else one that there is no room for."""
+        for position, turn in enumerate(self.turns):
+            if self.ready_at(turn) <= now:
+                return self.turns.pop(position)
+        return self.overflow.popleft() if self.overflow else None
 
 
 class Lanes(Generic[T]):
@@ -68,9 +80,12 @@ class Lanes(Generic[T]):
             if self._closed:
                 return False
             lane = self._lanes.setdefault(turn.creator_id, _Lane())
-            if len(lane.turns) >= LANE_MAX:
-                turn.keep_until = 0.0
             self._insert(lane, turn)
+            if len(lane.turns) > LANE_MAX:
+                last = lane.turns.pop()
+                last.keep_until = 0.0
+                lane.overflow.append(last)
+                self._schedule(turn.creator_id, lane)
             self._held += 1
             return True
 
@@ -94,7 +109,9 @@ class Lanes(Generic[T]):
         """It has been handled to its end."""
         with self._changed:
             lane = self._lanes[turn.creator_id]
-            lane.reply_not_before = lane.campaign_not_before = time.monotonic() + lane.gap
+            at = time.monotonic() + lane.gap
+            lane.reply_not_before = max(at, lane.reply_not_before)
+            lane.campaign_not_before = max(at, lane.campaign_not_before)
             self._held -= 1
             self._free(turn)
 
@@ -126,9 +143,10 @@ class Lanes(Generic[T]):
         """Hand out nothing more; gives what waits."""
         with self._changed:
             self._closed = True
-            waiting = [turn.item for lane in self._lanes.values() for turn in lane.turns]
+            waiting = [turn.item for lane in self._lanes.values() for turn in (*lane.turns, *lane.overflow)]
             for lane in self._lanes.values():
                 lane.turns.clear()
+                lane.overflow.clear()
             self._held -= len(waiting)
             self._changed.notify_all()
             return waiting
@@ -146,9 +164,8 @@ class Lanes(Generic[T]):
             return sum((at := lane.next_at()) is not None and at <= now for lane in self._lanes.values())
 
     def _insert(self, lane: _Lane[T], turn: Turn[T]) -> None:
-        lane.turns.append(turn)
         # Somebody who is typing goes before a campaign; otherwise what was written first goes first.
-        lane.turns.sort(key=lambda each: (each.campaign, each.order))
+        insort(lane.turns, turn, key=lambda each: (each.campaign, each.order))
         self._schedule(turn.creator_id, lane)
 
     def _schedule(self, creator_id: int, lane: _Lane[T]) -> None:
@@ -161,17 +178,17 @@ class Lanes(Generic[T]):
         lane = self._lanes.get(creator_id)
         if lane is None or lane.busy:
             return None
-        for position, turn in enumerate(lane.turns):
-            if lane.ready_at(turn) <= now:
-                lane.busy = True
-                return lane.turns.pop(position)
-        self._schedule(creator_id, lane)
-        return None
+        turn = lane.pop(now)
+        if turn is None:
+            self._schedule(creator_id, lane)
+        else:
+            lane.busy = True
+        return turn
 
     def _free(self, turn: Turn[T]) -> None:
         lane = self._lanes[turn.creator_id]
         lane.busy = False
-        if lane.turns:
+        if lane.turns or lane.overflow:
             self._schedule(turn.creator_id, lane)
         else:
             # What the lane knew of the limiter is asked anew.

@@ -98,6 +98,17 @@ def test_more_than_a_lane_holds_is_not_kept(lanes):
         lanes.put(turn(number))
     lanes.later(take(lanes), seconds=30, alone=False)
     lanes.put(turn(99))
+    found = take(lanes)
+    assert (found.item, found.keep_until) == (99, 0)
+    lanes.done(found)
+    assert (lanes.held, lanes.ready()) == (LANE_MAX, 0)
+
+
+def test_a_full_lane_makes_room_for_a_reply(lanes):
+    for number in range(LANE_MAX):
+        lanes.put(turn(number, campaign=True))
+    lanes.later(take(lanes), seconds=30, alone=False)
+    lanes.put(turn(99))
     assert take(lanes).item == 99
 
 

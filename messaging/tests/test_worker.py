@@ -162,7 +162,8 @@ def test_what_waits_for_its_turn_goes_back_to_the_queue_at_the_end(
 
 
 def test_a_creators_backlog_holds_up_nobody_else(sender: Worker, gateway: ScriptedGateway) -> None:
-    heavy = of_one_creator(9, gap_ms=30_000)
+    # More than there are threads, and than wait in a lane.
+    heavy = of_one_creator(60, gap_ms=30_000)
     other = waiting(1)
     until(lambda: sender.poll(wait_seconds=0) == 0)
     until(lambda: other[0].pk in gateway.reached)
