@@ -14,7 +14,7 @@ from django.utils import timezone
 from crm.models import Creator, Fan, MessageStatus
 from messaging import publishing, queue
 from messaging.campaigns import CampaignRequest, campaign_create
-from messaging.models import OPEN_STATES, Delivery, Kind, SendingProfile
+from messaging.models import Delivery, Kind, SendingProfile
 from messaging.rate_limiter import Limit
 from messaging.services import MessageRequest, OnlyFansRateLimiterService
 from messaging.worker import Worker
@@ -164,8 +164,8 @@ def sent_wait(services: Sequence[OnlyFansRateLimiterService], *, seconds: float,
         time.sleep(0.5)
 
 
-def overdue(service: OnlyFansRateLimiterService, *, messages: int) -> None:
-    """A campaign all of whose messages are on the queue and due, as after a day without a worker."""
+def campaign_start(service: OnlyFansRateLimiterService, *, messages: int) -> None:
+    """A campaign to the creator's fans and more of them, whom the simulator does not know."""
     Fan.objects.bulk_create(
         Fan(creator=service.creator, platform_id=str(10**9 + number), handle=f"more{number}")
         for number in range(messages - 1)
@@ -173,14 +173,14 @@ def overdue(service: OnlyFansRateLimiterService, *, messages: int) -> None:
     campaign_create(
         creator=service.creator, user=None, request=CampaignRequest(name="Morning", content="Good morning!")
     )
+
+
+def overdue(service: OnlyFansRateLimiterService) -> None:
+    """All that is parked is on the queue and due, as after days without a worker."""
     rows = Delivery.objects.filter(creator=service.creator, state=MessageStatus.PARKED)
     ids = list(rows.values_list("pk", flat=True))
     rows.update(due_at=timezone.now(), state=MessageStatus.PENDING)
     publishing.publish(ids, fail=True)
-
-
-def waiting(service: OnlyFansRateLimiterService) -> int:
-    return Delivery.objects.filter(creator=service.creator, state__in=OPEN_STATES).count()
 
 
 def _creator_make(account: Account, fan_ids: list[str], limit: Limit) -> OnlyFansRateLimiterService:

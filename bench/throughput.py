@@ -86,14 +86,16 @@ def by_event_loop(found: Platform, accounts: tuple[Account, ...]) -> None:
     async def run() -> None:
         free = asyncio.Semaphore(CONCURRENCY)
         async with httpx.AsyncClient(base_url=found.base_url, limits=httpx.Limits(max_connections=200)) as connections:
+            client = AsyncOnlyFansAPI(api_key="", base_url=found.base_url, max_retries=0, http_client=connections)
 
             async def send(account: Account) -> None:
                 async with free:
-                    client = AsyncOnlyFansAPI(
-                        api_key=account.api_key, base_url=found.base_url, max_retries=0, http_client=connections
-                    )
                     await client.chats.messages.send(
-                        found.fan_id, account=account.id, idempotency_key=str(uuid4()), text="Hello!"
+                        found.fan_id,
+                        account=account.id,
+                        idempotency_key=str(uuid4()),
+                        text="Hello!",
+                        extra_headers={"Authorization": f"Bearer {account.api_key}"},
                     )
 
             await asyncio.gather(*[send(account) for account in accounts])

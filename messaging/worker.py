@@ -38,6 +38,8 @@ ACKNOWLEDGE_EVERY_SECONDS = 0.5
 # Messages in hand, sent ones that are not acknowledged yet included; SQS lets one queue's consumers have 120,000.
 HELD_MAX = 10_000
 TROUBLE_PAUSE_SECONDS = 5
+# How often it is asked whether all that sending needs is there; a backlog is polled many times a second.
+CHECK_EVERY_SECONDS = 1
 # How soon it is asked again whether there is room for more.
 ROOM_PAUSE_SECONDS = 0.02
 
@@ -133,6 +135,7 @@ class Worker:
         self._lanes: Lanes[queue.Received] = Lanes()
         self._free = threading.Semaphore(self.concurrency)
         self._pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="send")
+        self._checked_at = -math.inf
         self._done: list[str] = []
         self._done_since = 0.0
         self._done_lock = threading.Lock()
@@ -189,8 +192,10 @@ class Worker:
 
         Raises QueueError, LimiterUnavailable or DatabaseError where one of the three that sending needs is away.
         """
-        redis_ping()
-        database_ping()
+        if time.monotonic() - self._checked_at >= CHECK_EVERY_SECONDS:
+            redis_ping()
+            database_ping()
+            self._checked_at = time.monotonic()
         received = queue.receive(wait_seconds=wait_seconds)
         keep_until = time.monotonic() + self._times.patience
         # Not taken in where the worker has ended since the poll began.
