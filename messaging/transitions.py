@@ -52,9 +52,11 @@ def _change(
     expected: Collection[MessageStatus],
     to: MessageStatus,
     message: dict[str, Any] | None = None,
+    savepoint: bool = True,
     **fields: Any,
 ) -> bool:
-    with transaction.atomic():
+    # Without a savepoint where the caller's transaction fails with it anyway: two requests less.
+    with transaction.atomic(savepoint=savepoint):
         changed = Delivery.objects.filter(pk=copy.message_id, dispatch_id=copy.dispatch_id, state__in=expected).update(
             state=to, state_changed_at=Now(), **fields
         )
@@ -227,6 +229,7 @@ def delivery_claimed(copy: Copy, *, creator_id: int, lease: timedelta) -> bool:
             # `pending` where the consumer is quicker than the producer's own note that SQS took it.
             expected=WAITING,
             to=MessageStatus.SENDING,
+            savepoint=False,
             lease_expires_at=Now() + Value(lease),
             first_attempt_at=Coalesce(F("first_attempt_at"), Now()),
             queued_at=Coalesce(F("queued_at"), Now()),
@@ -321,6 +324,7 @@ def delivery_rescheduled(
             copy,
             expected=expected,
             to=MessageStatus.PENDING,
+            savepoint=False,
             dispatch_id=fresh.dispatch_id,
             attempts=F("attempts") + int(attempted),
             hops=F("hops") + int(hopped),
