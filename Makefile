@@ -58,6 +58,8 @@ bench: $(VENV)/.bench-stamp ## Measure the limiter, the producer and the worker,
 	$(BIN)/python -m bench.limiter
 	$(BIN)/python -m bench.producer
 	$(BIN)/python -m bench.utilisation
+	$(BIN)/python -m bench.fairness
+	$(BIN)/python -m bench.throughput
 
 openapi: $(VENV)/.dev-stamp ## Write openapi.yaml anew
 	$(BIN)/python -m huntaze.local exec -- $(BIN)/python manage.py spectacular --validate --fail-on-warn --file openapi.yaml

@@ -13,9 +13,20 @@ from pathlib import Path
 from huntaze.local import sqs, throwaway
 from huntaze.local.parts import Part, popen_options
 from huntaze.local.ports import ports_choose
+from onlyfans.simulator.store import Account
 
 REGION = "us-east-1"
+# What a platform far away takes for one answer.
+VENDOR_LATENCY_MS = 150
 SQS_START_SECONDS = 30
+
+
+def accounts(count: int) -> tuple[Account, ...]:
+    """So many accounts for a simulator."""
+    return tuple(
+        Account(f"acct_bench{n}", f"sim_key_bench{n}", f"Creator {n}", f"creator{n}", 900_000 + n)
+        for n in range(1, count + 1)
+    )
 
 
 @contextmanager

@@ -181,9 +181,11 @@ def campaign_preview(*, creator: Creator, request: CampaignRequest) -> CampaignP
         for fan in audience[:PREVIEW_EXAMPLES]
     )
     now = timezone.now()
+    profile = selectors.sending_profile(creator=creator) or SendingProfile(creator=creator)
     last = transitions.slots_plan(
-        selectors.sending_profile(creator=creator) or SendingProfile(creator=creator),
+        profile,
         campaign=True,
+        taken=selectors.campaign_slots_taken(profile=profile),
         count=total,
         earliest=max(now, request.scheduled_at or now),
         busy=selectors.campaign_stretches(creator_id=creator.pk),
@@ -198,7 +200,6 @@ def campaign_pause(*, creator: Creator, campaign_id: int) -> CampaignReport:
             creator, campaign_id, expected=[CampaignStatus.RUNNING], to=CampaignStatus.PAUSED, verb="paused"
         )
         transitions.campaign_parked(campaign)
-        transitions.lane_regain(creator_id=creator.pk)
     return selectors.campaign_report(campaign)
 
 
@@ -225,7 +226,6 @@ def campaign_cancel(*, creator: Creator, campaign_id: int) -> CampaignReport:
             verb="cancelled",
         )
         transitions.campaign_cancelled(campaign)
-        transitions.lane_regain(creator_id=creator.pk)
     return selectors.campaign_report(campaign)
 
 
@@ -255,9 +255,10 @@ def _start(
 ) -> CampaignReceipt:
     """Store all of it or nothing, publish after the commit what is due soon, and say what SQS did not take."""
     refusals: dict[UUID, publishing.Refusal] = {}
+    transitions.sending_profile_ensure(creator_id=campaign.creator_id)
     with transaction.atomic():
         # Before the fans are chosen: a second press on the button sees what the first one wrote.
-        transitions.sending_profile_lock(creator_id=campaign.creator_id)
+        transitions.campaign_lane_lock(creator_id=campaign.creator_id)
         recipients = [Addressed(fan_id=fan.pk, text=render(fan)) for fan in fans()]
         _check_recipients(recipients, campaign)
         campaign.save()

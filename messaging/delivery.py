@@ -28,9 +28,9 @@ from messaging.transitions import WAITING, Copy
 
 logger = structlog.get_logger(__name__)
 
-# How long a message may wait for its token without going back to the queue.
-WAIT_INLINE_MS = 2_000
 LIMITER_AWAY_DELAY_SECONDS = 15
+# How soon a message asks again whether the one before it has gone, where the creator has no gap.
+ASK_AGAIN_SECONDS = 0.25
 # Where a platform says "too fast" without saying for how long.
 HOLD_DEFAULT_SECONDS = 60
 BACKOFF_BASE_SECONDS = 30
@@ -43,6 +43,18 @@ class Disposition(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     # Left alone: SQS hands it out again after the visibility time-out.
     LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Nothing was begun: handle the same copy again in so many seconds, which its door said that it can wait.
+
+    alone: only this message waits, else its creator does. gap_seconds: what lies between two of the creator's sends.
+    """
+
+    seconds: float
+    alone: bool
+    gap_seconds: float
 
 
 def backoff(attempts: int) -> timedelta:
@@ -83,8 +95,12 @@ class Consumer:
     limiter: RateLimiter
     gateway: Gateway
 
-    def handle(self, received: queue.Received) -> Disposition:
-        """One message, to its end. Never raises: trouble that may pass leaves the copy where SQS brings it back."""
+    def handle(self, received: queue.Received, *, patience_seconds: float = 0) -> Disposition | Later:
+        """One message, to its end. Never raises: trouble that may pass leaves the copy where SQS brings it back.
+
+        patience_seconds: how long the door can keep a message that has to wait. One that waits longer hops: a new slot
+        and a fresh copy on the queue, so that its receive count stays 1.
+        """
         try:
             dispatch = dispatch_parse(received.body)
         except MalformedBody as error:
@@ -92,7 +108,7 @@ class Consumer:
         if dispatch is None:
             return Disposition.ACKNOWLEDGE
         try:
-            return self._handle_dispatch(Copy(dispatch.message_id, dispatch.dispatch_id))
+            return self._handle_dispatch(Copy(dispatch.message_id, dispatch.dispatch_id), patience_seconds)
         except (DatabaseError, InterfaceError) as error:
             # Not sent, or sent and not noted: then the lease ends and the same key is used again.
             logger.warning("database trouble while handling a message", error=type(error).__name__)
@@ -109,7 +125,7 @@ class Consumer:
         refused = queue.send([copy], queue_url=settings.SQS_RATE_LIMITER_DLQ_URL)["malformed"]
         return Disposition.LEAVE if refused else Disposition.ACKNOWLEDGE
 
-    def _handle_dispatch(self, copy: Copy) -> Disposition:
+    def _handle_dispatch(self, copy: Copy, patience: float) -> Disposition | Later:
         delivery = selectors.delivery_for_dispatch(message_id=copy.message_id)
         if delivery is None or delivery.dispatch_id != copy.dispatch_id or delivery.state not in WAITING:
             # Deleted, replaced by a newer copy, or settled by somebody else.
@@ -117,39 +133,41 @@ class Consumer:
         if delivery.held is not None:
             transitions.delivery_set_aside([copy], to=delivery.held)
             return Disposition.ACKNOWLEDGE
-        if (delivery.due_at - timezone.now()).total_seconds() > WAIT_INLINE_MS / 1_000:
+        now = timezone.now()
+        gap = timedelta(milliseconds=delivery.creator.sending_profile.min_gap_ms)
+        early = (delivery.due_at - now).total_seconds()
+        if early > patience:
             return self._again(delivery, delay_seconds=None)
+        if early > 0:
+            return Later(early, alone=True, gap_seconds=gap.total_seconds())
         earlier_due_at = selectors.earlier_open(delivery=delivery)
         if earlier_due_at is not None:
-            gap = timedelta(milliseconds=delivery.creator.sending_profile.min_gap_ms)
-            return self._hop(delivery, copy, alone_until=max(earlier_due_at, timezone.now()) + gap)
+            until = max(earlier_due_at, now) + gap
+            if (until - now).total_seconds() > patience:
+                return self._hop(delivery, copy, alone_until=until)
+            return Later(max((until - now).total_seconds(), ASK_AGAIN_SECONDS), True, gap.total_seconds())
         try:
             wait_ms = self._acquire(delivery, copy)
         except LimiterUnavailable:
             # Nothing goes out while nobody can say that it may; a fresh copy keeps the receive count at 1.
             return self._again(delivery, delay_seconds=LIMITER_AWAY_DELAY_SECONDS)
+        if wait_ms / 1_000 > patience:
+            return self._hop(delivery, copy, not_before=now + timedelta(milliseconds=wait_ms))
         if wait_ms:
-            return self._hop(delivery, copy, not_before=timezone.now() + timedelta(milliseconds=wait_ms))
+            return Later(wait_ms / 1_000, alone=False, gap_seconds=gap.total_seconds())
         return self._send(delivery, copy)
 
     def _acquire(self, delivery: Delivery, copy: Copy) -> int:
-        """Ask for a token, waiting a little for it; 0 when it is ours, else the milliseconds until it could be."""
+        """Ask for a token; 0 when it is ours, else the milliseconds until it could be."""
         quiet: timedelta | None = getattr(delivery, "quiet", None)
-        quiet_ms = None if quiet is None else round(quiet.total_seconds() * 1_000)
-        deadline = time.monotonic() + WAIT_INLINE_MS / 1_000
-        while True:
-            grant = self.limiter.acquire(
-                creator_id=delivery.creator_id,
-                dispatch_id=str(copy.dispatch_id),
-                limit=limit_of(delivery),
-                need=1 if delivery.kind == Kind.REPLY else 1 + REPLY_RESERVE,
-                quiet_ms=quiet_ms,
-            )
-            if grant.granted:
-                return 0
-            if time.monotonic() + grant.wait_ms / 1_000 > deadline:
-                return grant.wait_ms
-            time.sleep(grant.wait_ms / 1_000)
+        grant = self.limiter.acquire(
+            creator_id=delivery.creator_id,
+            dispatch_id=str(copy.dispatch_id),
+            limit=limit_of(delivery),
+            need=1 if delivery.kind == Kind.REPLY else 1 + REPLY_RESERVE,
+            quiet_ms=None if quiet is None else round(quiet.total_seconds() * 1_000),
+        )
+        return 0 if grant.granted else grant.wait_ms
 
     def _again(self, delivery: Delivery, *, delay_seconds: int | None) -> Disposition:
         """A fresh copy of the same dispatch, for later; the row stays as it is."""

@@ -24,7 +24,8 @@ def min_gap_default() -> int:
 class SendingProfile(models.Model):
     """How fast one creator may send, and whether sending is paused. Locked while a slot is reserved.
 
-    `reply_slots` and `campaign_slots` are the last slots handed out per lane, oldest first.
+    `reply_slots` are the last slots handed out to replies, oldest first; a campaign's are when its deliveries are due.
+    `reply_hop_slots` and `campaign_hop_slots` are the last of messages that lost their first one.
     """
 
     creator = models.OneToOneField(Creator, on_delete=models.CASCADE, primary_key=True, related_name="sending_profile")
@@ -32,7 +33,8 @@ class SendingProfile(models.Model):
     window_ms = models.PositiveIntegerField(default=window_default)
     min_gap_ms = models.PositiveIntegerField(default=min_gap_default)
     reply_slots = ArrayField(models.DateTimeField(), default=list, blank=True)
-    campaign_slots = ArrayField(models.DateTimeField(), default=list, blank=True)
+    reply_hop_slots = ArrayField(models.DateTimeField(), default=list, blank=True)
+    campaign_hop_slots = ArrayField(models.DateTimeField(), default=list, blank=True)
     # When a message was last claimed for sending; tells an empty Redis from a creator who has not sent lately.
     last_claimed_at = models.DateTimeField(null=True, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True)

@@ -64,10 +64,15 @@ class QueueBody:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """What the consumer takes from a body: which row it is about, and which copy of it this is."""
+    """What the consumer takes from a body: which row it is about, and which copy of it this is.
+
+    creator_id, campaign: in whose lane it waits, and behind whom; the row says what is true of it.
+    """
 
     message_id: UUID
     dispatch_id: UUID
+    creator_id: int = 0
+    campaign: bool = False
 
 
 def dispatch_parse(raw: str) -> Dispatch | None:
@@ -83,9 +88,14 @@ def dispatch_parse(raw: str) -> Dispatch | None:
     if body.get("v") != VERSION:
         raise MalformedBody("The body has an unknown version.")
     try:
-        return Dispatch(message_id=UUID(body["messageId"]), dispatch_id=UUID(body["dispatchId"]))
+        return Dispatch(
+            message_id=UUID(body["messageId"]),
+            dispatch_id=UUID(body["dispatchId"]),
+            creator_id=int(body["creatorId"]),
+            campaign=body.get("kind") == "campaign",
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MalformedBody("The body lacks messageId or dispatchId.") from error
+        raise MalformedBody("The body lacks messageId, dispatchId or creatorId.") from error
 
 
 def connectivity_test_body(*, sent_at: datetime) -> str:

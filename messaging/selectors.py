@@ -22,6 +22,7 @@ from messaging.models import (
     Kind,
     SendingProfile,
 )
+from messaging.slots import ungrouped
 
 TROUBLE = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
 
@@ -135,8 +136,11 @@ def campaign_stretches(*, creator_id: int, without_campaign_id: int | None = Non
     )
 
 
-def campaign_slots_taken(*, profile: SendingProfile) -> list[datetime]:
-    """The last slots of the campaign lane that are in use, or were within the last window; oldest first."""
+def campaign_slots_taken(*, profile: SendingProfile, without_parked_of: int | None = None) -> list[datetime]:
+    """The last slots of campaigns that are in use, or were within the last window; oldest first.
+
+    without_parked_of: a campaign whose parked messages are about to get other slots.
+    """
     now = timezone.now()
     taken = (
         Delivery.objects.filter(creator_id=profile.pk, kind=Kind.CAMPAIGN)
@@ -144,10 +148,11 @@ def campaign_slots_taken(*, profile: SendingProfile) -> list[datetime]:
         .filter(state__in=[*OPEN_STATES, MessageStatus.SENT, MessageStatus.UNKNOWN])
         .exclude(campaign__status=CampaignStatus.PAUSED)
         .exclude(campaign__scheduled_at__gt=now)
-        .order_by("-due_at")
-        .values_list("due_at", flat=True)
     )
-    return sorted(taken[: profile.limit_messages])
+    if without_parked_of is not None:
+        taken = taken.exclude(campaign=without_parked_of, state=MessageStatus.PARKED)
+    last = taken.order_by("-due_at").values_list("due_at", flat=True)[: profile.limit_messages]
+    return ungrouped(sorted(last), gap=timedelta(milliseconds=profile.min_gap_ms))
 
 
 def campaign_list(*, creator: Creator) -> QuerySet[Campaign]:

@@ -5,6 +5,7 @@ A slot is a plan, kept in PostgreSQL, that spaces messages so that they rarely f
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 # Tokens that a campaign leaves free for somebody who is typing.
 REPLY_RESERVE = 2
@@ -28,3 +29,23 @@ def slot_next(
     if len(slots) >= capacity:
         slot = max(slot, slots[-capacity] + window)
     return slot
+
+
+def grouped(slots: Sequence[datetime], *, most: int, span: timedelta) -> list[datetime]:
+    """When each message of a campaign is handed to a consumer: up to `most` at once, so that they share requests.
+
+    A group comes with the slot of its first and is paced where it is received, so it reaches over no more than `span`.
+    The last message keeps its own slot, which says when the campaign will be complete.
+    """
+    due: list[datetime] = []
+    first = 0
+    for index, slot in enumerate(slots):
+        if index - first == most or slot - slots[first] > span:
+            first = index
+        due.append(slots[first])
+    return [*due[:-1], *slots[-1:]]
+
+
+def ungrouped(due: Sequence[datetime], *, gap: timedelta) -> list[datetime]:
+    """The slots that messages with these due times (oldest first) take up: those of a group follow one another."""
+    return list(accumulate(due, lambda last, each: max(each, last + gap)))

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Coalesce, Now
@@ -18,9 +19,9 @@ from django.utils import timezone
 from crm.models import MessageStatus, uuid7
 from crm.services import MESSAGE_STATUS_COPY, message_status_set
 from crm.statements import rows_read, statement_run
-from messaging import selectors
+from messaging import queue, selectors
 from messaging.models import Campaign, CampaignStatus, Delivery, SendingProfile, Stage
-from messaging.slots import capacity, slot_next
+from messaging.slots import capacity, grouped, slot_next
 
 logger = structlog.get_logger(__name__)
 # As long as Delivery.reason and Delivery.reason_code.
@@ -28,6 +29,11 @@ REASON_MAX = 300
 CODE_MAX = 50
 # Rows that one statement names.
 SET_MAX = 2_000
+# How far the slots of one group lie apart at most: what is received at once waits for its turn in a worker's hands.
+GROUP_SPAN_SECONDS = 30
+# A token returns one window after its send ended, so a campaign falls behind its plan by what a send takes, window by
+# window. That much later is each window planned: 0.3 s of 60 s.
+SEND_SHARE = 0.005
 
 
 WAITING = (MessageStatus.PENDING, MessageStatus.QUEUED)
@@ -47,9 +53,11 @@ def _change(
     expected: Collection[MessageStatus],
     to: MessageStatus,
     message: dict[str, Any] | None = None,
+    savepoint: bool = True,
     **fields: Any,
 ) -> bool:
-    with transaction.atomic():
+    # Without a savepoint where the caller's transaction fails with it anyway: two requests less.
+    with transaction.atomic(savepoint=savepoint):
         changed = Delivery.objects.filter(pk=copy.message_id, dispatch_id=copy.dispatch_id, state__in=expected).update(
             state=to, state_changed_at=Now(), **fields
         )
@@ -85,47 +93,78 @@ def sending_profile_lock(*, creator_id: int) -> SendingProfile:
     return locked[0]
 
 
-def slot_reserve(
-    *, creator_id: int, campaign: bool, count: int = 1, not_before: datetime | None = None
-) -> list[datetime]:
-    """Hand out the next slots of a creator's lane; the caller's transaction holds the creator's row until it ends.
+def campaign_lane_lock(*, creator_id: int) -> None:
+    """One at a time plans a creator's campaigns, until the caller's transaction ends.
 
-    not_before: nothing of the creator can go out before it. What makes one message wait takes no slot, because every
-    later slot would wait with it.
+    Not a lock on the creator's row: the messages of a large campaign take seconds to write, and meanwhile replies are
+    planned and sent.
     """
-    return slot_take(sending_profile_lock(creator_id=creator_id), campaign=campaign, count=count, not_before=not_before)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"campaign lane {creator_id}"])
 
 
-_SLOTS = """
-UPDATE messaging_sendingprofile SET reply_slots = %s::timestamptz[], campaign_slots = %s::timestamptz[]
-WHERE creator_id = %s
-"""
+def sending_profile_ensure(*, creator_id: int) -> None:
+    """Make the creator's limits where there are none, so that no long transaction has to."""
+    SendingProfile.objects.get_or_create(creator_id=creator_id)
 
 
-def slot_take(
-    profile: SendingProfile, *, campaign: bool, count: int, not_before: datetime | None = None
-) -> list[datetime]:
+def slot_reserve(*, creator_id: int, campaign: bool, count: int = 1) -> list[datetime]:
+    """The next slots of a creator's lane; the caller's transaction holds the creator's row until it ends.
+
+    Those of campaigns are kept in the deliveries alone, which the caller writes.
+    """
+    return slot_take(sending_profile_lock(creator_id=creator_id), campaign=campaign, count=count)
+
+
+_REPLY_SLOTS = "UPDATE messaging_sendingprofile SET reply_slots = %s::timestamptz[] WHERE creator_id = %s"
+
+
+def slot_take(profile: SendingProfile, *, campaign: bool, count: int) -> list[datetime]:
     """slot_reserve for a caller who holds the creator's row already."""
-    earliest = max(timezone.now(), not_before) if not_before else timezone.now()
-    slots = slots_plan(profile, campaign=campaign, count=count, earliest=earliest)
-    lane = "campaign_slots" if campaign else "reply_slots"
-    setattr(profile, lane, [*getattr(profile, lane), *slots][-profile.limit_messages :])
+    if campaign:
+        campaign_lane_lock(creator_id=profile.pk)
+        taken = selectors.campaign_slots_taken(profile=profile)
+        return slots_plan(profile, campaign=True, taken=taken, count=count, earliest=timezone.now())
+    slots = slots_plan(profile, campaign=False, taken=profile.reply_slots, count=count, earliest=timezone.now())
+    profile.reply_slots = [*profile.reply_slots, *slots][-profile.limit_messages :]
     if slots:
-        statement_run(_SLOTS, [profile.reply_slots, profile.campaign_slots, profile.pk])
+        statement_run(_REPLY_SLOTS, [profile.reply_slots, profile.pk])
     return slots
+
+
+def slot_again(*, creator_id: int, campaign: bool, earliest: datetime) -> datetime:
+    """The nearest time for a message that lost its slot; the caller's transaction holds the creator's row.
+
+    Spaced from others that lost theirs, and beside the plan: at the plan's end it would wait for all of a campaign.
+    Whoever finds its place taken waits a little longer in a worker's hands.
+    """
+    profile = sending_profile_lock(creator_id=creator_id)
+    lane = "campaign_hop_slots" if campaign else "reply_hop_slots"
+    taken = getattr(profile, lane)
+    slot = slot_next(
+        taken,
+        not_before=earliest,
+        capacity=capacity(limit=profile.limit_messages, campaign=campaign),
+        window=timedelta(milliseconds=profile.window_ms),
+        gap=timedelta(milliseconds=profile.min_gap_ms),
+    )
+    setattr(profile, lane, [*taken, slot][-profile.limit_messages :])
+    profile.save(update_fields=[lane])
+    return slot
 
 
 def slots_plan(
     profile: SendingProfile,
     *,
     campaign: bool,
+    taken: Sequence[datetime],
     count: int,
     earliest: datetime,
     busy: Sequence[tuple[datetime, datetime]] = (),
 ) -> list[datetime]:
-    """The next slots of a lane from `earliest` on, around the stretches that are `busy` (oldest first)."""
-    slots = list(profile.campaign_slots if campaign else profile.reply_slots)
-    window = timedelta(milliseconds=profile.window_ms)
+    """The slots after those `taken`, from `earliest` on, around the stretches that are `busy` (all oldest first)."""
+    slots = list(taken)
+    window = timedelta(milliseconds=profile.window_ms * (1 + SEND_SHARE) if campaign else profile.window_ms)
     fit = capacity(limit=profile.limit_messages, campaign=campaign)
     gap = timedelta(milliseconds=profile.min_gap_ms)
     for _ in range(count):
@@ -139,28 +178,24 @@ def slots_plan(
 
 
 def slot_block_reserve(*, campaign: Campaign, count: int) -> list[datetime]:
-    """Slots of the campaign lane for all of a campaign; the caller's transaction holds the creator's row until it ends.
+    """When each message of a campaign is due, in groups; the caller's transaction plans alone until it ends.
 
-    One that is scheduled for later than the lane's end leaves the lane as it is, because a campaign that is written
-    after it may go before it; later campaigns are planned around it.
+    Later campaigns go after it, except before one that is scheduled: they are planned around that.
     """
-    profile = sending_profile_lock(creator_id=campaign.creator_id)
+    campaign_lane_lock(creator_id=campaign.creator_id)
+    profile, _ = SendingProfile.objects.get_or_create(creator_id=campaign.creator_id)
     now = timezone.now()
-    earliest = max(now, campaign.scheduled_at or now)
-    busy = selectors.campaign_stretches(creator_id=campaign.creator_id, without_campaign_id=campaign.pk)
-    slots = slots_plan(profile, campaign=True, count=count, earliest=earliest, busy=busy)
-    lane = profile.campaign_slots
-    if earliest == now or (lane and earliest <= lane[-1]):
-        profile.campaign_slots = [*lane, *slots][-profile.limit_messages :]
-        profile.save(update_fields=["campaign_slots"])
-    return slots
-
-
-def lane_regain(*, creator_id: int) -> None:
-    """Give back the slots of a campaign that does not go out: the lane ends where the others' slots end."""
-    profile = sending_profile_lock(creator_id=creator_id)
-    profile.campaign_slots = selectors.campaign_slots_taken(profile=profile)
-    profile.save(update_fields=["campaign_slots"])
+    slots = slots_plan(
+        profile,
+        campaign=True,
+        taken=selectors.campaign_slots_taken(profile=profile, without_parked_of=campaign.pk),
+        count=count,
+        earliest=max(now, campaign.scheduled_at or now),
+        busy=selectors.campaign_stretches(creator_id=campaign.creator_id, without_campaign_id=campaign.pk),
+    )
+    # In a worker's hands for a sixth of the time-out at most, because what outlives it is handed out again.
+    span = min(GROUP_SPAN_SECONDS, settings.SQS_VISIBILITY_TIMEOUT_SECONDS / 6)
+    return grouped(slots, most=queue.BATCH_MAX_ENTRIES, span=timedelta(seconds=span))
 
 
 # One statement, because it runs for every message. Locked in one order, as in _change_set.
@@ -210,6 +245,7 @@ def delivery_claimed(copy: Copy, *, creator_id: int, lease: timedelta) -> bool:
             # `pending` where the consumer is quicker than the producer's own note that SQS took it.
             expected=WAITING,
             to=MessageStatus.SENDING,
+            savepoint=False,
             lease_expires_at=Now() + Value(lease),
             first_attempt_at=Coalesce(F("first_attempt_at"), Now()),
             queued_at=Coalesce(F("queued_at"), Now()),
@@ -292,8 +328,8 @@ def delivery_rescheduled(
 ) -> Copy | None:
     """Give it a new slot and a new dispatch id, back at `pending`; the copy that was on the queue is stale from now on.
 
-    not_before: the creator may not send before it (see slot_reserve).
-    alone_until: this message alone waits until then, and takes no slot.
+    not_before: the creator may not send before it; without it the nearest slot is from now on.
+    alone_until: this message alone waits until then, and takes no slot, because every later one would wait with it.
     attempted: a send was begun, so it counts against SEND_MAX_ATTEMPTS.
     Returns the copy to publish, None where somebody else changed the row first.
     """
@@ -304,6 +340,7 @@ def delivery_rescheduled(
             copy,
             expected=expected,
             to=MessageStatus.PENDING,
+            savepoint=False,
             dispatch_id=fresh.dispatch_id,
             attempts=F("attempts") + int(attempted),
             hops=F("hops") + int(hopped),
@@ -317,7 +354,8 @@ def delivery_rescheduled(
             return None
         due_at = alone_until
         if due_at is None:
-            [due_at] = slot_reserve(creator_id=creator_id, campaign=campaign, not_before=not_before)
+            now = timezone.now()
+            due_at = slot_again(creator_id=creator_id, campaign=campaign, earliest=max(now, not_before or now))
         Delivery.objects.filter(pk=copy.message_id).update(due_at=due_at)
     return fresh
 

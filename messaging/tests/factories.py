@@ -1,6 +1,7 @@
 """Answers what a test's deliveries, limits and platforms are made of. Touches tables as a test asks."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from crm.models import Creator, Fan, MessageStatus
 from crm.services import OutboundDraft, message_bulk_create_outbound
 from crm.tests.factories import CreatorFactory, FanFactory
 from messaging import publishing, queue
+from messaging.delivery import Consumer, Disposition, Later
 from messaging.gateways import OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
 from messaging.models import Delivery, Kind, SendingProfile
 
@@ -68,6 +70,16 @@ def copy_of(delivery: Delivery, *, receive_count: int = 1) -> queue.Received:
     """The queue's copy of a delivery, as the consumer gets it."""
     body = publishing.body_of(delivery).to_json()
     return queue.Received(body=body, receipt_handle="handle", receive_count=receive_count)
+
+
+def handle_in_time(consumer: Consumer, delivery: Delivery) -> Disposition:
+    """Handle a delivery's copy as a door does that can keep it for two seconds."""
+    until = time.monotonic() + 2
+    while True:
+        result = consumer.handle(copy_of(delivery), patience_seconds=max(0, until - time.monotonic()))
+        if not isinstance(result, Later):
+            return result
+        time.sleep(result.seconds)
 
 
 class ScriptedGateway:

@@ -21,6 +21,7 @@ from messaging.tests.factories import (
     copy_of,
     delivery_make,
     due_in,
+    handle_in_time,
     profile_make,
 )
 
@@ -196,7 +197,7 @@ def test_what_waited_for_the_breaker_is_sent_once_the_platform_is_well(brief, sq
     for delivery in failing:
         consumer.handle(copy_of(delivery))
     for delivery in (first, second):
-        consumer.handle(copy_of(delivery))
+        handle_in_time(consumer, delivery)
     assert gateway.reached == [first.pk, second.pk]
     assert counted.count("OnlyFansBreakerClosed") == 1
 

@@ -14,8 +14,9 @@ from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory,
 from messaging import campaigns, selectors, services
 from messaging.campaigns import Audience, BulkRequest, CampaignRequest
 from messaging.errors import QueueRefused, SendingDisabled
-from messaging.models import Campaign, CampaignStatus, Delivery, SendingProfile
+from messaging.models import Campaign, CampaignStatus, Delivery
 from messaging.services import MessageRequest
+from messaging.slots import ungrouped
 from messaging.tests.campaigns import bulk, fans_make, launch, states
 from messaging.tests.conftest import aws_error
 from messaging.tests.factories import delivery_make, profile_make
@@ -57,8 +58,15 @@ def test_the_estimate_of_a_bulk_is_its_last_slot_and_true_to_the_limits(creator)
     due = sorted(Delivery.objects.values_list("due_at", flat=True))
     assert receipt.report.estimated_completion_at == due[-1]
     # Eight a minute: two of the ten tokens stay free for replies.
-    assert due[-1] - due[0] == timedelta(seconds=12 * 60 + 3 * 3)
+    assert due[-1] - due[0] == timedelta(seconds=12 * 60.3 + 3 * 3)
     assert all(later - earlier >= timedelta(seconds=60) for earlier, later in zip(due, due[8:], strict=False))
+
+
+def test_a_minutes_messages_come_off_the_queue_at_once_and_the_last_in_its_own_slot(creator):
+    bulk(creator, fans_make(creator, 20))
+    due = sorted(Delivery.objects.values_list("due_at", flat=True))
+    seconds = [round((at - due[0]).total_seconds(), 1) for at in due]
+    assert seconds == [0] * 8 + [60.3] * 8 + [120.6] * 3 + [129.6]
 
 
 def test_the_queries_of_a_bulk_do_not_grow_with_it(creator, django_assert_max_num_queries):
@@ -229,7 +237,6 @@ def test_a_preview_says_what_would_be_and_stores_nothing(creator):
     assert {example.text for example in preview.examples} == {f"Hey {e.fan.name}" for e in preview.examples}
     assert not Campaign.objects.exists()
     assert not Message.objects.exists()
-    assert SendingProfile.objects.get().campaign_slots == []
     real = campaigns.campaign_create(creator=creator, user=None, request=wish).report
     assert real.estimated_completion_at - preview.estimated_completion_at < timedelta(seconds=5)
 
@@ -247,8 +254,8 @@ def test_ten_thousand_fans_take_seconds_and_only_the_next_quarter_hour_is_on_the
     assert time.monotonic() - began < 20
     found = selectors.campaign_report(campaign).counts
     assert found["parked"] + found["queued"] == 10_000
-    # Fifteen minutes at eight a minute, and the one that is due when they end.
-    assert found["queued"] == 15 * 8 + 1
+    # Fifteen minutes at eight a minute.
+    assert found["queued"] == 15 * 8
     assert max(entry["DelaySeconds"] for request in sqs_faults.requests for entry in request["Entries"]) <= 900
 
 
@@ -272,7 +279,6 @@ def test_without_the_rate_limiter_a_campaign_is_kept_as_bypassed(creator, settin
     campaign = launch(creator)
     assert states(campaign) == {"bypassed": 2}
     assert selectors.campaign_report(campaign).status is CampaignStatus.FINISHED
-    assert SendingProfile.objects.get().campaign_slots == []
     assert on_queue() == []
 
 
@@ -310,6 +316,6 @@ def test_campaigns_are_planned_around_a_scheduled_one(creator):
     launch(creator, scheduled_at=start)
     launch(creator)
     launch(creator, scheduled_at=start)
-    due = sorted(Delivery.objects.values_list("due_at", flat=True))
+    due = ungrouped(sorted(Delivery.objects.values_list("due_at", flat=True)), gap=timedelta(seconds=3))
     assert len(due) == 120
     assert all(later - earlier >= timedelta(seconds=60) for earlier, later in zip(due, due[8:], strict=False))

@@ -15,11 +15,13 @@ from conftest import Queues
 from crm.models import MessageStatus
 from crm.tests.factories import FanFactory
 from messaging import publishing, queue, transitions
-from messaging.delivery import Consumer, Disposition
+from messaging.delivery import Consumer
 from messaging.gateways import OutboundMessage, Sent
+from messaging.lanes import Turn
 from messaging.models import Delivery, Kind, SendingProfile
 from messaging.rate_limiter import RedisRateLimiter
 from messaging.tests.factories import ScriptedGateway, copy_of, delivery_make, profile_make
+from messaging.worker import Worker
 
 # Threads have connections of their own, which see only what is committed.
 pytestmark = [pytest.mark.django_db(transaction=True)]
@@ -46,47 +48,41 @@ class Watched(ScriptedGateway):
         return max(sum(begin <= at < begin + seconds for at in times) for begin in times)
 
 
-class Consumers:
-    """Threads that take messages off the queue one by one, as the worker's do, until nothing is open any more."""
+class Sending(Worker):
+    """A worker that polls without long polls, until nothing is open any more."""
 
-    def __init__(self, consumer: Consumer) -> None:
-        self.consumer = consumer
+    def __init__(self, limiter: RedisRateLimiter, gateway: ScriptedGateway) -> None:
+        super().__init__(Consumer(limiter=limiter, gateway=gateway), concurrency=THREADS)
         self.receive_counts: list[int] = []
-        self.trouble: list[Exception] = []
-        self._over = threading.Event()
 
-    def _step(self) -> None:
-        for received in queue.receive(limit=1, wait_seconds=0):
-            self.receive_counts.append(received.receive_count)
-            if self.consumer.handle(received) is Disposition.ACKNOWLEDGE:
-                queue.delete([received.receipt_handle])
-            return
-        time.sleep(0.02)
+    def _handle(self, turn: Turn[queue.Received]) -> None:
+        self.receive_counts.append(turn.item.receive_count)
+        super()._handle(turn)
 
-    def _run(self) -> None:
-        try:
-            while not self._over.is_set():
-                self._step()
-        except Exception as error:
-            self.trouble.append(error)
-        finally:
-            connection.close()
-
-    def run(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        threads = [threading.Thread(target=self._run) for _ in range(THREADS)]
-        for thread in threads:
+    def go(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        handing_out = threading.Thread(target=self.hand_out)
+        polling = threading.Thread(target=self._poll_until_stopped)
+        for thread in (handing_out, polling):
             thread.start()
         try:
             meanwhile()
             end = time.monotonic() + 40
-            while Delivery.objects.exclude(state=MessageStatus.SENT).exists() and not self.trouble:
+            while Delivery.objects.exclude(state=MessageStatus.SENT).exists():
                 assert time.monotonic() < end
                 time.sleep(0.05)
         finally:
-            self._over.set()
-            for thread in threads:
-                thread.join()
-        assert self.trouble == []
+            self.stop()
+            polling.join()
+            self.drain()
+            handing_out.join()
+
+    def _poll_until_stopped(self) -> None:
+        try:
+            while not self._stopping.wait(0.02):
+                self.poll(wait_seconds=0)
+                self.acknowledge()
+        finally:
+            connection.close()
 
 
 def backlog(profile: SendingProfile, count: int) -> set[UUID]:
@@ -115,14 +111,14 @@ def test_a_hundred_messages_are_each_sent_once_never_too_fast_and_received_once_
     limiter: RedisRateLimiter, sqs_queues: Queues
 ) -> None:
     gateway = Watched()
-    consumers = Consumers(Consumer(limiter=limiter, gateway=gateway))
+    sender = Sending(limiter, gateway)
     ids = backlog(profile_make(messages=TEN, window_ms=round(WINDOW_SECONDS * 1_000)), 100)
-    consumers.run()
+    sender.go()
     assert len(gateway.reached) == len(gateway.calls) == 100
     assert set(gateway.reached) == ids
     # Redis' clock is read in whole milliseconds.
     assert gateway.most_in(WINDOW_SECONDS - 0.001) <= TEN
-    assert set(consumers.receive_counts) == {1}
+    assert set(sender.receive_counts) == {1}
     assert sqs_queues.depth(sqs_queues.dead_letter_url) == 0
     assert set(Delivery.objects.values_list("attempts", flat=True)) == {0}
 
@@ -131,7 +127,7 @@ def test_a_reply_goes_out_soon_while_a_campaign_waits_and_another_creators_at_on
     limiter: RedisRateLimiter, sqs_queues: Queues
 ) -> None:
     gateway = Watched()
-    consumers = Consumers(Consumer(limiter=limiter, gateway=gateway))
+    sender = Sending(limiter, gateway)
     busy = profile_make(messages=TEN, window_ms=1_000)
     idle = profile_make()
     ids = backlog(busy, 50)
@@ -147,7 +143,7 @@ def test_a_reply_goes_out_soon_while_a_campaign_waits_and_another_creators_at_on
             time.sleep(0.01)
         took.update({name: gateway.at[message_id] - asked for name, message_id in wanted.items()})
 
-    consumers.run(meanwhile=replies)
+    sender.go(meanwhile=replies)
     # The campaign alone takes six windows; a reply has two tokens that the campaign leaves.
     assert max(gateway.at[message_id] for message_id in ids) - min(gateway.at.values()) > 4
     assert took["same"] < 3

@@ -9,7 +9,7 @@ from django.utils import timezone
 from crm.models import Message, MessageStatus
 from crm.tests.factories import FanFactory
 from messaging import queue
-from messaging.delivery import Disposition
+from messaging.delivery import Disposition, Later
 from messaging.gateways import Rejected
 from messaging.models import Delivery, Kind, SendingProfile
 from messaging.tests.conftest import aws_error
@@ -17,6 +17,7 @@ from messaging.tests.factories import (
     copy_of,
     delivery_make,
     due_in,
+    handle_in_time,
     profile_make,
 )
 
@@ -70,8 +71,39 @@ def test_a_hop_comes_back_with_a_receive_count_of_one(consumer, on_queue):
 def test_a_token_that_is_nearly_free_is_waited_for(consumer, gateway):
     profile = profile_make(gap_ms=40)
     for _ in range(2):
-        consumer.handle(copy_of(delivery_make(fan=FanFactory(creator=profile.creator))))
+        handle_in_time(consumer, delivery_make(fan=FanFactory(creator=profile.creator)))
     assert len(gateway.calls) == 2
+
+
+def test_what_waits_no_longer_than_its_door_can_keep_it_stays_as_it_is(consumer, gateway, sqs_queues):
+    profile = profile_make(gap_ms=3_000)
+    first, second = (delivery_make(fan=FanFactory(creator=profile.creator)) for _ in range(2))
+    consumer.handle(copy_of(first))
+    later = consumer.handle(copy_of(second), patience_seconds=5)
+    assert isinstance(later, Later)
+    assert (2 < later.seconds <= 3, later.alone, later.gap_seconds) == (True, False, 3)
+    row = Delivery.objects.get(pk=second.pk)
+    assert (row.dispatch_id, row.hops, sqs_queues.depth()) == (second.dispatch_id, 0, 0)
+
+
+def test_a_message_that_is_early_or_behind_another_to_its_fan_waits_alone(consumer):
+    early = delivery_make(due_in=timedelta(seconds=4))
+    behind = delivery_make(fan=early.fan)
+    for delivery in (early, behind):
+        later = consumer.handle(copy_of(delivery), patience_seconds=5)
+        assert isinstance(later, Later)
+        assert later.alone
+
+
+def test_a_hop_goes_to_the_nearest_time_and_not_to_the_end_of_a_campaign(consumer):
+    profile = profile_make(messages=3)
+    campaign = [delivery_make(fan=FanFactory(creator=profile.creator), kind=Kind.CAMPAIGN) for _ in range(3)]
+    far = timedelta(hours=5)
+    delivery_make(fan=FanFactory(creator=profile.creator), kind=Kind.CAMPAIGN, state=MessageStatus.PARKED, due_in=far)
+    for delivery in campaign:
+        consumer.handle(copy_of(delivery))
+    # One a minute: two of the three tokens are left for replies.
+    assert [round(due_in(delivery) / 10) for delivery in campaign[1:]] == [6, 12]
 
 
 def test_a_campaign_leaves_two_tokens_for_replies(consumer, gateway):

@@ -75,7 +75,14 @@ def test_times_are_written_in_utc():
 def test_any_text_comes_back_as_it_was(content):
     raw = body(content=content).to_json()
     assert json.loads(raw)["content"] == content
-    assert dispatch_parse(raw) == Dispatch(message_id=MESSAGE, dispatch_id=DISPATCH)
+    found = dispatch_parse(raw)
+    assert found is not None
+    assert (found.message_id, found.dispatch_id) == (MESSAGE, DISPATCH)
+
+
+@pytest.mark.parametrize(("kind", "campaign"), [("reply", False), ("campaign", True)])
+def test_a_body_says_in_whose_lane_it_waits(kind, campaign):
+    assert dispatch_parse(body(kind=kind, creator_id=12).to_json()) == Dispatch(MESSAGE, DISPATCH, 12, campaign)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging.slots import capacity, slot_next
+from messaging.slots import capacity, grouped, slot_next, ungrouped
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 milliseconds = st.integers(0, 100_000).map(lambda n: timedelta(milliseconds=n))
@@ -58,3 +58,30 @@ def test_a_campaign_leaves_two_places_for_replies():
 
 def test_a_low_limit_still_lets_a_campaign_go():
     assert [capacity(limit=limit, campaign=True) for limit in (1, 2, 3)] == [1, 1, 1]
+
+
+def seconds(*numbers):
+    return [START + timedelta(seconds=number) for number in numbers]
+
+
+def test_a_group_comes_with_its_first_and_the_last_message_in_its_own_slot():
+    slots = seconds(0, 3, 6, 60, 63, 66)
+    assert grouped(slots, most=10, span=timedelta(seconds=30)) == seconds(0, 0, 0, 60, 60, 66)
+    assert grouped(slots, most=2, span=timedelta(seconds=30)) == seconds(0, 0, 6, 60, 60, 66)
+    assert grouped([], most=2, span=timedelta(seconds=30)) == []
+
+
+@given(
+    slots=st.lists(milliseconds, min_size=1, max_size=40).map(lambda waits: sorted(START + wait for wait in waits)),
+    most=st.integers(1, 10),
+    span=milliseconds,
+)
+def test_a_group_is_no_larger_and_reaches_no_further_than_it_may(slots, most, span):
+    due = grouped(slots, most=most, span=span)
+    assert due == sorted(due)
+    assert due[-1] == slots[-1]
+    assert all(timedelta(0) <= slot - at <= span for slot, at in zip(slots, due, strict=True))
+
+
+def test_what_a_group_takes_up_is_its_slots():
+    assert ungrouped(seconds(0, 0, 0, 60, 60), gap=timedelta(seconds=3)) == seconds(0, 3, 6, 60, 63)

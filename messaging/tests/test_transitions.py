@@ -102,7 +102,6 @@ def test_only_as_many_slots_are_kept_as_count():
     profile.refresh_from_db()
     assert len(slots) == 7
     assert profile.reply_slots == slots[-3:]
-    assert profile.campaign_slots == []
 
 
 def test_a_message_that_waits_alone_takes_no_slot():

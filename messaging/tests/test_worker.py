@@ -13,14 +13,16 @@ from django.utils import timezone
 
 from conftest import Queues
 from crm.models import MessageStatus
+from crm.tests.factories import FanFactory
 from messaging import queue, worker
 from messaging.delivery import Consumer
 from messaging.errors import LimiterUnavailable
 from messaging.gateways import OutboundMessage, Sent
-from messaging.models import Delivery
+from messaging.models import Delivery, Kind
 from messaging.publishing import republish
 from messaging.rate_limiter import RedisRateLimiter
-from messaging.tests.factories import ScriptedGateway, delivery_make
+from messaging.tests.conftest import Faults
+from messaging.tests.factories import ScriptedGateway, delivery_make, profile_make
 from messaging.worker import Worker
 
 # Threads have connections of their own, which see only what is committed.
@@ -35,8 +37,11 @@ def gateway() -> ScriptedGateway:
 @pytest.fixture
 def sender(limiter: RedisRateLimiter, gateway: ScriptedGateway, sqs_queues: Queues) -> Iterator[Worker]:
     found = Worker(Consumer(limiter=limiter, gateway=gateway), concurrency=4)
+    handing_out = threading.Thread(target=found.hand_out)
+    handing_out.start()
     yield found
-    found._pool.shutdown(wait=True, cancel_futures=True)
+    found.drain()
+    handing_out.join(10)
     connection.close()
 
 
@@ -63,8 +68,8 @@ def test_a_poll_sends_what_it_received_and_acknowledges_it(sender: Worker, sqs_q
     waiting(3)
     assert sender.poll(wait_seconds=0) == 3
     until(lambda: states() == {MessageStatus.SENT})
-    until(lambda: len(sender._done) == 3)
-    sender._acknowledge()
+    until(lambda: sender._lanes.held == 0)
+    sender.acknowledge()
     assert sqs_queues.depth() == 0
 
 
@@ -81,10 +86,127 @@ def test_messages_of_several_creators_are_sent_at_a_time(sender: Worker, gateway
     until(lambda: states() == {MessageStatus.SENT})
 
 
-def test_no_more_is_received_than_there_are_threads_for(sender: Worker) -> None:
-    waiting(6)
-    assert sender.poll(wait_seconds=0) == 4
-    until(lambda: sender._free._value == 4)
+def test_nothing_more_is_received_while_as_many_wait_for_a_thread_as_there_are(
+    sender: Worker, gateway: ScriptedGateway
+) -> None:
+    go_on = threading.Event()
+
+    def slow(message: OutboundMessage) -> Sent:
+        assert go_on.wait(5)
+        return Sent(str(message.message_id))
+
+    gateway._outcomes = [slow] * 4
+    # Four are being sent and four wait.
+    waiting(8)
+    assert sender.poll(wait_seconds=0) == 8
+    until(lambda: sender._lanes.ready() == 4)
+    assert not sender._has_room()
+    go_on.set()
+    until(lambda: states() == {MessageStatus.SENT})
+    assert sender._has_room()
+
+
+def of_one_creator(count: int, *, gap_ms: int, kind: Kind = Kind.CAMPAIGN) -> list[Delivery]:
+    """So many messages of one creator, on the queue."""
+    creator = profile_make(gap_ms=gap_ms).creator
+    made = [delivery_make(fan=FanFactory(creator=creator), kind=kind) for _ in range(count)]
+    for delivery in made:
+        assert republish(delivery, delay_seconds=0) is None
+    return made
+
+
+def test_a_group_of_one_creator_is_paced_in_the_workers_hands_and_acknowledged_at_once(
+    sender: Worker, gateway: ScriptedGateway, sqs_faults: Faults
+) -> None:
+    made = of_one_creator(5, gap_ms=100)
+    sqs_faults.operations.clear()
+    began = time.monotonic()
+    assert sender.poll(wait_seconds=0) == 5
+    while states() != {MessageStatus.SENT}:
+        sender.acknowledge()
+        assert time.monotonic() < began + 10
+    until(lambda: sender._lanes.held == 0)
+    sender.acknowledge()
+    assert time.monotonic() - began >= 0.4
+    assert gateway.reached == [delivery.pk for delivery in made]
+    assert sqs_faults.operations == ["DeleteMessageBatch"]
+    assert set(Delivery.objects.values_list("hops", flat=True)) == {0}
+
+
+def test_a_reply_goes_before_what_waits_of_a_campaign(sender: Worker, gateway: ScriptedGateway) -> None:
+    made = of_one_creator(4, gap_ms=300)
+    sender.poll(wait_seconds=0)
+    until(lambda: len(gateway.reached) == 1)
+    reply = delivery_make(fan=FanFactory(creator=made[0].creator))
+    republish(reply, delay_seconds=0)
+    sender.poll(wait_seconds=0)
+    until(lambda: len(gateway.reached) == 5)
+    assert reply.pk in gateway.reached[1:3]
+
+
+def test_what_waits_for_its_turn_goes_back_to_the_queue_at_the_end(
+    limiter: RedisRateLimiter, gateway: ScriptedGateway, sqs_queues: Queues
+) -> None:
+    sender = Worker(Consumer(limiter=limiter, gateway=gateway), concurrency=4)
+    handing_out = threading.Thread(target=sender.hand_out)
+    handing_out.start()
+    of_one_creator(4, gap_ms=30_000)
+    sender.poll(wait_seconds=0)
+    until(lambda: len(gateway.reached) == 1 and sender._lanes.held == 3)
+    began = time.monotonic()
+    sender.drain()
+    handing_out.join(10)
+    assert time.monotonic() - began < 5
+    assert len(queue.receive(wait_seconds=0)) == 3
+    assert sqs_queues.depth() == 3
+
+
+def test_a_creators_backlog_holds_up_nobody_else(sender: Worker, gateway: ScriptedGateway) -> None:
+    # More than there are threads, and than wait in a lane.
+    heavy = of_one_creator(60, gap_ms=30_000)
+    other = waiting(1)
+    until(lambda: sender.poll(wait_seconds=0) == 0)
+    until(lambda: other[0].pk in gateway.reached)
+    assert [each.creator_id for each in gateway.calls].count(heavy[0].creator_id) == 1
+
+
+def test_a_creator_whose_sends_hang_takes_one_thread(sender: Worker, gateway: ScriptedGateway) -> None:
+    hung, go_on = threading.Event(), threading.Event()
+    heavy = of_one_creator(8, gap_ms=0)
+
+    def hang(message: OutboundMessage) -> Sent:
+        if message.creator_id == heavy[0].creator_id:
+            hung.set()
+            assert go_on.wait(10)
+        return Sent(str(message.message_id))
+
+    gateway._outcomes = [hang] * 9
+    sender.poll(wait_seconds=0)
+    assert hung.wait(5)
+    other = waiting(1)
+    sender.poll(wait_seconds=0)
+    until(lambda: other[0].pk in gateway.reached)
+    assert len(gateway.calls) == 2
+    go_on.set()
+
+
+def test_what_is_settled_waits_for_a_full_batch_but_not_for_long(sender: Worker, sqs_faults: Faults) -> None:
+    of_one_creator(3, gap_ms=30_000)
+    sqs_faults.operations.clear()
+    sender.poll(wait_seconds=0)
+    until(lambda: sender._done)
+    sender.acknowledge()
+    assert sqs_faults.operations == []
+    sender._done_since -= sender._times.acknowledge_within
+    sender.acknowledge()
+    assert sqs_faults.operations == ["DeleteMessageBatch"]
+
+
+def test_what_is_kept_is_given_back_well_before_the_visibility_time_out(settings: Any) -> None:
+    settings.SQS_VISIBILITY_TIMEOUT_SECONDS, settings.SEND_LEASE_SECONDS = 180, 30
+    found = worker.times()
+    assert (found.patience, found.acknowledge_within) == (60, 30)
+    assert found.patience + settings.SEND_LEASE_SECONDS + found.acknowledge_within <= 180 * 0.8
 
 
 def test_nothing_is_received_while_redis_is_away(sender: Worker, settings: Any, sqs_queues: Queues) -> None:
@@ -108,7 +230,7 @@ def test_nothing_is_received_while_the_database_is_away(
     monkeypatch.setattr(worker, "database_ping", away)
     with pytest.raises(OperationalError):
         sender.poll(wait_seconds=0)
-    assert sender._free._value == 4
+    assert sender._lanes.held == 0
     [message] = queue.receive(wait_seconds=0)
     assert message.receive_count == 1
 
@@ -116,14 +238,14 @@ def test_nothing_is_received_while_the_database_is_away(
 def test_a_message_that_breaks_the_handling_stays_on_the_queue(
     sender: Worker, monkeypatch: pytest.MonkeyPatch, sqs_queues: Queues
 ) -> None:
-    def broken(self: Consumer, received: queue.Received) -> None:
+    def broken(self: Consumer, received: queue.Received, *, patience_seconds: float) -> None:
         raise RuntimeError("broken")
 
     monkeypatch.setattr(Consumer, "handle", broken)
     waiting(1)
     sender.poll(wait_seconds=0)
-    until(lambda: sender._free._value == 4)
-    sender._acknowledge()
+    until(lambda: sender._lanes.held == 0)
+    sender.acknowledge()
     assert sqs_queues.depth() == 1
 
 
@@ -139,12 +261,11 @@ def test_at_its_end_it_finishes_what_it_sends_and_hands_the_rest_back(
 
     gateway._outcomes = [slow]
     sender = Worker(Consumer(limiter=limiter, gateway=gateway), concurrency=1)
-    # One more than it has threads, as when it is told to stop between receiving and sending.
-    sender._free = threading.Semaphore(2)
+    threading.Thread(target=sender.hand_out).start()
     waiting(2)
     assert sender.poll(wait_seconds=0) == 2
     assert begun.wait(5)
-    drain = threading.Thread(target=sender._drain)
+    drain = threading.Thread(target=sender.drain)
     drain.start()
     go_on.set()
     drain.join(10)

@@ -1,0 +1,83 @@
+"""Answers whether replies go on while a campaign is being written, and whether two campaigns share no slot."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from crm.tests.factories import CreatorFactory, FanFactory
+from messaging import campaigns, services
+from messaging.campaigns import Audience
+from messaging.delivery import Consumer, Disposition
+from messaging.models import Campaign, Delivery, Kind
+from messaging.services import MessageRequest
+from messaging.tests.campaigns import fans_make, launch
+from messaging.tests.factories import ScriptedGateway, copy_of
+
+# Threads have connections of their own, which see only what is committed.
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+
+class Writing:
+    """A campaign that stays between its last row and its commit until it is told to go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, start: Callable[[], Any]) -> None:
+        self.written, self.go_on = threading.Event(), threading.Event()
+        create = services.delivery_bulk_create
+
+        def slow(**fields: Any) -> Any:
+            made = create(**fields)
+            self.written.set()
+            assert self.go_on.wait(10)
+            return made
+
+        def run() -> None:
+            try:
+                start()
+            finally:
+                connection.close()
+
+        monkeypatch.setattr(services, "delivery_bulk_create", slow)
+        self.thread = threading.Thread(target=run)
+        self.thread.start()
+        assert self.written.wait(10)
+        monkeypatch.setattr(services, "delivery_bulk_create", create)
+
+    def end(self) -> None:
+        self.go_on.set()
+        self.thread.join(10)
+
+
+def test_a_reply_is_written_and_sent_while_a_campaign_is_being_written(
+    monkeypatch: pytest.MonkeyPatch, consumer: Consumer, gateway: ScriptedGateway
+) -> None:
+    creator = CreatorFactory()
+    fans_make(creator, 3)
+    other = FanFactory(creator=creator)
+    audience = Audience(exclude=[other.platform_id])
+    writing = Writing(monkeypatch, lambda: launch(creator, audience=audience))
+    request = MessageRequest(recipient_id=other.platform_id, content="Hi")
+    receipt = services.message_send(creator=creator, user=None, request=request)
+    assert consumer.handle(copy_of(Delivery.objects.get(pk=receipt.message_id))) is Disposition.ACKNOWLEDGE
+    assert gateway.reached == [receipt.message_id]
+    assert not Campaign.objects.exists()
+    writing.end()
+    assert Delivery.objects.filter(kind=Kind.CAMPAIGN).count() == 3
+
+
+def test_a_campaign_written_meanwhile_gets_the_slots_after_it(
+    monkeypatch: pytest.MonkeyPatch, consumer: Consumer
+) -> None:
+    creator = CreatorFactory()
+    fans_make(creator, 8)
+    first = Writing(monkeypatch, lambda: launch(creator))
+    second = threading.Thread(target=lambda: (launch(creator), connection.close()))
+    second.start()
+    first.end()
+    second.join(10)
+    earlier, later = Campaign.objects.order_by("pk")
+    ends = campaigns.selectors.campaign_report(earlier).estimated_completion_at
+    assert ends is not None
+    assert min(later.deliveries.values_list("due_at", flat=True)) > ends
