@@ -31,10 +31,6 @@ logger = structlog.get_logger(__name__)
 # How long a message may wait for its token without going back to the queue.
 WAIT_INLINE_MS = 2_000
 LIMITER_AWAY_DELAY_SECONDS = 15
-# Where a platform says "too fast" without saying for how long.
-HOLD_DEFAULT_SECONDS = 60
-BACKOFF_BASE_SECONDS = 30
-BACKOFF_MAX_SECONDS = 600
 
 
 class Disposition(StrEnum):
@@ -46,8 +42,8 @@ class Disposition(StrEnum):
 
 
 def backoff(attempts: int) -> timedelta:
-    """30·2ⁿ seconds, at most ten minutes, with jitter, so that what failed together does not return together."""
-    seconds = min(BACKOFF_BASE_SECONDS * 2 ** min(attempts, 10), BACKOFF_MAX_SECONDS)
+    """SEND_BACKOFF_SECONDS·2ⁿ up to its longest, with jitter, so that what failed together does not return together."""
+    seconds = min(settings.SEND_BACKOFF_SECONDS * 2 ** min(attempts, 10), settings.SEND_BACKOFF_MAX_SECONDS)
     return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311  jitter, not a secret
 
 
@@ -63,7 +59,7 @@ def limit_of(delivery: Delivery) -> Limit:
 
 def pause_seconds(delivery: Delivery, outcome: Rejected) -> float:
     """For how long a platform that said "too fast" is left alone; never less than the creator's own gap."""
-    asked = HOLD_DEFAULT_SECONDS if outcome.retry_after is None else outcome.retry_after
+    asked = settings.RATE_LIMITED_PAUSE_SECONDS if outcome.retry_after is None else outcome.retry_after
     return max(asked, delivery.creator.sending_profile.min_gap_ms / 1_000)
 
 
