@@ -11,7 +11,7 @@ from crm.tests.factories import FanFactory
 from messaging import queue
 from messaging.delivery import Disposition
 from messaging.gateways import Rejected
-from messaging.models import Delivery, Kind, SendingProfile
+from messaging.models import Campaign, CampaignStatus, Delivery, Kind, SendingProfile
 from messaging.tests.conftest import aws_error
 from messaging.tests.factories import (
     copy_of,
@@ -166,3 +166,37 @@ def test_a_paused_creators_message_is_parked(consumer, gateway):
     consumer.handle(copy_of(delivery_make(fan=FanFactory(creator=profile.creator))))
     assert Delivery.objects.get().state == Message.objects.get().status == "parked"
     assert gateway.calls == []
+
+
+def unknown_make(fan, **fields):
+    values = {"repeatable": True, "attempts": 1, "finished_at": timezone.now(), **fields}
+    return delivery_make(fan=fan, state=MessageStatus.UNKNOWN, **values)
+
+
+def test_a_message_waits_for_an_earlier_one_that_will_be_sent_again_by_itself(consumer, gateway, sqs_queues, settings):
+    settings.SWEEP_EVERY_SECONDS = 30
+    fan = FanFactory()
+    unknown_make(fan)
+    later = delivery_make(fan=fan)
+    assert consumer.handle(copy_of(later)) is ACKNOWLEDGE
+    assert gateway.calls == []
+    assert 28 < due_in(later) <= 30
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        {"repeatable": False},
+        {"attempts": 5},
+        {"finished_at": timezone.now() - timedelta(hours=2)},
+        {"campaign": CampaignStatus.CANCELLED},
+    ],
+)
+def test_a_message_waits_for_no_doubt_that_a_person_decides_on(consumer, gateway, doubt):
+    fan = FanFactory()
+    if "campaign" in doubt:
+        doubt = {"campaign": Campaign.objects.create(creator=fan.creator, name="X", status=doubt["campaign"])}
+    unknown_make(fan, **doubt)
+    later = delivery_make(fan=fan)
+    consumer.handle(copy_of(later))
+    assert [call.message_id for call in gateway.calls] == [later.pk]
