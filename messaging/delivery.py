@@ -22,7 +22,7 @@ from messaging.errors import LimiterUnavailable, MalformedBody, QueueError
 from messaging.gateways import Gateway, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
 from messaging.models import Delivery, Kind, Stage
 from messaging.payloads import dispatch_parse
-from messaging.rate_limiter import Limit, RateLimiter, Verdict
+from messaging.rate_limiter import Grant, Limit, RateLimiter, Verdict
 from messaging.slots import REPLY_RESERVE
 from messaging.transitions import WAITING, Copy
 
@@ -134,18 +134,34 @@ class Consumer:
         quiet_ms = None if quiet is None else round(quiet.total_seconds() * 1_000)
         deadline = time.monotonic() + WAIT_INLINE_MS / 1_000
         while True:
-            grant = self.limiter.acquire(
-                creator_id=delivery.creator_id,
-                dispatch_id=str(copy.dispatch_id),
-                limit=limit_of(delivery),
-                need=1 if delivery.kind == Kind.REPLY else 1 + REPLY_RESERVE,
-                quiet_ms=quiet_ms,
-            )
+            grant = self._ask(delivery, copy, quiet_ms=quiet_ms)
             if grant.granted:
                 return 0
             if time.monotonic() + grant.wait_ms / 1_000 > deadline:
                 return grant.wait_ms
             time.sleep(grant.wait_ms / 1_000)
+            # The limiter knew of this creator a moment ago; where it knows nothing now, it was emptied.
+            quiet_ms = 0
+
+    def _ask(self, delivery: Delivery, copy: Copy, *, quiet_ms: int | None) -> Grant:
+        return self.limiter.acquire(
+            creator_id=delivery.creator_id,
+            dispatch_id=str(copy.dispatch_id),
+            limit=limit_of(delivery),
+            need=1 if delivery.kind == Kind.REPLY else 1 + REPLY_RESERVE,
+            quiet_ms=quiet_ms,
+        )
+
+    def _still_granted(self, delivery: Delivery, copy: Copy) -> bool:
+        """Whether the token is ours now that the claim is stored; its lease begins anew with the send.
+
+        Redis may have been emptied between the grant and the claim, and have granted another message to a creator who
+        had not sent lately, as far as anybody could know. From the claim on everybody can.
+        """
+        try:
+            return self._ask(delivery, copy, quiet_ms=0).granted
+        except LimiterUnavailable:
+            return False
 
     def _again(self, delivery: Delivery, *, delay_seconds: int | None) -> Disposition:
         """A fresh copy of the same dispatch, for later; the row stays as it is."""
@@ -199,8 +215,10 @@ class Consumer:
         if not transitions.delivery_claimed(copy, creator_id=delivery.creator_id, lease=lease):
             # Somebody else sends it under the same token, so the token is not ours to give back.
             return Disposition.ACKNOWLEDGE
-        if time.monotonic() - granted_at > settings.SEND_LEASE_SECONDS - settings.SEND_TIMEOUT_SECONDS:
-            # Held up for so long that the send could outlive the token's lease.
+        still_granted = self._still_granted(delivery, copy)
+        held_up = time.monotonic() - granted_at > settings.SEND_LEASE_SECONDS - settings.SEND_TIMEOUT_SECONDS
+        if held_up or not still_granted:
+            # Held up for so long that the send could outlive the claim, or the limiter forgot us meanwhile.
             self._reschedule(delivery, copy, expected=(MessageStatus.SENDING,))
             return Disposition.ACKNOWLEDGE
         outcome = self.gateway.send_message(
