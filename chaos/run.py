@@ -20,7 +20,8 @@ from huntaze.local.supervisor import Backoff, PartDown, Supervisor
 
 # Django loads once for each of the processes.
 START_WITHIN_SECONDS = 120
-QUIET_WITHIN_SECONDS = 150
+# Some seconds on an idle machine; a busy one has a backlog to work off.
+QUIET_WITHIN_SECONDS = 300
 # Whatever might still send something has had its turn: a lease, a visibility time-out, a sweep.
 CALM_SECONDS = 8
 

@@ -129,9 +129,7 @@ class VendorClient:
             messages = self._sdk(timeout_seconds).chats.messages
             if time.monotonic() > begin_before:
                 raise VendorError("held_up", "It was held up here for too long, so it was not begun.", not_sent=True)
-            answer = messages.send(
-                fan_id, account=self.account_id, idempotency_key=idempotency_key, **body
-            )
+            answer = messages.send(fan_id, account=self.account_id, idempotency_key=idempotency_key, **body)
             message_id = answer.data.id if answer.data else None
         except VendorError:
             raise
