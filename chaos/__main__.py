@@ -17,6 +17,8 @@ from huntaze.local.supervisor import PartDown
 from huntaze.local.throwaway import temporary_folder
 
 MINUTES_MAX = 60.0
+# Less than this share of the plan, and the machine was too busy for a run to mean anything.
+ENOUGH = 0.1
 
 
 def main(arguments: list[str]) -> int:
@@ -41,7 +43,12 @@ def main(arguments: list[str]) -> int:
             say("Stopped before its end.")
             return 1
         ledger = ledger_make(evidence, limit=LIMIT)
-        say(f"\nLedger of seed {seed}, {asked.minutes:g} minutes\n{ledger_text(ledger, limit=LIMIT)}\n")
+        share = f"{len(evidence.wishes)} of {plan.messages} messages asked for in time"
+        say(f"\nLedger of seed {seed}, {asked.minutes:g} minutes, {share}\n{ledger_text(ledger, limit=LIMIT)}\n")
+        if len(evidence.wishes) < plan.messages * ENOUGH:
+            say(f"Only {len(evidence.wishes)} of {plan.messages} messages were asked for in time: that proves nothing.")
+            _keep(home, seed)
+            return 1
         if ledger.clean:
             say("Every promise was kept.")
             if asked.keep:
