@@ -95,7 +95,7 @@ def earlier_open(*, delivery: Delivery) -> datetime | None:
     state, due_at = earlier
     if state != MessageStatus.UNKNOWN:
         return due_at
-    # Its own time has passed; no sweep takes it up sooner.
+    # Its own time has passed; by the next sweep it may have another.
     return timezone.now() + timedelta(seconds=settings.SWEEP_EVERY_SECONDS)
 
 
