@@ -1,6 +1,6 @@
 # The commands of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run reset test check check-project openapi format lock bench screenshots clean
+.PHONY: help run reset test check check-project openapi format lock bench chaos screenshots clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -42,7 +42,7 @@ test: $(VENV)/.dev-stamp ## Run every test on real PostgreSQL, Valkey and SQS
 check: $(VENV)/.dev-stamp ## Format, lint, types, import contracts, migrations, system checks, OpenAPI
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	env HUNTAZE_ENV_FILES=false DATABASE_URL=postgres://unused SECRET_KEY=unused $(BIN)/mypy huntaze crm messaging onlyfans analytics manage.py
+	env HUNTAZE_ENV_FILES=false DATABASE_URL=postgres://unused SECRET_KEY=unused $(BIN)/mypy huntaze crm messaging onlyfans analytics chaos manage.py
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m huntaze.local exec -- $(MAKE) --no-print-directory check-project
 
@@ -60,6 +60,9 @@ bench: $(VENV)/.bench-stamp ## Measure the limiter, the producer and the worker,
 	$(BIN)/python -m bench.utilisation
 	$(BIN)/python -m bench.fairness
 	$(BIN)/python -m bench.throughput
+
+chaos: $(VENV)/.dev-stamp ## Send through faults and kills, then count what was lost or doubled (SEED=, MINUTES=2)
+	$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 openapi: $(VENV)/.dev-stamp ## Write openapi.yaml anew
 	$(BIN)/python -m huntaze.local exec -- $(BIN)/python manage.py spectacular --validate --fail-on-warn --file openapi.yaml

@@ -139,6 +139,13 @@ RATE_LIMIT_MIN_GAP_SECONDS = env.seconds("RATE_LIMIT_MIN_GAP_SECONDS", default=3
 SEND_LEASE_SECONDS = env.seconds("SEND_LEASE_SECONDS", default=30, minimum=1, maximum=600)
 SEND_TIMEOUT_SECONDS = env.seconds("SEND_TIMEOUT_SECONDS", default=15, minimum=0.5, maximum=300)
 SEND_MAX_ATTEMPTS = env.integer("SEND_MAX_ATTEMPTS", default=5, minimum=1, maximum=100)
+# The wait after a send that failed doubles from the first to the longest; so does a creator's breaker, once it is open.
+SEND_BACKOFF_SECONDS = env.seconds("SEND_BACKOFF_SECONDS", default=30, minimum=0.1, maximum=3_600)
+SEND_BACKOFF_MAX_SECONDS = env.seconds("SEND_BACKOFF_MAX_SECONDS", default=600, minimum=0.1, maximum=86_400)
+BREAKER_SECONDS = env.seconds("BREAKER_SECONDS", default=30, minimum=0.1, maximum=3_600)
+BREAKER_MAX_SECONDS = env.seconds("BREAKER_MAX_SECONDS", default=600, minimum=0.1, maximum=86_400)
+# Where a platform says "too fast" without saying for how long.
+RATE_LIMITED_PAUSE_SECONDS = env.seconds("RATE_LIMITED_PAUSE_SECONDS", default=60, minimum=0, maximum=3_600)
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", default=10, minimum=1, maximum=200)
 # A file that the worker touches, so that a container can be judged without Redis (`manage.py check_worker`).
 WORKER_HEARTBEAT_FILE = env.text("WORKER_HEARTBEAT_FILE")

@@ -22,7 +22,7 @@ from messaging.errors import LimiterUnavailable, MalformedBody, QueueError
 from messaging.gateways import Gateway, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
 from messaging.models import Delivery, Kind, Stage
 from messaging.payloads import dispatch_parse
-from messaging.rate_limiter import Limit, RateLimiter, Verdict
+from messaging.rate_limiter import Grant, Limit, RateLimiter, Verdict
 from messaging.slots import REPLY_RESERVE
 from messaging.transitions import WAITING, Copy
 
@@ -31,10 +31,6 @@ logger = structlog.get_logger(__name__)
 LIMITER_AWAY_DELAY_SECONDS = 15
 # How soon a message asks again whether the one before it has gone, where the creator has no gap.
 ASK_AGAIN_SECONDS = 0.25
-# Where a platform says "too fast" without saying for how long.
-HOLD_DEFAULT_SECONDS = 60
-BACKOFF_BASE_SECONDS = 30
-BACKOFF_MAX_SECONDS = 600
 
 
 class Disposition(StrEnum):
@@ -58,8 +54,8 @@ class Later:
 
 
 def backoff(attempts: int) -> timedelta:
-    """30·2ⁿ seconds, at most ten minutes, with jitter, so that what failed together does not return together."""
-    seconds = min(BACKOFF_BASE_SECONDS * 2 ** min(attempts, 10), BACKOFF_MAX_SECONDS)
+    """SEND_BACKOFF_SECONDS·2ⁿ up to its longest, with jitter, so that what failed together does not return together."""
+    seconds = min(settings.SEND_BACKOFF_SECONDS * 2 ** min(attempts, 10), settings.SEND_BACKOFF_MAX_SECONDS)
     return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311  jitter, not a secret
 
 
@@ -75,7 +71,7 @@ def limit_of(delivery: Delivery) -> Limit:
 
 def pause_seconds(delivery: Delivery, outcome: Rejected) -> float:
     """For how long a platform that said "too fast" is left alone; never less than the creator's own gap."""
-    asked = HOLD_DEFAULT_SECONDS if outcome.retry_after is None else outcome.retry_after
+    asked = settings.RATE_LIMITED_PAUSE_SECONDS if outcome.retry_after is None else outcome.retry_after
     return max(asked, delivery.creator.sending_profile.min_gap_ms / 1_000)
 
 
@@ -160,14 +156,28 @@ class Consumer:
     def _acquire(self, delivery: Delivery, copy: Copy) -> int:
         """Ask for a token; 0 when it is ours, else the milliseconds until it could be."""
         quiet: timedelta | None = getattr(delivery, "quiet", None)
-        grant = self.limiter.acquire(
+        grant = self._ask(delivery, copy, quiet_ms=None if quiet is None else round(quiet.total_seconds() * 1_000))
+        return 0 if grant.granted else grant.wait_ms
+
+    def _ask(self, delivery: Delivery, copy: Copy, *, quiet_ms: int | None) -> Grant:
+        return self.limiter.acquire(
             creator_id=delivery.creator_id,
             dispatch_id=str(copy.dispatch_id),
             limit=limit_of(delivery),
             need=1 if delivery.kind == Kind.REPLY else 1 + REPLY_RESERVE,
-            quiet_ms=None if quiet is None else round(quiet.total_seconds() * 1_000),
+            quiet_ms=quiet_ms,
         )
-        return 0 if grant.granted else grant.wait_ms
+
+    def _still_granted(self, delivery: Delivery, copy: Copy) -> bool:
+        """Whether the token is ours now that the claim is stored; its lease begins anew with the send.
+
+        Redis may have been emptied between the grant and the claim, and have granted another message to a creator who
+        had not sent lately, as far as anybody could know. From the claim on everybody can.
+        """
+        try:
+            return self._ask(delivery, copy, quiet_ms=0).granted
+        except LimiterUnavailable:
+            return False
 
     def _again(self, delivery: Delivery, *, delay_seconds: int | None) -> Disposition:
         """A fresh copy of the same dispatch, for later; the row stays as it is."""
@@ -221,8 +231,10 @@ class Consumer:
         if not transitions.delivery_claimed(copy, creator_id=delivery.creator_id, lease=lease):
             # Somebody else sends it under the same token, so the token is not ours to give back.
             return Disposition.ACKNOWLEDGE
-        if time.monotonic() - granted_at > settings.SEND_LEASE_SECONDS - settings.SEND_TIMEOUT_SECONDS:
-            # Held up for so long that the send could outlive the token's lease.
+        still_granted = self._still_granted(delivery, copy)
+        held_up = time.monotonic() - granted_at > settings.SEND_LEASE_SECONDS - settings.SEND_TIMEOUT_SECONDS
+        if held_up or not still_granted:
+            # Held up for so long that the send could outlive the claim, or the limiter forgot us meanwhile.
             self._reschedule(delivery, copy, expected=(MessageStatus.SENDING,))
             return Disposition.ACKNOWLEDGE
         outcome = self.gateway.send_message(

@@ -103,6 +103,8 @@ class Stage(models.TextChoices):
 
 
 OPEN_STATES = (MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED, MessageStatus.SENDING)
+# Those that a later message to the same fan may have to wait for.
+ORDERED_STATES = (*OPEN_STATES, MessageStatus.UNKNOWN)
 
 
 class Delivery(models.Model):
@@ -156,11 +158,9 @@ class Delivery(models.Model):
         ]
         indexes = [
             # What the sweeper looks through: only what is still open or in doubt.
-            models.Index(
-                "state", "due_at", name="delivery_open", condition=Q(state__in=[*OPEN_STATES, MessageStatus.UNKNOWN])
-            ),
+            models.Index("state", "due_at", name="delivery_open", condition=Q(state__in=ORDERED_STATES)),
             # "Does an earlier message to this fan still wait?"
-            models.Index("fan", "message", name="delivery_open_by_fan", condition=Q(state__in=OPEN_STATES)),
+            models.Index("fan", "message", name="delivery_open_by_fan", condition=Q(state__in=ORDERED_STATES)),
             models.Index("creator", F("finished_at").desc(), name="delivery_by_finish"),
             # A campaign's progress and its last slot; then its ledger, page by page.
             models.Index(

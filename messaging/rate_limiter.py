@@ -222,7 +222,10 @@ def _client(url: str) -> redis.Redis:
 
 def limiter_load() -> RedisRateLimiter:
     """The limiter on REDIS_ENDPOINT; its connections are shared by the whole process."""
-    return RedisRateLimiter(_client(settings.REDIS_URL))
+    breaker = Breaker(
+        first_ms=round(settings.BREAKER_SECONDS * 1_000), longest_ms=round(settings.BREAKER_MAX_SECONDS * 1_000)
+    )
+    return RedisRateLimiter(_client(settings.REDIS_URL), breaker=breaker)
 
 
 def redis_ping() -> None:

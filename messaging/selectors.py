@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import close_old_connections, connection
 from django.db.models import Count, F, Max, Min, Q, QuerySet
 from django.db.models.functions import Now
@@ -16,6 +17,7 @@ from crm.errors import NotFound
 from crm.models import Conversation, Creator, Message, MessageStatus
 from messaging.models import (
     OPEN_STATES,
+    ORDERED_STATES,
     Campaign,
     CampaignStatus,
     Delivery,
@@ -25,6 +27,8 @@ from messaging.models import (
 from messaging.slots import ungrouped
 
 TROUBLE = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
+# A doubt that no sweep has ended for so long (none runs, the platform forgot the key) holds nobody up any more.
+DOUBT_HOLDS = timedelta(hours=1)
 
 
 def database_ping() -> None:
@@ -74,17 +78,35 @@ def delivery_for_dispatch(*, message_id: UUID) -> Delivery | None:
 def earlier_open(*, delivery: Delivery) -> datetime | None:
     """When the message that goes first is due: an earlier one to the same fan that is still on its way.
 
+    So is one whose outcome is unknown while the sweeper will send it again by itself: it may not have arrived yet.
     A reply waits for replies alone: a campaign may have hours to go. Nothing waits for a campaign that is paused.
     """
     kinds = (Kind.REPLY,) if delivery.kind == Kind.REPLY else Kind.values
-    return (
-        Delivery.objects.filter(fan_id=delivery.fan_id, pk__lt=delivery.pk, state__in=OPEN_STATES, kind__in=kinds)
+    earlier = (
+        Delivery.objects.filter(fan_id=delivery.fan_id, pk__lt=delivery.pk, state__in=ORDERED_STATES, kind__in=kinds)
+        .filter(~Q(state=MessageStatus.UNKNOWN) | _resolved_soon())
         .filter(Q(scheduled_at=None) | Q(scheduled_at__lte=Now()))
         .exclude(campaign__status=CampaignStatus.PAUSED)
         .order_by("pk")
-        .values_list("due_at", flat=True)
+        .values_list("state", "due_at")
         .first()
     )
+    if earlier is None:
+        return None
+    state, due_at = earlier
+    if state != MessageStatus.UNKNOWN:
+        return due_at
+    # Its own time has passed; by the next sweep it may have another.
+    return timezone.now() + timedelta(seconds=settings.SWEEP_EVERY_SECONDS)
+
+
+def _resolved_soon() -> Q:
+    """Whether a message in doubt is sent again by itself (messaging.sweeper): then the others wait until it is."""
+    return Q(
+        repeatable=True,
+        attempts__lt=settings.SEND_MAX_ATTEMPTS,
+        finished_at__gt=timezone.now() - DOUBT_HOLDS,
+    ) & (Q(campaign=None) | ~Q(campaign__status=CampaignStatus.CANCELLED))
 
 
 def sending_profile(*, creator: Creator) -> SendingProfile | None:

@@ -1,15 +1,20 @@
 """Answers what the vendor says over HTTP and what each of its answers proves about a send.
 Touches the network through the vendor's SDK alone; knows no table and no Django."""
 
+import math
 import os
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
+
+# The SDK would load this part, half a second's work, within the time of the first send.
+import onlyfansapi.resources.chats.messages  # noqa: F401
 from onlyfansapi import APIConnectionError, APIStatusError, OnlyFansAPI, OnlyFansAPIError
 
 # A pause longer than this is a mistake of whoever answered.
@@ -108,8 +113,12 @@ class VendorClient:
         price_cents: int,
         idempotency_key: str,
         timeout_seconds: float,
+        begin_before: float = math.inf,
     ) -> str:
-        """Send one message (`text` in the vendor's HTML) and give its id there; raises VendorError."""
+        """Send one message (`text` in the vendor's HTML) and give its id there; raises VendorError.
+
+        begin_before: by time.monotonic; a send held up for longer is not begun.
+        """
         body: dict[str, Any] = {"text": text}
         if media:
             body["media_files"] = list(media)
@@ -117,10 +126,13 @@ class VendorClient:
             # One correctly rounded division: the JSON number is the shortest that reads as these cents (697 → 6.97).
             body["price"] = price_cents / 100
         try:
-            answer = self._sdk(timeout_seconds).chats.messages.send(
-                fan_id, account=self.account_id, idempotency_key=idempotency_key, **body
-            )
+            messages = self._sdk(timeout_seconds).chats.messages
+            if time.monotonic() > begin_before:
+                raise VendorError("held_up", "It was held up here for too long, so it was not begun.", not_sent=True)
+            answer = messages.send(fan_id, account=self.account_id, idempotency_key=idempotency_key, **body)
             message_id = answer.data.id if answer.data else None
+        except VendorError:
+            raise
         except Exception as error:
             raise _vendor_error(error) from error
         if not isinstance(message_id, int):

@@ -30,7 +30,7 @@ class Services:
 def services() -> Iterator[Services]:
     """Both servers, tuned to forget. Call it from a thread that outlives the block: they die with it."""
     with ExitStack() as stack:
-        home = stack.enter_context(_temporary_folder())
+        home = stack.enter_context(temporary_folder())
         ports = ports_choose({"postgres": 0, "valkey": 0})
         database = postgres.Postgres(home / "postgres", ports["postgres"], durable=False)
         redis = valkey.Valkey(home / "valkey", ports["valkey"], durable=False)
@@ -62,7 +62,8 @@ def run(command: list[str], values: Mapping[str, str]) -> int:
 
 
 @contextmanager
-def _temporary_folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's user can walk to, deleted at the end."""
     where = None if folder.run_as() is None or folder.reachable(Path(tempfile.gettempdir())) else folder.SHELTERS
     path = Path(tempfile.mkdtemp(prefix="huntaze-", dir=where))
     try:

@@ -9,9 +9,9 @@ from django.utils import timezone
 from crm.models import Message, MessageStatus
 from crm.tests.factories import FanFactory
 from messaging import queue
-from messaging.delivery import Disposition, Later
+from messaging.delivery import Consumer, Disposition, Later
 from messaging.gateways import Rejected
-from messaging.models import Delivery, Kind, SendingProfile
+from messaging.models import Campaign, CampaignStatus, Delivery, Kind, SendingProfile
 from messaging.tests.conftest import aws_error
 from messaging.tests.factories import (
     copy_of,
@@ -198,3 +198,68 @@ def test_a_paused_creators_message_is_parked(consumer, gateway):
     consumer.handle(copy_of(delivery_make(fan=FanFactory(creator=profile.creator))))
     assert Delivery.objects.get().state == Message.objects.get().status == "parked"
     assert gateway.calls == []
+
+
+def unknown_make(fan, **fields):
+    values = {"repeatable": True, "attempts": 1, "finished_at": timezone.now(), **fields}
+    return delivery_make(fan=fan, state=MessageStatus.UNKNOWN, **values)
+
+
+def test_a_message_waits_for_an_earlier_one_that_will_be_sent_again_by_itself(consumer, gateway, sqs_queues, settings):
+    settings.SWEEP_EVERY_SECONDS = 30
+    fan = FanFactory()
+    unknown_make(fan)
+    later = delivery_make(fan=fan)
+    assert consumer.handle(copy_of(later)) is ACKNOWLEDGE
+    assert gateway.calls == []
+    assert 28 < due_in(later) <= 30
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        {"repeatable": False},
+        {"attempts": 5},
+        {"finished_at": timezone.now() - timedelta(hours=2)},
+        {"campaign": CampaignStatus.CANCELLED},
+    ],
+)
+def test_a_message_waits_for_no_doubt_that_a_person_decides_on(consumer, gateway, doubt):
+    fan = FanFactory()
+    if "campaign" in doubt:
+        doubt = {"campaign": Campaign.objects.create(creator=fan.creator, name="X", status=doubt["campaign"])}
+    unknown_make(fan, **doubt)
+    later = delivery_make(fan=fan)
+    consumer.handle(copy_of(later))
+    assert [call.message_id for call in gateway.calls] == [later.pk]
+
+
+class Emptied:
+    """The limiter, whose server is emptied when `moment` has come, while somebody else handles another message."""
+
+    def __init__(self, limiter, moment):
+        self.limiter, self.moment = limiter, moment
+
+    def acquire(self, **asked):
+        grant = self.limiter.acquire(**asked)
+        moment, self.moment = self.moment, None
+        if moment:
+            moment()
+        return grant
+
+    def __getattr__(self, name):
+        return getattr(self.limiter, name)
+
+
+def test_redis_emptied_between_a_grant_and_its_claim_lets_no_second_message_through(consumer, gateway, redis_server):
+    profile = profile_make(messages=1, window_ms=30_000)
+    first, second = (delivery_make(fan=FanFactory(creator=profile.creator)) for _ in range(2))
+
+    def moment():
+        redis_server.flushdb()
+        consumer.handle(copy_of(second))
+
+    unlucky = Consumer(limiter=Emptied(consumer.limiter, moment), gateway=gateway)
+    assert unlucky.handle(copy_of(first)) is ACKNOWLEDGE
+    assert [call.message_id for call in gateway.calls] == [second.pk]
+    assert Delivery.objects.get(pk=first.pk).state == "queued"

@@ -1,6 +1,7 @@
 """Answers whether the OnlyFans adapter keeps messaging's port: every outcome over HTTP against the simulator."""
 
 import socket
+import time
 import uuid
 from typing import Any
 
@@ -10,6 +11,8 @@ from crm.models import Creator
 from messaging.gateways import OutboundMessage, Rejected, Scope, Sent, Unknown, gateway_load
 from onlyfans.client import VendorError
 from onlyfans.gateway import OnlyFansGateway, text_to_html
+from onlyfans.models import Account
+from onlyfans.selectors import account_for_creator
 from onlyfans.services import account_connect, account_disconnect
 from onlyfans.simulator.server import SimulatorServer
 from onlyfans.simulator.shapes import plain
@@ -71,6 +74,21 @@ def test_the_same_message_twice_reaches_the_fan_once(creator: Creator, simulator
     assert len(simulator.deliveries()) == 1
     assert gateway.honours_idempotency_key
     assert gateway.key_lifetime_seconds == 86_400
+
+
+def test_a_send_that_was_held_up_for_too_long_is_not_begun(
+    creator: Creator, simulator: SimulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held_up(creator_id: int) -> Account | None:
+        time.sleep(0.4)
+        return account_for_creator(creator_id)
+
+    monkeypatch.setattr("onlyfans.gateway.account_for_creator", held_up)
+    monkeypatch.setattr("django.conf.settings.SEND_TIMEOUT_SECONDS", 0.5)
+    outcome = OnlyFansGateway().send_message(message(creator, fan_platform_id=simulator.fan_id("samito1")))
+    assert isinstance(outcome, Rejected)
+    assert (outcome.code, outcome.permanent) == ("held_up", False)
+    assert simulator.deliveries() == []
 
 
 def test_each_creator_sends_through_their_own_account(creator: Creator, simulator: SimulatorServer) -> None:
