@@ -215,7 +215,11 @@ class Worker:
             turn = self._lanes.take()
             if turn is None:
                 return
-            self._pool.submit(self._handle, turn)
+            try:
+                self._pool.submit(self._handle, turn)
+            except RuntimeError:  # the pool has shut down since it was taken
+                self._release([turn.item])
+                return
 
     def _handle(self, turn: Turn[queue.Received]) -> None:
         result: Disposition | Later = Disposition.LEAVE
