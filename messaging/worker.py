@@ -42,6 +42,8 @@ ACKNOWLEDGE_EVERY_SECONDS = 0.5
 # Messages in hand, sent ones that are not acknowledged yet included; SQS lets one queue's consumers have 120,000.
 HELD_MAX = 10_000
 TROUBLE_PAUSE_SECONDS = 5
+# After a poll that brought less than it could, so that the next one brings more: one request instead of several.
+GATHER_SECONDS = 0.25
 # How often it is asked whether all that sending needs is there; a backlog is polled many times a second.
 CHECK_EVERY_SECONDS = 1
 # How soon it is asked again whether there is room for more.
@@ -175,10 +177,10 @@ class Worker:
     def _poll_forever(self) -> None:
         while not self._stopping.is_set():
             try:
-                if self._has_room():
-                    self.poll(wait_seconds=queue.LONG_POLL_SECONDS)
-                else:
+                if not self._has_room():
                     self._stopping.wait(ROOM_PAUSE_SECONDS)
+                elif 0 < self.poll(wait_seconds=queue.LONG_POLL_SECONDS) < queue.BATCH_MAX_ENTRIES:
+                    self._stopping.wait(GATHER_SECONDS)
             except Exception as error:
                 if not isinstance(error, QueueError | LimiterUnavailable | DatabaseError):
                     logger.exception("polling broke; trying again")
@@ -213,7 +215,11 @@ class Worker:
             turn = self._lanes.take()
             if turn is None:
                 return
-            self._pool.submit(self._handle, turn)
+            try:
+                self._pool.submit(self._handle, turn)
+            except RuntimeError:  # the pool has shut down since it was taken
+                self._release([turn.item])
+                return
 
     def _handle(self, turn: Turn[queue.Received]) -> None:
         result: Disposition | Later = Disposition.LEAVE

@@ -16,10 +16,13 @@ def sending() -> Iterator[None]:
 
     def run() -> None:
         worker = Worker(concurrency=2)
+        handing_out = threading.Thread(target=worker.hand_out, name="hand out")
+        handing_out.start()
         while not stopping.wait(0.1):
             worker.poll(wait_seconds=0)
-            worker._acknowledge()
-        worker._drain()
+            worker.acknowledge()
+        worker.drain()
+        handing_out.join()
         connection.close()
 
     thread = threading.Thread(target=run, name="worker")
