@@ -126,7 +126,7 @@ def test_an_ambiguous_answer_is_unknown_and_not_sent_again_here(consumer, gatewa
     assert gateway.calls == []
 
 
-def test_a_dead_session_pauses_the_creator_and_the_message_goes_out_after_the_resume(consumer, gateway, outcome_of):
+def test_a_dead_session_pauses_the_creator_and_loses_nothing(consumer, gateway, outcome_of):
     delivery = delivery_make()
     row = outcome_of(delivery, SESSION_DEAD)
     profile = SendingProfile.objects.get()
@@ -166,7 +166,7 @@ def test_after_redis_was_emptied_a_creator_who_just_sent_waits(consumer, gateway
 
 
 @pytest.mark.parametrize("trouble", [OperationalError, InterfaceError])
-def test_a_database_that_goes_away_leaves_the_copy(consumer, gateway, trouble):
+def test_a_database_that_goes_away_sends_nothing_and_leaves_the_copy_to_be_redelivered(consumer, gateway, trouble):
     def lost(execute, sql, params, many, context):
         raise trouble("the connection is lost")
 
@@ -177,7 +177,9 @@ def test_a_database_that_goes_away_leaves_the_copy(consumer, gateway, trouble):
 
 
 @pytest.mark.parametrize(("honours", "state"), [(True, "sent"), (False, "unknown")])
-def test_killed_between_the_answer_and_the_commit(limiter, redis_server, sqs_queues, honours, state):
+def test_killed_between_the_answer_and_the_commit_is_one_message_at_the_fan_or_unknown_without_keys(
+    limiter, redis_server, sqs_queues, honours, state
+):
     gateway = ScriptedGateway(honours=honours)
 
     def reached_then_killed(message):

@@ -120,7 +120,7 @@ def test_an_error_that_is_not_of_aws_is_not_swallowed():
         queue.error_judge(KeyError("x"))
 
 
-def test_only_the_entries_that_failed_are_sent_again(sqs_faults):
+def test_only_the_entries_that_failed_are_sent_again_and_the_others_are_queued_once(sqs_faults):
     sqs_faults.script = [partly({1: ("InternalError", False)}, 3)]
     assert queue.send([outgoing("a"), outgoing("b", body="second"), outgoing("c")]) == {"a": None, "b": None, "c": None}
     assert [entry["MessageBody"] for entry in sqs_faults.requests[1]["Entries"]] == ["second"]
