@@ -175,6 +175,7 @@ def test_malformed_json_in_a_batch_goes_to_the_dead_letters_and_the_rest_is_deli
     queue.send([queue.Outgoing(key=str(n), body=body, delay_seconds=0, group="1") for n, body in enumerate(bodies)])
     worker = Worker(consumer, concurrency=3)
     assert worker.poll(wait_seconds=0) == 3
+    worker._pool.shutdown()
     worker._drain()
     assert set(gateway.reached) == {delivery.pk for delivery in deliveries}
     [dead] = queue.receive(wait_seconds=0, queue_url=sqs_queues.dead_letter_url)
@@ -193,6 +194,7 @@ def test_while_cloudwatch_is_down_sending_goes_on(consumer: Consumer, gateway: S
     delivery = send(FanFactory())
     worker = Worker(consumer, concurrency=1)
     worker.poll(wait_seconds=0)
+    worker._pool.shutdown()
     worker._drain()
     assert metrics.flush() is False
     assert gateway.reached == [delivery.pk]
