@@ -15,11 +15,10 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from crm.models import MessageStatus
-from crm.payloads import media_urls
 from crm.services import fan_identify
 from messaging import metrics, publishing, queue, selectors, transitions
 from messaging.errors import LimiterUnavailable, MalformedBody, QueueError
-from messaging.gateways import Gateway, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.gateways import Gateway, Outcome, Rejected, Scope, Sent, Unknown
 from messaging.models import Delivery, Kind, Stage
 from messaging.payloads import dispatch_parse
 from messaging.rate_limiter import Limit, RateLimiter, Verdict
@@ -207,17 +206,7 @@ class Consumer:
             # Held up for so long that the send could outlive the token's lease.
             self._reschedule(delivery, copy, expected=(MessageStatus.SENDING,))
             return Disposition.ACKNOWLEDGE
-        outcome = self.gateway.send_message(
-            OutboundMessage(
-                message_id=delivery.pk,
-                creator_id=delivery.creator_id,
-                fan_platform_id=delivery.fan.platform_id,
-                fan_handle=delivery.fan.handle,
-                text=delivery.message.text,
-                media=media_urls(delivery.message.attachments),
-                price_cents=delivery.message.price_cents,
-            )
-        )
+        outcome = self.gateway.send_message(publishing.outbound_of(delivery))
         self._token_return(delivery, copy, outcome)
         self._store(delivery, copy, outcome)
         return Disposition.ACKNOWLEDGE

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from typing import Protocol
@@ -75,6 +76,21 @@ class Unknown:
 Outcome = Sent | Rejected | Unknown
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message of the chat that it could be: the same text, price and media, sent by us."""
+
+    platform_message_id: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CannotSay:
+    """The chat could not be read, or not as far back as was asked."""
+
+    reason: str
+
+
 class Gateway(Protocol):
     """An adapter to one platform. It never raises for what the platform answers or fails to answer."""
 
@@ -83,6 +99,12 @@ class Gateway(Protocol):
     key_lifetime_seconds: int
 
     def send_message(self, message: OutboundMessage) -> Outcome: ...
+
+    def find_message(self, message: OutboundMessage, *, since: datetime) -> tuple[Found, ...] | CannotSay:
+        """Read the chat back to `since`: all that this message could be, the oldest first; empty where it is not there.
+
+        Not free of traces: a platform may mark a chat as read that is read.
+        """
 
     def probe(self) -> None:
         """Raise with the reason in words when the platform cannot be reached."""

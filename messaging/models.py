@@ -130,6 +130,8 @@ class Delivery(models.Model):
     # Of an unknown outcome: whether the same key sent again cannot double it (messaging.gateways.Unknown).
     repeatable = models.BooleanField(default=False)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
+    # Of an unknown outcome: when the chat was last read to see whether the message is there.
+    read_back_at = models.DateTimeField(null=True, blank=True)
     stage = models.CharField(max_length=10, choices=Stage.choices, blank=True)
     reason_code = models.CharField(max_length=50, blank=True)
     reason = models.CharField(max_length=300, blank=True)

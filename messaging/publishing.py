@@ -14,6 +14,7 @@ from crm.models import MessageStatus
 from crm.payloads import media_urls
 from messaging import metrics, queue, transitions
 from messaging.errors import QueueError, SendingDisabled
+from messaging.gateways import OutboundMessage
 from messaging.models import Delivery, Stage
 from messaging.payloads import QueueBody
 from messaging.transitions import Copy
@@ -115,6 +116,19 @@ def republish(delivery: Delivery, *, delay_seconds: int | None) -> Refusal | Non
     delay = _delay_seconds(delivery, timezone.now()) if delay_seconds is None else delay_seconds
     [error] = queue.send([_outgoing(delivery, min(delay, queue.DELAY_MAX_SECONDS))]).values()
     return None if error is None else Refusal(code=error.code, reason=error.reason)
+
+
+def outbound_of(delivery: Delivery) -> OutboundMessage:
+    """The row as the platform's adapter takes it."""
+    return OutboundMessage(
+        message_id=delivery.pk,
+        creator_id=delivery.creator_id,
+        fan_platform_id=delivery.fan.platform_id,
+        fan_handle=delivery.fan.handle,
+        text=delivery.message.text,
+        media=media_urls(delivery.message.attachments),
+        price_cents=delivery.message.price_cents,
+    )
 
 
 def body_of(delivery: Delivery) -> QueueBody:

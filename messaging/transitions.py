@@ -219,6 +219,43 @@ def delivery_sent(copy: Copy, *, platform_message_id: str) -> bool:
         return change()
 
 
+def delivery_found(copy: Copy, *, platform_message_id: str, sent_at: datetime) -> bool:
+    """The platform's chat holds it; False too where the id turns out to be another message's."""
+    try:
+        return _change(
+            copy,
+            expected=[MessageStatus.UNKNOWN],
+            to=MessageStatus.SENT,
+            message={"sent_at": sent_at, "platform_message_id": platform_message_id},
+            finished_at=Now(),
+            reason="",
+            reason_code="",
+            stage="",
+        )
+    except IntegrityError:
+        return False
+
+
+def delivery_read_begun(copy: Copy, *, last: datetime | None) -> bool:
+    """Whether this caller, and no other sweeper, reads the chat back now; `last` is when it was read before."""
+    return bool(
+        Delivery.objects.filter(
+            pk=copy.message_id, dispatch_id=copy.dispatch_id, state=MessageStatus.UNKNOWN, read_back_at=last
+        ).update(read_back_at=Now())
+    )
+
+
+def delivery_still_unknown(copy: Copy, *, code: str, reason: str) -> bool:
+    """What reading the chat back added to the doubt."""
+    return _change(
+        copy,
+        expected=[MessageStatus.UNKNOWN],
+        to=MessageStatus.UNKNOWN,
+        reason_code=code[:CODE_MAX],
+        reason=reason[:REASON_MAX],
+    )
+
+
 def delivery_failed(copy: Copy, *, stage: Stage, code: str, reason: str, attempted: bool) -> bool:
     """It ended without reaching the fan. A producer that gives up does not end what a worker is sending: SQS may have
     taken the message although every answer was lost."""
@@ -245,6 +282,7 @@ def delivery_unknown(copy: Copy, *, code: str, reason: str, repeatable: bool = F
         reason_code=code[:CODE_MAX],
         reason=reason[:REASON_MAX],
         repeatable=repeatable,
+        read_back_at=None,
         attempts=F("attempts") + 1,
         finished_at=Now(),
         lease_expires_at=None,
