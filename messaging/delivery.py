@@ -244,6 +244,7 @@ class Consumer:
             log.warning("message outcome unknown", code=outcome.code)
         else:
             log.warning("message refused", code=outcome.code, permanent=outcome.permanent)
+            transitions.delivery_key_renewed(copy)
             self._store_rejected(delivery, copy, outcome)
 
     def _store_rejected(self, delivery: Delivery, copy: Copy, outcome: Rejected) -> None:

@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 class OutboundMessage:
     """What is to be sent.
 
-    `message_id` is the idempotency key; `fan_platform_id` is the handle while the id is not known.
+    `fan_platform_id` is the handle while the id is not known. `key_generation` counts the proven refusals.
     """
 
     message_id: UUID
@@ -26,6 +26,12 @@ class OutboundMessage:
     text: str
     media: tuple[str, ...] = ()
     price_cents: int = 0
+    key_generation: int = 0
+
+    @property
+    def idempotency_key(self) -> str:
+        """The message's id, and another one after a proven refusal, which a platform may keep under the key as well."""
+        return f"{self.message_id}-{self.key_generation}" if self.key_generation else str(self.message_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ class CannotSay:
 class Gateway(Protocol):
     """An adapter to one platform. It never raises for what the platform answers or fails to answer."""
 
-    #: The same message id sent twice reaches the fan once (within `key_lifetime_seconds`).
+    #: The same key sent twice reaches the fan once (within `key_lifetime_seconds`).
     honours_idempotency_key: bool
     key_lifetime_seconds: int
 

@@ -128,6 +128,7 @@ def outbound_of(delivery: Delivery) -> OutboundMessage:
         text=delivery.message.text,
         media=media_urls(delivery.message.attachments),
         price_cents=delivery.message.price_cents,
+        key_generation=delivery.key_generation,
     )
 
 

@@ -125,6 +125,7 @@ def _reschedule(
         creator_id=delivery.creator_id,
         campaign=delivery.kind == Kind.CAMPAIGN,
         attempted=attempted,
+        in_doubt=state is MessageStatus.SENDING,
         alone_until=alone_until,
         code=code,
         reason=reason,

@@ -272,6 +272,18 @@ def delivery_failed(copy: Copy, *, stage: Stage, code: str, reason: str, attempt
     )
 
 
+def delivery_key_renewed(copy: Copy) -> bool:
+    """The platform refused what is being sent, so the next attempt takes a key that has no answer yet.
+
+    Not where an earlier attempt is in doubt: what went out under its key would go out again under another.
+    """
+    return bool(
+        Delivery.objects.filter(
+            pk=copy.message_id, dispatch_id=copy.dispatch_id, state=MessageStatus.SENDING, key_in_doubt=False
+        ).update(key_generation=F("key_generation") + 1)
+    )
+
+
 def delivery_unknown(copy: Copy, *, code: str, reason: str, repeatable: bool = False) -> bool:
     """Nobody can say whether the fan has it; it is never sent again blindly."""
     return _change(
@@ -282,6 +294,7 @@ def delivery_unknown(copy: Copy, *, code: str, reason: str, repeatable: bool = F
         reason_code=code[:CODE_MAX],
         reason=reason[:REASON_MAX],
         repeatable=repeatable,
+        key_in_doubt=True,
         read_back_at=None,
         attempts=F("attempts") + 1,
         finished_at=Now(),
@@ -298,6 +311,7 @@ def delivery_rescheduled(
     not_before: datetime | None = None,
     alone_until: datetime | None = None,
     attempted: bool = False,
+    in_doubt: bool = False,
     hopped: bool = False,
     code: str = "",
     reason: str = "",
@@ -307,6 +321,7 @@ def delivery_rescheduled(
     not_before: the creator may not send before it (see slot_reserve).
     alone_until: this message alone waits until then, and takes no slot.
     attempted: a send was begun, so it counts against SEND_MAX_ATTEMPTS.
+    in_doubt: nobody knows how that send ended, so its key stays the message's key.
     Returns the copy to publish, None where somebody else changed the row first.
     """
     fresh = Copy(message_id=copy.message_id, dispatch_id=uuid7())
@@ -321,6 +336,7 @@ def delivery_rescheduled(
             hops=F("hops") + int(hopped),
             lease_expires_at=None,
             finished_at=None,
+            **({"key_in_doubt": True} if in_doubt else {}),
             reason_code=code[:CODE_MAX],
             reason=reason[:REASON_MAX],
             stage=Stage.SEND if code else "",

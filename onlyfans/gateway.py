@@ -46,7 +46,7 @@ class OnlyFansGateway:
                 text=text_to_html(message.text),
                 media=message.media,
                 price_cents=message.price_cents,
-                idempotency_key=str(message.message_id),
+                idempotency_key=message.idempotency_key,
                 timeout_seconds=max(deadline - time.monotonic(), settings.SEND_TIMEOUT_SECONDS / 3),
             )
         except VendorError as error:
