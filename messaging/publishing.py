@@ -52,7 +52,7 @@ def publish(message_ids: Sequence[UUID], *, fail: bool) -> dict[UUID, Refusal]:
     """Put pending deliveries on the queue, or park those due later than SQS can delay.
 
     fail: mark what SQS refused `failed`, because somebody waits for the answer; otherwise it stays `pending` and the
-    sweeper tries again.
+    sweeper tries again, whether SQS has trouble or a right is missing, unless SQS does not take the message itself.
     Returns the refusals by message id.
     """
     now = timezone.now()
@@ -87,8 +87,9 @@ def publish(message_ids: Sequence[UUID], *, fail: bool) -> dict[UUID, Refusal]:
 
 
 def _refused(copy: Copy, error: QueueError, *, fail: bool) -> Refusal:
-    logger.error("message not queued", message_id=str(copy.message_id), code=error.code, given_up=fail)
-    if fail or error.permanent:
+    given_up = fail or error.of_message
+    logger.error("message not queued", message_id=str(copy.message_id), code=error.code, given_up=given_up)
+    if given_up:
         transitions.delivery_failed(copy, stage=Stage.ENQUEUE, code=error.code, reason=error.reason, attempted=False)
     return Refusal(code=error.code, reason=error.reason)
 

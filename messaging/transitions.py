@@ -325,6 +325,7 @@ def delivery_rescheduled(
     Returns the copy to publish, None where somebody else changed the row first.
     """
     fresh = Copy(message_id=copy.message_id, dispatch_id=uuid7())
+    doubt: dict[str, Any] = {"key_in_doubt": True} if in_doubt else {}
     with transaction.atomic():
         # Taken first, so that a row that somebody else changed costs no slot.
         changed = _change(
@@ -336,7 +337,7 @@ def delivery_rescheduled(
             hops=F("hops") + int(hopped),
             lease_expires_at=None,
             finished_at=None,
-            **({"key_in_doubt": True} if in_doubt else {}),
+            **doubt,
             reason_code=code[:CODE_MAX],
             reason=reason[:REASON_MAX],
             stage=Stage.SEND if code else "",

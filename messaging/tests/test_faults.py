@@ -16,6 +16,7 @@ from messaging import metrics, publishing, queue, services, sweeper
 from messaging.delivery import Consumer, Disposition
 from messaging.errors import QueueRefused
 from messaging.models import Delivery, SendingProfile
+from messaging.queue_overview import queue_overview
 from messaging.rate_limiter import RedisRateLimiter
 from messaging.services import MessageRequest
 from messaging.tests.campaigns import fans_make, launch
@@ -76,6 +77,36 @@ def test_access_denied_or_no_queue_is_one_call_and_failed_with_the_reason_in_wor
     delivery = Delivery.objects.get()
     assert (delivery.state, sqs_faults.calls) == (MessageStatus.FAILED, 1)
     assert words in delivery.reason
+
+
+@pytest.mark.parametrize("on_the_way", ["hop", "sweep"])
+def test_a_right_that_is_missing_on_the_way_leaves_messages_pending_until_it_is_back(
+    sqs_faults: Faults, consumer: Consumer, gateway: ScriptedGateway, on_the_way: str
+) -> None:
+    if on_the_way == "hop":
+        earlier = delivery_make(due_in=timedelta(minutes=1))
+        delivery = delivery_make(fan=earlier.fan)
+        sqs_faults.script = [aws_error("AccessDenied", 403)]
+        consumer.handle(copy_of(delivery))
+    else:
+        delivery = aged(delivery_make(state=MessageStatus.PENDING), 31)
+        sqs_faults.script = [aws_error("AccessDenied", 403)]
+        sweeper.sweep(gateway=gateway)
+    assert Delivery.objects.get(pk=delivery.pk).state == MessageStatus.PENDING
+    found = queue_overview().oldest_pending
+    assert found is not None
+    assert found.message_id == delivery.pk
+    aged(delivery, 31)
+    assert sweeper.sweep(gateway=gateway).published == 1
+    assert Delivery.objects.get(pk=delivery.pk).state == MessageStatus.QUEUED
+
+
+def test_a_message_that_sqs_itself_does_not_take_fails_in_a_sweep_too(sqs_faults: Faults) -> None:
+    delivery = aged(delivery_make(state=MessageStatus.PENDING), 31)
+    sqs_faults.script = [aws_error("InvalidMessageContents", 400)]
+    sweeper.sweep(gateway=ScriptedGateway())
+    row = Delivery.objects.get(pk=delivery.pk)
+    assert (row.state, row.stage, row.reason_code) == ("failed", "enqueue", "InvalidMessageContents")
 
 
 def test_a_time_out_though_sqs_took_it_is_one_message_at_the_fan(

@@ -135,6 +135,15 @@ def test_an_entry_refused_for_good_does_not_stop_the_others(sqs_faults):
     assert [entry["Id"] for entry in sqs_faults.requests[1]["Entries"]] == ["2"]
 
 
+def test_one_message_that_makes_sqs_refuse_a_batch_does_not_stop_the_others(sqs_faults, sqs_queues):
+    refused = aws_error("InvalidMessageContents", 400)
+    sqs_faults.script = [refused, None, refused]
+    results = queue.send([outgoing("a"), outgoing("b"), outgoing("c")])
+    assert (results["a"], results["c"]) == (None, None)
+    assert results["b"].of_message
+    assert sqs_queues.depth() == 2
+
+
 def test_an_entry_that_keeps_failing_is_given_up_after_four_calls(sqs_faults):
     sqs_faults.script = [partly({1: ("InternalError", False)}, 2), *[partly({1: ("InternalError", False)}, 0)] * 9]
     results = queue.send([outgoing("a"), outgoing("b")])
