@@ -109,6 +109,8 @@ class Consumer:
         return Disposition.LEAVE if refused else Disposition.ACKNOWLEDGE
 
     def _handle_dispatch(self, copy: Copy) -> Disposition:
+        # Asked before the row, which says when the creator last sent: a Redis emptied after this is not believed.
+        epoch = self._epoch()
         delivery = selectors.delivery_for_dispatch(message_id=copy.message_id)
         if delivery is None or delivery.dispatch_id != copy.dispatch_id or delivery.state not in WAITING:
             # Deleted, replaced by a newer copy, or settled by somebody else.
@@ -123,13 +125,21 @@ class Consumer:
             gap = timedelta(milliseconds=delivery.creator.sending_profile.min_gap_ms)
             return self._hop(delivery, copy, alone_until=max(earlier_due_at, timezone.now()) + gap)
         try:
+            if epoch is None:
+                raise LimiterUnavailable("Redis was away a moment ago.")
             wait_ms = self._acquire(delivery, copy)
         except LimiterUnavailable:
             # Nothing goes out while nobody can say that it may; a fresh copy keeps the receive count at 1.
             return self._again(delivery, delay_seconds=LIMITER_AWAY_DELAY_SECONDS)
         if wait_ms:
             return self._hop(delivery, copy, not_before=timezone.now() + timedelta(milliseconds=wait_ms))
-        return self._send(delivery, copy)
+        return self._send(delivery, copy, epoch)
+
+    def _epoch(self) -> str | None:
+        try:
+            return self.limiter.epoch()
+        except LimiterUnavailable:
+            return None
 
     def _acquire(self, delivery: Delivery, copy: Copy) -> int:
         """Ask for a token, waiting a little for it; 0 when it is ours, else the milliseconds until it could be."""
@@ -196,7 +206,7 @@ class Consumer:
         if fresh is not None:
             publishing.publish([fresh.message_id], fail=False)
 
-    def _send(self, delivery: Delivery, copy: Copy) -> Disposition:
+    def _send(self, delivery: Delivery, copy: Copy, epoch: str) -> Disposition:
         granted_at = time.monotonic()
         lease = timedelta(seconds=settings.SEND_LEASE_SECONDS)
         if not transitions.delivery_claimed(copy, creator_id=delivery.creator_id, lease=lease):
@@ -204,12 +214,38 @@ class Consumer:
             return Disposition.ACKNOWLEDGE
         if time.monotonic() - granted_at > settings.SEND_LEASE_SECONDS - settings.SEND_TIMEOUT_SECONDS:
             # Held up for so long that the send could outlive the token's lease.
+            self._token_refund(delivery, copy)
             self._reschedule(delivery, copy, expected=(MessageStatus.SENDING,))
+            return Disposition.ACKNOWLEDGE
+        if self._epoch() != epoch:
+            # Redis was emptied since the row was read. Whoever was granted before that and had not claimed yet stood
+            # in neither, so that it and this one could both go out. As after every loss, the creator waits once.
+            self._reschedule(delivery, copy, expected=(MessageStatus.SENDING,), not_before=self._hold_all(delivery))
             return Disposition.ACKNOWLEDGE
         outcome = self.gateway.send_message(publishing.outbound_of(delivery))
         self._token_return(delivery, copy, outcome)
         self._store(delivery, copy, outcome)
         return Disposition.ACKNOWLEDGE
+
+    def _token_refund(self, delivery: Delivery, copy: Copy) -> None:
+        """Nothing was asked of the platform."""
+        try:
+            self.limiter.refund(
+                creator_id=delivery.creator_id, dispatch_id=str(copy.dispatch_id), limit=limit_of(delivery)
+            )
+        except LimiterUnavailable:
+            logger.warning("token not returned: redis is away", message_id=str(delivery.pk))
+
+    def _hold_all(self, delivery: Delivery) -> datetime:
+        """Let the creator wait for what Redis may have forgotten; until when that is."""
+        limit = limit_of(delivery)
+        away_ms = limit.lease_ms + max(limit.window_ms, limit.gap_ms)
+        try:
+            self.limiter.hold(creator_id=delivery.creator_id, for_ms=away_ms, limit=limit)
+        except LimiterUnavailable:
+            # Then it knows nothing of the creator when it is back, and asks for the same wait itself.
+            logger.warning("creator not held: redis is away", creator_id=delivery.creator_id)
+        return timezone.now() + timedelta(milliseconds=away_ms)
 
     def _token_return(self, delivery: Delivery, copy: Copy, outcome: Outcome) -> None:
         limit, creator_id, dispatch_id = limit_of(delivery), delivery.creator_id, str(copy.dispatch_id)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 import redis
 from django.conf import settings
@@ -16,6 +17,7 @@ from redis.commands.core import Script
 
 from messaging.errors import LimiterUnavailable
 
+EPOCH_KEY = "limit:epoch"
 SCRIPT = (Path(__file__).parent / "rate_limit.lua").read_text(encoding="utf-8")
 
 
@@ -64,6 +66,8 @@ class Turn:
 
 
 class RateLimiter(Protocol):
+    def epoch(self) -> str: ...
+
     def acquire(
         self, *, creator_id: int, dispatch_id: str, limit: Limit, need: int = 1, quiet_ms: int | None = None
     ) -> Grant: ...
@@ -116,6 +120,18 @@ class RedisRateLimiter:
             operation, creator_id, dispatch_id, limit, verdict, breaker.failures, breaker.first_ms, breaker.longest_ms
         )
         return Turn(opened_ms=max(0, turn), closed=turn < 0)
+
+    def epoch(self) -> str:
+        """A name that Redis keeps for as long as it keeps anything: another one means that it was emptied between."""
+        try:
+            found = self._client.get(EPOCH_KEY)
+            if found is None:
+                self._client.set(EPOCH_KEY, uuid4().hex, nx=True)
+                found = self._client.get(EPOCH_KEY)
+        except redis.RedisError as error:
+            raise LimiterUnavailable(f"Redis does not answer: {type(error).__name__}.", retry_after=15) from error
+        # Emptied once more in this moment: no name at all.
+        return found.decode() if isinstance(found, bytes) else uuid4().hex
 
     def acquire(
         self, *, creator_id: int, dispatch_id: str, limit: Limit, need: int = 1, quiet_ms: int | None = None
