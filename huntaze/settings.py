@@ -138,6 +138,8 @@ SEND_LEASE_SECONDS = env.seconds("SEND_LEASE_SECONDS", default=30, minimum=1, ma
 SEND_TIMEOUT_SECONDS = env.seconds("SEND_TIMEOUT_SECONDS", default=15, minimum=0.5, maximum=300)
 SEND_MAX_ATTEMPTS = env.integer("SEND_MAX_ATTEMPTS", default=5, minimum=1, maximum=100)
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", default=10, minimum=1, maximum=200)
+# A long poll that began before the end, and handing back what it brought.
+WORKER_STOP_SECONDS = env.seconds("WORKER_STOP_SECONDS", default=28, minimum=0, maximum=600)
 # A file that the worker touches, so that a container can be judged without Redis (`manage.py check_worker`).
 WORKER_HEARTBEAT_FILE = env.text("WORKER_HEARTBEAT_FILE")
 SWEEP_EVERY_SECONDS = env.seconds("SWEEP_EVERY_SECONDS", default=30, minimum=0.5, maximum=3_600)

@@ -81,6 +81,7 @@ def knobs_check() -> dict[str, str | int | float]:
         raise ImproperlyConfigured(f"WORKER_HEARTBEAT_FILE names {path}, whose folder is missing or read-only.")
     return {
         "concurrency": settings.WORKER_CONCURRENCY,
+        "stop_seconds": settings.WORKER_STOP_SECONDS,
         "lease_seconds": settings.SEND_LEASE_SECONDS,
         "timeout_seconds": settings.SEND_TIMEOUT_SECONDS,
         "visibility_seconds": settings.SQS_VISIBILITY_TIMEOUT_SECONDS,
@@ -109,14 +110,19 @@ class Worker:
         self._done_lock = threading.Lock()
         self._pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="send")
         self._running: dict[Future[None], queue.Received] = {}
+        self._poller: threading.Thread | None = None
 
     def stop(self) -> None:
-        """Take nothing new and finish what is in flight; only sets a flag, so a signal handler may call it."""
+        """Take nothing new and finish what is in flight; only sets a flag, so a signal handler may call it.
+
+        `run` returns once the last poll has, or after WORKER_STOP_SECONDS more.
+        """
         self._stopping.set()
 
     def run(self) -> None:
-        # The poll waits up to 20 s for SQS and cannot be woken, so it has a thread that the process need not wait for.
-        threading.Thread(target=self._poll_forever, name="poll", daemon=True).start()
+        # The poll waits up to 20 s for SQS and cannot be woken, so it has a thread of its own.
+        self._poller = threading.Thread(target=self._poll_forever, name="poll", daemon=True)
+        self._poller.start()
         beat_at = -math.inf
         while True:
             if time.monotonic() - beat_at >= HEARTBEAT_EVERY_SECONDS:
@@ -136,6 +142,11 @@ class Worker:
                 except QueueError as error:
                     logger.warning("message not released; it returns by itself", code=error.code)
         self._acknowledge()
+        if self._poller is not None:
+            # A poll that is cut off still gets its messages from SQS, and hides them for the visibility time-out.
+            self._poller.join(settings.WORKER_STOP_SECONDS)
+            if self._poller.is_alive():
+                logger.warning("the last poll has not ended; what it brings is hidden for a while")
         metrics.flush()
 
     def _poll_forever(self) -> None:
@@ -156,6 +167,9 @@ class Worker:
         Raises QueueError, LimiterUnavailable or DatabaseError where one of the three that sending needs is away.
         """
         self._free.acquire()
+        if self._stopping.is_set():
+            self._free.release()
+            return 0
         free = 1
         while free < queue.BATCH_MAX_ENTRIES and self._free.acquire(blocking=False):
             free += 1
@@ -167,6 +181,10 @@ class Worker:
         finally:
             if free > len(received):
                 self._free.release(free - len(received))
+        if received and self._stopping.is_set():
+            queue.release_all([message.receipt_handle for message in received])
+            self._free.release(len(received))
+            return 0
         for message in received:
             try:
                 future = self._pool.submit(self._handle, message)
