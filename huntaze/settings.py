@@ -147,6 +147,8 @@ BREAKER_MAX_SECONDS = env.seconds("BREAKER_MAX_SECONDS", default=600, minimum=0.
 # Where a platform says "too fast" without saying for how long.
 RATE_LIMITED_PAUSE_SECONDS = env.seconds("RATE_LIMITED_PAUSE_SECONDS", default=60, minimum=0, maximum=3_600)
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", default=10, minimum=1, maximum=200)
+# A long poll that began before the end, and handing back what it brought.
+WORKER_STOP_SECONDS = env.seconds("WORKER_STOP_SECONDS", default=28, minimum=0, maximum=600)
 # A file that the worker touches, so that a container can be judged without Redis (`manage.py check_worker`).
 WORKER_HEARTBEAT_FILE = env.text("WORKER_HEARTBEAT_FILE")
 SWEEP_EVERY_SECONDS = env.seconds("SWEEP_EVERY_SECONDS", default=30, minimum=0.5, maximum=3_600)

@@ -15,11 +15,10 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from crm.models import MessageStatus
-from crm.payloads import media_urls
 from crm.services import fan_identify
 from messaging import metrics, publishing, queue, selectors, transitions
 from messaging.errors import LimiterUnavailable, MalformedBody, QueueError
-from messaging.gateways import Gateway, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.gateways import Gateway, Outcome, Rejected, Scope, Sent, Unknown
 from messaging.models import Delivery, Kind, Stage
 from messaging.payloads import dispatch_parse
 from messaging.rate_limiter import Grant, Limit, RateLimiter, Verdict
@@ -235,22 +234,22 @@ class Consumer:
         held_up = time.monotonic() - granted_at > settings.SEND_LEASE_SECONDS - settings.SEND_TIMEOUT_SECONDS
         if held_up or not still_granted:
             # Held up for so long that the send could outlive the claim, or the limiter forgot us meanwhile.
+            self._token_refund(delivery, copy)
             self._reschedule(delivery, copy, expected=(MessageStatus.SENDING,))
             return Disposition.ACKNOWLEDGE
-        outcome = self.gateway.send_message(
-            OutboundMessage(
-                message_id=delivery.pk,
-                creator_id=delivery.creator_id,
-                fan_platform_id=delivery.fan.platform_id,
-                fan_handle=delivery.fan.handle,
-                text=delivery.message.text,
-                media=media_urls(delivery.message.attachments),
-                price_cents=delivery.message.price_cents,
-            )
-        )
+        outcome = self.gateway.send_message(publishing.outbound_of(delivery))
         self._token_return(delivery, copy, outcome)
         self._store(delivery, copy, outcome)
         return Disposition.ACKNOWLEDGE
+
+    def _token_refund(self, delivery: Delivery, copy: Copy) -> None:
+        """Nothing was asked of the platform."""
+        try:
+            self.limiter.refund(
+                creator_id=delivery.creator_id, dispatch_id=str(copy.dispatch_id), limit=limit_of(delivery)
+            )
+        except LimiterUnavailable:
+            logger.warning("token not returned: redis is away", message_id=str(delivery.pk))
 
     def _token_return(self, delivery: Delivery, copy: Copy, outcome: Outcome) -> None:
         limit, creator_id, dispatch_id = limit_of(delivery), delivery.creator_id, str(copy.dispatch_id)
@@ -285,6 +284,7 @@ class Consumer:
             log.warning("message outcome unknown", code=outcome.code)
         else:
             log.warning("message refused", code=outcome.code, permanent=outcome.permanent)
+            transitions.delivery_key_renewed(copy)
             self._store_rejected(delivery, copy, outcome)
 
     def _store_rejected(self, delivery: Delivery, copy: Copy, outcome: Rejected) -> None:

@@ -30,11 +30,13 @@ class MalformedBody(HuntazeError):
 class QueueError(Exception):
     """What SQS answered, judged: `permanent` means that asking again would be answered the same.
 
+    of_message: it is the message that SQS does not take, so no correction of rights or queues would help it.
     `reason` is a sentence for people; `code` is AWS's own.
     """
 
-    def __init__(self, code: str, reason: str, *, permanent: bool) -> None:
+    def __init__(self, code: str, reason: str, *, permanent: bool, of_message: bool = False) -> None:
         super().__init__(f"{code}: {reason}")
+        self.of_message = of_message
         self.code = code
         self.reason = reason
         self.permanent = permanent

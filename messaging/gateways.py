@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from typing import Protocol
@@ -15,7 +16,7 @@ from django.utils.module_loading import import_string
 class OutboundMessage:
     """What is to be sent.
 
-    `message_id` is the idempotency key; `fan_platform_id` is the handle while the id is not known.
+    `fan_platform_id` is the handle while the id is not known. `key_generation` counts the proven refusals.
     """
 
     message_id: UUID
@@ -25,6 +26,12 @@ class OutboundMessage:
     text: str
     media: tuple[str, ...] = ()
     price_cents: int = 0
+    key_generation: int = 0
+
+    @property
+    def idempotency_key(self) -> str:
+        """The message's id, and another one after a proven refusal, which a platform may keep under the key as well."""
+        return f"{self.message_id}-{self.key_generation}" if self.key_generation else str(self.message_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +82,35 @@ class Unknown:
 Outcome = Sent | Rejected | Unknown
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message of the chat that it could be: the same text, price and media, sent by us."""
+
+    platform_message_id: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CannotSay:
+    """The chat could not be read, or not as far back as was asked."""
+
+    reason: str
+
+
 class Gateway(Protocol):
     """An adapter to one platform. It never raises for what the platform answers or fails to answer."""
 
-    #: The same message id sent twice reaches the fan once (within `key_lifetime_seconds`).
+    #: The same key sent twice reaches the fan once (within `key_lifetime_seconds`).
     honours_idempotency_key: bool
     key_lifetime_seconds: int
 
     def send_message(self, message: OutboundMessage) -> Outcome: ...
+
+    def find_message(self, message: OutboundMessage, *, since: datetime) -> tuple[Found, ...] | CannotSay:
+        """Read the chat back to `since`: all that this message could be, the oldest first; empty where it is not there.
+
+        Not free of traces: a platform may mark a chat as read that is read.
+        """
 
     def probe(self) -> None:
         """Raise with the reason in words when the platform cannot be reached."""

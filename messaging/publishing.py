@@ -14,6 +14,7 @@ from crm.models import MessageStatus
 from crm.payloads import media_urls
 from messaging import metrics, queue, transitions
 from messaging.errors import QueueError, SendingDisabled
+from messaging.gateways import OutboundMessage
 from messaging.models import Delivery, Stage
 from messaging.payloads import QueueBody
 from messaging.transitions import Copy
@@ -51,7 +52,7 @@ def publish(message_ids: Sequence[UUID], *, fail: bool) -> dict[UUID, Refusal]:
     """Put pending deliveries on the queue, or park those due later than SQS can delay.
 
     fail: mark what SQS refused `failed`, because somebody waits for the answer; otherwise it stays `pending` and the
-    sweeper tries again.
+    sweeper tries again, whether SQS has trouble or a right is missing, unless SQS does not take the message itself.
     Returns the refusals by message id.
     """
     now = timezone.now()
@@ -94,8 +95,9 @@ def publish_written(deliveries: Sequence[Delivery], *, fail: bool) -> dict[UUID,
 
 
 def _refused(copy: Copy, error: QueueError, *, fail: bool) -> Refusal:
-    logger.error("message not queued", message_id=str(copy.message_id), code=error.code, given_up=fail)
-    if fail or error.permanent:
+    given_up = fail or error.of_message
+    logger.error("message not queued", message_id=str(copy.message_id), code=error.code, given_up=given_up)
+    if given_up:
         transitions.delivery_failed(copy, stage=Stage.ENQUEUE, code=error.code, reason=error.reason, attempted=False)
     return Refusal(code=error.code, reason=error.reason)
 
@@ -123,6 +125,20 @@ def republish(delivery: Delivery, *, delay_seconds: int | None) -> Refusal | Non
     delay = _delay_seconds(delivery, timezone.now()) if delay_seconds is None else delay_seconds
     [error] = queue.send([_outgoing(delivery, min(delay, queue.DELAY_MAX_SECONDS))]).values()
     return None if error is None else Refusal(code=error.code, reason=error.reason)
+
+
+def outbound_of(delivery: Delivery) -> OutboundMessage:
+    """The row as the platform's adapter takes it."""
+    return OutboundMessage(
+        message_id=delivery.pk,
+        creator_id=delivery.creator_id,
+        fan_platform_id=delivery.fan.platform_id,
+        fan_handle=delivery.fan.handle,
+        text=delivery.message.text,
+        media=media_urls(delivery.message.attachments),
+        price_cents=delivery.message.price_cents,
+        key_generation=delivery.key_generation,
+    )
 
 
 def body_of(delivery: Delivery) -> QueueBody:

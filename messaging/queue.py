@@ -60,7 +60,11 @@ REFUSED = {
     "ExpiredToken": "The AWS credentials have expired.",
     "KmsAccessDenied": "AWS refuses these credentials the queue's encryption key.",
     "KmsDisabled": "The queue's encryption key is disabled.",
+}
+# What no correction of rights or queues would help.
+REFUSED_MESSAGE = {
     "InvalidMessageContents": "SQS does not accept a character of this message.",
+    "InvalidParameterValue": "SQS does not accept this message's size or form.",
     "BatchRequestTooLong": "The message is larger than SQS takes.",
 }
 
@@ -127,7 +131,7 @@ def error_judge(error: Exception) -> QueueError:
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return QueueError("NoCredentials", "No AWS credentials are configured.", permanent=True)
     if isinstance(error, ParamValidationError):
-        return QueueError("ParamValidation", "The message is not what SQS takes.", permanent=True)
+        return QueueError("ParamValidation", "The message is not what SQS takes.", permanent=True, of_message=True)
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "Unknown")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
@@ -143,6 +147,8 @@ def _code_judge(code: str, status: int) -> QueueError:
     name = code.rsplit("#", 1)[-1]
     if reason := REFUSED.get(name) or REFUSED.get(name.rsplit(".", 1)[-1]):
         return QueueError(code, reason, permanent=True)
+    if reason := REFUSED_MESSAGE.get(name.rsplit(".", 1)[-1]):
+        return QueueError(code, reason, permanent=True, of_message=True)
     if status >= 500 or status == 429:
         return QueueError(code, "SQS has trouble of its own.", permanent=False)
     return QueueError(code, f"SQS refused the request ({code}).", permanent=True)
@@ -221,6 +227,10 @@ def _send_batch(url: str, batch: list[Outgoing]) -> dict[str, QueueError | None]
             error = error_judge(raised)
             logger.warning("sqs send failed", code=error.code, attempt=attempt + 1, entries=len(left))
             results.update({message.key: error for message in left.values()})
+            if error.of_message and len(left) > 1:
+                # One of them is to blame for all; alone, each is judged for itself.
+                for message in left.values():
+                    results.update(_send_batch(url, [message]))
             if error.permanent:
                 return results
         else:

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from crm.models import MessageStatus
-from messaging import dead_letters, publishing, queue, transitions
+from messaging import dead_letters, publishing, queue, read_back, transitions
 from messaging.delivery import backoff
 from messaging.errors import QueueError
 from messaging.gateways import Gateway
@@ -36,18 +36,20 @@ GIVEN_UP_MARGIN_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """How many messages each step moved; `dead` are those that SQS gave up, now failed."""
+    """How many messages each step moved; `dead` are those that SQS gave up, now failed, and `found` those that were
+    looked for in their chats and are there."""
 
     released: int = 0
     published: int = 0
     overdue: int = 0
     leases: int = 0
     unknown: int = 0
+    found: int = 0
     dead: int = 0
 
     @property
     def total(self) -> int:
-        return self.released + self.published + self.overdue + self.leases + self.unknown + self.dead
+        return self.released + self.published + self.overdue + self.leases + self.unknown + self.found + self.dead
 
 
 def sweep(*, gateway: Gateway) -> SweepReport:
@@ -62,6 +64,8 @@ def sweep(*, gateway: Gateway) -> SweepReport:
         overdue=_requeue_overdue(now),
         leases=_resolve_leases(now, gateway),
         unknown=_retry_unknown(now, gateway),
+        # Last, because the platform may take its time.
+        found=read_back.read_back(_rows_to_find(now, gateway), gateway=gateway),
     )
     if report.total:
         logger.info("sweep moved messages", **asdict(report))
@@ -79,6 +83,7 @@ def sweep_preview(*, gateway: Gateway) -> SweepReport:
         overdue=_overdue_rows(now).count(),
         leases=_expired_rows().count(),
         unknown=_repeatable_rows(now, gateway).count(),
+        found=_rows_to_find(now, gateway).count(),
     )
 
 
@@ -120,6 +125,7 @@ def _reschedule(
         creator_id=delivery.creator_id,
         campaign=delivery.kind == Kind.CAMPAIGN,
         attempted=attempted,
+        in_doubt=state is MessageStatus.SENDING,
         alone_until=alone_until,
         code=code,
         reason=reason,
@@ -237,8 +243,12 @@ def _repeatable_rows(now: datetime, gateway: Gateway) -> QuerySet[Delivery]:
     ).exclude(campaign__status=CampaignStatus.CANCELLED)
 
 
+def _rows_to_find(now: datetime, gateway: Gateway) -> QuerySet[Delivery]:
+    return read_back.read_back_rows(now, repeated=_repeatable_rows(now, gateway))
+
+
 def _retry_unknown(now: datetime, gateway: Gateway) -> int:
-    """Rows without an answer, where the same key cannot double them, after a pause; a person decides on the rest."""
+    """Rows without an answer, where the same key cannot double them, after a pause."""
 
     def retry(delivery: Delivery) -> UUID | None:
         return _reschedule(delivery, MessageStatus.UNKNOWN, alone_until=now + backoff(delivery.attempts - 1))

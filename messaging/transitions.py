@@ -281,6 +281,43 @@ def delivery_sent(copy: Copy, *, platform_message_id: str) -> bool:
         return change()
 
 
+def delivery_found(copy: Copy, *, platform_message_id: str, sent_at: datetime) -> bool:
+    """The platform's chat holds it; False too where the id turns out to be another message's."""
+    try:
+        return _change(
+            copy,
+            expected=[MessageStatus.UNKNOWN],
+            to=MessageStatus.SENT,
+            message={"sent_at": sent_at, "platform_message_id": platform_message_id},
+            finished_at=Now(),
+            reason="",
+            reason_code="",
+            stage="",
+        )
+    except IntegrityError:
+        return False
+
+
+def delivery_read_begun(copy: Copy, *, last: datetime | None) -> bool:
+    """Whether this caller, and no other sweeper, reads the chat back now; `last` is when it was read before."""
+    return bool(
+        Delivery.objects.filter(
+            pk=copy.message_id, dispatch_id=copy.dispatch_id, state=MessageStatus.UNKNOWN, read_back_at=last
+        ).update(read_back_at=Now())
+    )
+
+
+def delivery_still_unknown(copy: Copy, *, code: str, reason: str) -> bool:
+    """What reading the chat back added to the doubt."""
+    return _change(
+        copy,
+        expected=[MessageStatus.UNKNOWN],
+        to=MessageStatus.UNKNOWN,
+        reason_code=code[:CODE_MAX],
+        reason=reason[:REASON_MAX],
+    )
+
+
 def delivery_failed(copy: Copy, *, stage: Stage, code: str, reason: str, attempted: bool) -> bool:
     """It ended without reaching the fan. A producer that gives up does not end what a worker is sending: SQS may have
     taken the message although every answer was lost."""
@@ -297,6 +334,18 @@ def delivery_failed(copy: Copy, *, stage: Stage, code: str, reason: str, attempt
     )
 
 
+def delivery_key_renewed(copy: Copy) -> bool:
+    """The platform refused what is being sent, so the next attempt takes a key that has no answer yet.
+
+    Not where an earlier attempt is in doubt: what went out under its key would go out again under another.
+    """
+    return bool(
+        Delivery.objects.filter(
+            pk=copy.message_id, dispatch_id=copy.dispatch_id, state=MessageStatus.SENDING, key_in_doubt=False
+        ).update(key_generation=F("key_generation") + 1)
+    )
+
+
 def delivery_unknown(copy: Copy, *, code: str, reason: str, repeatable: bool = False) -> bool:
     """Nobody can say whether the fan has it; it is never sent again blindly."""
     return _change(
@@ -307,6 +356,8 @@ def delivery_unknown(copy: Copy, *, code: str, reason: str, repeatable: bool = F
         reason_code=code[:CODE_MAX],
         reason=reason[:REASON_MAX],
         repeatable=repeatable,
+        key_in_doubt=True,
+        read_back_at=None,
         attempts=F("attempts") + 1,
         finished_at=Now(),
         lease_expires_at=None,
@@ -322,6 +373,7 @@ def delivery_rescheduled(
     not_before: datetime | None = None,
     alone_until: datetime | None = None,
     attempted: bool = False,
+    in_doubt: bool = False,
     hopped: bool = False,
     code: str = "",
     reason: str = "",
@@ -331,9 +383,11 @@ def delivery_rescheduled(
     not_before: the creator may not send before it; without it the nearest slot is from now on.
     alone_until: this message alone waits until then, and takes no slot, because every later one would wait with it.
     attempted: a send was begun, so it counts against SEND_MAX_ATTEMPTS.
+    in_doubt: nobody knows how that send ended, so its key stays the message's key.
     Returns the copy to publish, None where somebody else changed the row first.
     """
     fresh = Copy(message_id=copy.message_id, dispatch_id=uuid7())
+    doubt: dict[str, Any] = {"key_in_doubt": True} if in_doubt else {}
     with transaction.atomic():
         # Taken first, so that a row that somebody else changed costs no slot.
         changed = _change(
@@ -346,6 +400,7 @@ def delivery_rescheduled(
             hops=F("hops") + int(hopped),
             lease_expires_at=None,
             finished_at=None,
+            **doubt,
             reason_code=code[:CODE_MAX],
             reason=reason[:REASON_MAX],
             stage=Stage.SEND if code else "",

@@ -98,6 +98,7 @@ def knobs_check() -> dict[str, str | int | float]:
         raise ImproperlyConfigured(f"WORKER_HEARTBEAT_FILE names {path}, whose folder is missing or read-only.")
     return {
         "concurrency": settings.WORKER_CONCURRENCY,
+        "stop_seconds": settings.WORKER_STOP_SECONDS,
         "lease_seconds": settings.SEND_LEASE_SECONDS,
         "timeout_seconds": settings.SEND_TIMEOUT_SECONDS,
         "visibility_seconds": settings.SQS_VISIBILITY_TIMEOUT_SECONDS,
@@ -145,15 +146,20 @@ class Worker:
         self._done: list[str] = []
         self._done_since = 0.0
         self._done_lock = threading.Lock()
+        self._poller: threading.Thread | None = None
 
     def stop(self) -> None:
-        """Take nothing new and finish what is in flight; only sets a flag, so a signal handler may call it."""
+        """Take nothing new and finish what is in flight; only sets a flag, so a signal handler may call it.
+
+        `run` returns once the last poll has, or after WORKER_STOP_SECONDS more.
+        """
         self._stopping.set()
 
     def run(self) -> None:
         threading.Thread(target=self.hand_out, name="hand out", daemon=True).start()
-        # The poll waits up to 20 s for SQS and cannot be woken, so it has a thread that the process need not wait for.
-        threading.Thread(target=self._poll_forever, name="poll", daemon=True).start()
+        # The poll waits up to 20 s for SQS and cannot be woken, so it has a thread of its own.
+        self._poller = threading.Thread(target=self._poll_forever, name="poll", daemon=True)
+        self._poller.start()
         beat_at = -math.inf
         while True:
             if time.monotonic() - beat_at >= HEARTBEAT_EVERY_SECONDS:
@@ -169,6 +175,11 @@ class Worker:
         self._release(self._lanes.close())
         self._pool.shutdown(wait=True)
         self.acknowledge(all_of_them=True)
+        if self._poller is not None:
+            # A poll that is cut off still gets its messages from SQS, and hides them for the visibility time-out.
+            self._poller.join(settings.WORKER_STOP_SECONDS)
+            if self._poller.is_alive():
+                logger.warning("the last poll has not ended; what it brings is hidden for a while")
         metrics.flush()
 
     def _release(self, waiting: Sequence[queue.Received]) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ import httpx
 
 # The SDK would load this part, half a second's work, within the time of the first send.
 import onlyfansapi.resources.chats.messages  # noqa: F401
-from onlyfansapi import APIConnectionError, APIStatusError, OnlyFansAPI, OnlyFansAPIError
+from onlyfansapi import APIConnectionError, APIStatusError, OnlyFansAPI, OnlyFansAPIError, omit
 
 # A pause longer than this is a mistake of whoever answered.
 RETRY_AFTER_MAX_SECONDS = 24 * 3600.0
@@ -74,6 +75,18 @@ class Identity:
 
     team: str
     key_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """A message of a chat, `text` in the vendor's HTML; `by_us` is None where the vendor does not say who wrote it."""
+
+    message_id: str
+    text: str
+    by_us: bool | None
+    created_at: datetime
+    price_cents: int
+    media_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +152,24 @@ class VendorClient:
             raise _unreadable()
         return str(message_id)
 
+    def messages_list(
+        self, *, fan_id: str, before: str = "", limit: int = 100, timeout_seconds: float
+    ) -> tuple[list[ChatMessage], str]:
+        """A page of a chat, the newest first, and the cursor of the next one, empty at the end; raises VendorError.
+
+        before: that cursor. The vendor may mark the chat as read by it.
+        """
+        try:
+            answer = self._sdk(timeout_seconds).chats.messages.list(
+                fan_id, account=self.account_id, limit=str(limit), first_id=before or omit, skip_users="all"
+            )
+            messages = [_chat_message(each) for each in answer.data or []]
+            # A short page need not be the last one; a page of nothing has no cursor.
+            more = bool(answer.api_pagination and answer.api_pagination.next_page and messages)
+        except Exception as error:
+            raise _vendor_error(error) from error
+        return messages, messages[-1].message_id if more else ""
+
     def _sdk(self, timeout_seconds: float) -> OnlyFansAPI:
         connect = min(CONNECT_SECONDS, timeout_seconds)
         return OnlyFansAPI(
@@ -191,6 +222,21 @@ def pools_close() -> None:
 # A forked child must not write on its parent's sockets.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)
+
+
+def _chat_message(each: Any) -> ChatMessage:
+    """Raises ValueError, TypeError or AttributeError for what is no message."""
+    if not isinstance(each.id, int):
+        raise TypeError("A message without an id.")
+    created_at = datetime.fromisoformat(each.created_at)
+    return ChatMessage(
+        message_id=str(each.id),
+        text=each.text or "",
+        by_us=each.is_sent_by_me,
+        created_at=created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC),
+        price_cents=round(Decimal(str(each.price or 0)) * 100),
+        media_count=each.media_count or 0,
+    )
 
 
 def _unreadable() -> VendorError:

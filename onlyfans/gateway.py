@@ -2,14 +2,19 @@
 Touches the vendor through onlyfans/client.py and reads the creator's account."""
 
 import html
+import re
 import time
+from datetime import datetime
 
 from django.conf import settings
 
-from messaging.gateways import OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
-from onlyfans.client import VendorClient, VendorError, reach
-from onlyfans.models import AccountState
+from messaging.gateways import CannotSay, Found, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from onlyfans.client import ChatMessage, VendorClient, VendorError, reach
+from onlyfans.models import Account, AccountState
 from onlyfans.selectors import account_for_creator
+
+# Of 100 messages each: what a chat holds beyond them since the first attempt is nobody's conversation.
+PAGES_MAX = 5
 
 
 class OnlyFansGateway:
@@ -34,29 +39,19 @@ class OnlyFansGateway:
                 reason="No OnlyFans account is connected for this creator. Connect one, then retry.",
                 scope=Scope.CREATOR,
             )
-        client = VendorClient(
-            base_url=settings.ONLYFANS_API_BASE_URL,
-            account_id=account.account_id,
-            api_key=account.api_key,
-        )
-        fan_id = message.fan_platform_id
-        learned = ""
-        if not (fan_id.isascii() and fan_id.isdecimal()):
-            try:
-                fan_id = learned = client.user_find(
-                    username=(message.fan_handle or fan_id).removeprefix("@"),
-                    # A third, so that the send itself is left time enough for a certain answer.
-                    timeout_seconds=shortest,
-                )
-            except VendorError as error:
-                return _lookup_failed(error)
+        client = _client(account)
+        try:
+            fan_id = _fan_id(client, message)
+        except VendorError as error:
+            return _lookup_failed(error)
+        learned = fan_id if fan_id != message.fan_platform_id else ""
         try:
             platform_message_id = client.message_send(
                 fan_id=fan_id,
                 text=text_to_html(message.text),
                 media=message.media,
                 price_cents=message.price_cents,
-                idempotency_key=str(message.message_id),
+                idempotency_key=message.idempotency_key,
                 timeout_seconds=max(deadline - time.monotonic(), shortest),
                 begin_before=deadline - shortest,
             )
@@ -64,9 +59,63 @@ class OnlyFansGateway:
             return _outcome(error)
         return Sent(platform_message_id=platform_message_id, fan_platform_id=learned)
 
+    def find_message(self, message: OutboundMessage, *, since: datetime) -> tuple[Found, ...] | CannotSay:
+        """Look through the chat, PAGES_MAX pages at most. The vendor may mark the chat as read by it."""
+        account = account_for_creator(message.creator_id)
+        if account is None or account.state == AccountState.DISCONNECTED:
+            return CannotSay(reason="No OnlyFans account is connected for this creator.")
+        if not message.text:
+            return CannotSay(reason="A message without a text cannot be told from another.")
+        client, found, before = _client(account), [], ""
+        try:
+            fan_id = _fan_id(client, message)
+            for _ in range(PAGES_MAX):
+                page, before = client.messages_list(
+                    fan_id=fan_id, before=before, timeout_seconds=settings.SEND_TIMEOUT_SECONDS / 3
+                )
+                found += [each for each in page if each.created_at >= since and _could_be(message, each)]
+                if not before or page[-1].created_at < since:
+                    break
+            else:
+                return CannotSay(reason="The chat holds more messages since then than are read.")
+        except VendorError as error:
+            return CannotSay(reason=error.reason)
+        return tuple(Found(each.message_id, each.created_at) for each in reversed(found))
+
     def probe(self) -> None:
         """Raise VendorError when nothing answers at the vendor's address; any HTTP answer is proof enough."""
         reach(base_url=settings.ONLYFANS_API_BASE_URL, timeout_seconds=settings.SEND_TIMEOUT_SECONDS)
+
+
+def _client(account: Account) -> VendorClient:
+    return VendorClient(base_url=settings.ONLYFANS_API_BASE_URL, account_id=account.account_id, api_key=account.api_key)
+
+
+def _fan_id(client: VendorClient, message: OutboundMessage) -> str:
+    """The fan's numeric id, looked up by the handle while it is not known; raises VendorError."""
+    fan_id = message.fan_platform_id
+    if fan_id.isascii() and fan_id.isdecimal():
+        return fan_id
+    return client.user_find(
+        username=(message.fan_handle or fan_id).removeprefix("@"),
+        # A third, so that the send itself is left time enough for a certain answer.
+        timeout_seconds=settings.SEND_TIMEOUT_SECONDS / 3,
+    )
+
+
+def _could_be(message: OutboundMessage, seen: ChatMessage) -> bool:
+    return (
+        seen.by_us is True
+        and html_to_text(seen.text) == html_to_text(text_to_html(message.text))
+        and seen.price_cents == message.price_cents
+        and seen.media_count == len(message.media)
+    )
+
+
+def html_to_text(text: str) -> str:
+    """The vendor's HTML as it reads, without the space around it; its tags are its own, ours were escaped."""
+    lines = re.sub(r"(?i)<br\s*/?>|</p>\s*<p[^<>]*>", "\n", text)
+    return html.unescape(re.sub(r"<[^<>]*>", "", lines)).strip()
 
 
 def text_to_html(text: str) -> str:

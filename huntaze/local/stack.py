@@ -180,7 +180,8 @@ def _apps(plan: Plan, child: Mapping[str, str]) -> list[Part]:
             env=child,
             ready=lambda: _get(asked_at, port, "/livez") == http.HTTPStatus.OK,
         ),
-        Part(name="worker", command=(*MANAGE, "run_worker"), env=child),
+        # Ctrl-C ends all in five seconds, and here nobody else waits for what a poll that is cut off hides.
+        Part(name="worker", command=(*MANAGE, "run_worker"), env={**child, "WORKER_STOP_SECONDS": "1"}),
         Part(name="sweeper", command=(*MANAGE, "sweep", "--forever"), env=child),
     ]
 

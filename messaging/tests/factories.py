@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from crm.services import OutboundDraft, message_bulk_create_outbound
 from crm.tests.factories import CreatorFactory, FanFactory
 from messaging import publishing, queue
 from messaging.delivery import Consumer, Disposition, Later
-from messaging.gateways import OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.gateways import CannotSay, Found, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
 from messaging.models import Delivery, Kind, SendingProfile
 
 PERMANENT = Rejected(code="bad_request", reason="The fan cannot be reached.", permanent=True)
@@ -94,6 +94,9 @@ class ScriptedGateway:
         self.honours_idempotency_key = honours
         self.calls: list[OutboundMessage] = []
         self.reached: list[UUID] = []
+        # What the fan's chat shows when it is read back; None while it cannot be read.
+        self.chat: list[tuple[str, Found]] | None = None
+        self.looked_for: list[UUID] = []
         self._outcomes = list(outcomes)
         self._lock = threading.Lock()
 
@@ -106,6 +109,13 @@ class ScriptedGateway:
         if isinstance(outcome, Sent) and not (self.honours_idempotency_key and message.message_id in self.reached):
             self.reached.append(message.message_id)
         return outcome
+
+    def find_message(self, message: OutboundMessage, *, since: datetime) -> tuple[Found, ...] | CannotSay:
+        """What `chat` holds, by the message's text."""
+        self.looked_for.append(message.message_id)
+        if self.chat is None:
+            return CannotSay(reason="The platform is away.")
+        return tuple(found for text, found in self.chat if text == message.text and found.sent_at >= since)
 
     def probe(self) -> None:
         """Always within reach."""

@@ -11,7 +11,7 @@ from conftest import Queues
 from crm.models import Fan, Message
 from crm.tests.factories import FanFactory
 from messaging import delivery as delivery_module
-from messaging import metrics, queue, services, sweeper
+from messaging import metrics, queue, selectors, services, sweeper, transitions
 from messaging.delivery import Consumer, Disposition
 from messaging.gateways import Sent
 from messaging.models import Delivery, SendingProfile, Stage
@@ -25,6 +25,7 @@ from messaging.tests.factories import (
     copy_of,
     delivery_make,
     due_in,
+    profile_make,
 )
 
 ACKNOWLEDGE, LEAVE = Disposition.ACKNOWLEDGE, Disposition.LEAVE
@@ -126,7 +127,7 @@ def test_an_ambiguous_answer_is_unknown_and_not_sent_again_here(consumer, gatewa
     assert gateway.calls == []
 
 
-def test_a_dead_session_pauses_the_creator_and_the_message_goes_out_after_the_resume(consumer, gateway, outcome_of):
+def test_a_dead_session_pauses_the_creator_and_loses_nothing(consumer, gateway, outcome_of):
     delivery = delivery_make()
     row = outcome_of(delivery, SESSION_DEAD)
     profile = SendingProfile.objects.get()
@@ -165,8 +166,52 @@ def test_after_redis_was_emptied_a_creator_who_just_sent_waits(consumer, gateway
     assert 85 < due_in(second) <= 90
 
 
+@pytest.mark.parametrize("first_claims", [True, False], ids=["the first claims", "the second claims"])
+def test_redis_emptied_between_a_grant_and_its_claim_lets_no_message_more_through(
+    consumer, gateway, redis_server, monkeypatch, first_claims
+):
+    """One worker is granted, Redis is emptied, and another one finds neither that grant nor a claim."""
+    profile = profile_make(messages=1)
+    first, second = (delivery_make(fan=FanFactory(creator=profile.creator)) for _ in range(2))
+    claim = transitions.delivery_claimed
+
+    def interleaved(copy, **more):
+        if copy.message_id != first.pk:
+            return claim(copy, **more)
+        redis_server.flushdb()
+        claimed = first_claims and claim(copy, **more)
+        consumer.handle(copy_of(second))
+        return claimed or claim(copy, **more)
+
+    monkeypatch.setattr(transitions, "delivery_claimed", interleaved)
+    consumer.handle(copy_of(first))
+    assert len(gateway.calls) <= 1
+    assert Delivery.objects.exclude(state="sent").filter(state="queued", due_at__gt=timezone.now()).count() >= 1
+
+
+def test_redis_emptied_after_the_row_was_read_sends_nothing_and_the_creator_waits_once(
+    consumer, gateway, redis_server, monkeypatch
+):
+    earlier_open = selectors.earlier_open
+
+    def emptied(**more):
+        redis_server.flushdb()
+        return earlier_open(**more)
+
+    delivery = delivery_make()
+    with monkeypatch.context() as patched:
+        patched.setattr(selectors, "earlier_open", emptied)
+        consumer.handle(copy_of(delivery))
+    assert gateway.calls == []
+    assert 85 < due_in(delivery) <= 90
+    other = delivery_make(fan=FanFactory(creator=delivery.creator))
+    consumer.handle(copy_of(other))
+    assert gateway.calls == []
+    assert 85 < due_in(other) <= 90
+
+
 @pytest.mark.parametrize("trouble", [OperationalError, InterfaceError])
-def test_a_database_that_goes_away_leaves_the_copy(consumer, gateway, trouble):
+def test_a_database_that_goes_away_sends_nothing_and_leaves_the_copy_to_be_redelivered(consumer, gateway, trouble):
     def lost(execute, sql, params, many, context):
         raise trouble("the connection is lost")
 
@@ -177,7 +222,9 @@ def test_a_database_that_goes_away_leaves_the_copy(consumer, gateway, trouble):
 
 
 @pytest.mark.parametrize(("honours", "state"), [(True, "sent"), (False, "unknown")])
-def test_killed_between_the_answer_and_the_commit(limiter, redis_server, sqs_queues, honours, state):
+def test_killed_between_the_answer_and_the_commit_is_one_message_at_the_fan_or_unknown_without_keys(
+    limiter, redis_server, sqs_queues, honours, state
+):
     gateway = ScriptedGateway(honours=honours)
 
     def reached_then_killed(message):
@@ -200,12 +247,18 @@ def test_killed_between_the_answer_and_the_commit(limiter, redis_server, sqs_que
     assert {call.message_id for call in gateway.calls} == {delivery.pk}
 
 
-def test_a_claim_held_up_too_long_is_not_sent(consumer, gateway, settings):
-    settings.SEND_TIMEOUT_SECONDS = settings.SEND_LEASE_SECONDS
-    delivery = delivery_make()
+def test_a_claim_held_up_too_long_is_not_sent_and_returns_its_token(consumer, gateway, settings):
+    timeout, settings.SEND_TIMEOUT_SECONDS = settings.SEND_TIMEOUT_SECONDS, settings.SEND_LEASE_SECONDS
+    delivery = delivery_make(fan=FanFactory(creator=profile_make(messages=1).creator))
     consumer.handle(copy_of(delivery))
     assert gateway.calls == []
-    assert Delivery.objects.get().state == "queued"
+    row = Delivery.objects.get()
+    assert row.state == "queued"
+    # Its token is back at once: there is only one.
+    settings.SEND_TIMEOUT_SECONDS = timeout
+    Delivery.objects.update(due_at=timezone.now())
+    consumer.handle(copy_of(row))
+    assert gateway.reached == [delivery.pk]
 
 
 def test_a_fans_id_learned_on_the_way_is_kept(outcome_of):

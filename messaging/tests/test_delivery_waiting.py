@@ -166,7 +166,7 @@ def test_a_campaign_waits_for_a_reply_to_the_same_fan(consumer, gateway):
 
 
 @pytest.mark.parametrize(("retry_after", "seconds"), [(20, 20), (0, 0), (None, 60)])
-def test_too_fast_means_nothing_before_the_time_named(consumer, outcome_of, retry_after, seconds):
+def test_a_429_means_nothing_before_the_time_it_names_and_is_no_attempt(consumer, outcome_of, retry_after, seconds):
     delivery = delivery_make()
     row = outcome_of(
         delivery, Rejected(code="too_many", reason="Too fast.", rate_limited=True, retry_after=retry_after)

@@ -120,7 +120,7 @@ def test_an_error_that_is_not_of_aws_is_not_swallowed():
         queue.error_judge(KeyError("x"))
 
 
-def test_only_the_entries_that_failed_are_sent_again(sqs_faults):
+def test_only_the_entries_that_failed_are_sent_again_and_the_others_are_queued_once(sqs_faults):
     sqs_faults.script = [partly({1: ("InternalError", False)}, 3)]
     assert queue.send([outgoing("a"), outgoing("b", body="second"), outgoing("c")]) == {"a": None, "b": None, "c": None}
     assert [entry["MessageBody"] for entry in sqs_faults.requests[1]["Entries"]] == ["second"]
@@ -133,6 +133,15 @@ def test_an_entry_refused_for_good_does_not_stop_the_others(sqs_faults):
     assert results["b"] is None
     assert results["c"] is None
     assert [entry["Id"] for entry in sqs_faults.requests[1]["Entries"]] == ["2"]
+
+
+def test_one_message_that_makes_sqs_refuse_a_batch_does_not_stop_the_others(sqs_faults, sqs_queues):
+    refused = aws_error("InvalidMessageContents", 400)
+    sqs_faults.script = [refused, None, refused]
+    results = queue.send([outgoing("a"), outgoing("b"), outgoing("c")])
+    assert (results["a"], results["c"]) == (None, None)
+    assert results["b"].of_message
+    assert sqs_queues.depth() == 2
 
 
 def test_an_entry_that_keeps_failing_is_given_up_after_four_calls(sqs_faults):

@@ -71,7 +71,7 @@ def test_nothing_is_on_the_queue_before_the_commit(fan, user, on_queue):
     assert states(receipt.message_id) == {"queued"}
 
 
-def test_a_transaction_that_is_rolled_back_leaves_nothing_anywhere(fan, user, on_queue):
+def test_a_transaction_that_is_rolled_back_leaves_nothing_on_sqs_and_no_row(fan, user, on_queue):
     with transaction.atomic():
         send(fan, user)
         transaction.set_rollback(True)

@@ -274,6 +274,62 @@ def test_at_its_end_it_finishes_what_it_sends_and_hands_the_rest_back(
     assert len(queue.receive(wait_seconds=0)) == 1
 
 
+def test_what_the_last_poll_brings_after_the_end_is_handed_back_at_once(
+    sender: Worker, gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch, sqs_queues: Queues
+) -> None:
+    polling, receive = threading.Event(), queue.receive
+
+    def slow(**asked: Any) -> list[queue.Received]:
+        polling.set()
+        assert sender._stopping.wait(5)
+        # By now the worker has seen that it is to end.
+        until(lambda: sender._pool._shutdown)
+        return receive(**{**asked, "wait_seconds": 0})
+
+    waiting(3)
+    monkeypatch.setattr(queue, "receive", slow)
+    running = threading.Thread(target=sender.run)
+    running.start()
+    assert polling.wait(5)
+    sender.stop()
+    running.join(10)
+    assert gateway.calls == []
+    # Visible at once, not after the time-out.
+    assert len(receive(wait_seconds=0)) == 3
+
+
+def test_a_poll_that_never_ends_does_not_keep_the_worker(
+    sender: Worker, monkeypatch: pytest.MonkeyPatch, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.WORKER_STOP_SECONDS = 0.05
+    polling, over = threading.Event(), threading.Event()
+
+    def stuck(**asked: Any) -> list[queue.Received]:
+        polling.set()
+        assert over.wait(10)
+        return []
+
+    monkeypatch.setattr(queue, "receive", stuck)
+    running = threading.Thread(target=sender.run)
+    running.start()
+    assert polling.wait(5)
+    sender.stop()
+    running.join(5)
+    assert not running.is_alive()
+    assert "the last poll has not ended" in caplog.text
+    over.set()
+    until(lambda: not any(thread.name == "poll" for thread in threading.enumerate()))
+
+
+def test_a_poll_that_waits_for_a_free_thread_takes_nothing_after_the_end(sender: Worker, sqs_queues: Queues) -> None:
+    waiting(1)
+    sender.stop()
+    assert sender.poll(wait_seconds=0) == 0
+    assert sender._free._value == 4
+    [message] = queue.receive(wait_seconds=0)
+    assert message.receive_count == 1
+
+
 def test_it_runs_until_it_is_stopped_and_shows_that_it_lives(sender: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "LONG_POLL_SECONDS", 0)
     before = timezone.now()
