@@ -167,16 +167,17 @@ class Consumer:
             quiet_ms=quiet_ms,
         )
 
-    def _still_granted(self, delivery: Delivery, copy: Copy) -> bool:
-        """Whether the token is ours now that the claim is stored; its lease begins anew with the send.
+    def _confirm(self, delivery: Delivery, copy: Copy) -> int:
+        """0 where the token is ours now that the claim is stored, else the milliseconds until it could be.
 
         Redis may have been emptied between the grant and the claim, and have granted another message to a creator who
         had not sent lately, as far as anybody could know. From the claim on everybody can.
         """
         try:
-            return self._ask(delivery, copy, quiet_ms=0).granted
+            grant = self._ask(delivery, copy, quiet_ms=0)
         except LimiterUnavailable:
-            return False
+            return LIMITER_AWAY_DELAY_SECONDS * 1_000
+        return 0 if grant.granted else grant.wait_ms
 
     def _again(self, delivery: Delivery, *, delay_seconds: int | None) -> Disposition:
         """A fresh copy of the same dispatch, for later; the row stays as it is."""
@@ -230,12 +231,13 @@ class Consumer:
         if not transitions.delivery_claimed(copy, creator_id=delivery.creator_id, lease=lease):
             # Somebody else sends it under the same token, so the token is not ours to give back.
             return Disposition.ACKNOWLEDGE
-        still_granted = self._still_granted(delivery, copy)
+        wait_ms = self._confirm(delivery, copy)
         held_up = time.monotonic() - granted_at > settings.SEND_LEASE_SECONDS - settings.SEND_TIMEOUT_SECONDS
-        if held_up or not still_granted:
+        if held_up or wait_ms:
             # Held up for so long that the send could outlive the claim, or the limiter forgot us meanwhile.
             self._token_refund(delivery, copy)
-            self._reschedule(delivery, copy, expected=(MessageStatus.SENDING,))
+            not_before = timezone.now() + timedelta(milliseconds=wait_ms)
+            self._reschedule(delivery, copy, expected=(MessageStatus.SENDING,), not_before=not_before)
             return Disposition.ACKNOWLEDGE
         outcome = self.gateway.send_message(publishing.outbound_of(delivery))
         self._token_return(delivery, copy, outcome)

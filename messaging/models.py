@@ -134,9 +134,9 @@ class Delivery(models.Model):
     # Of an unknown outcome: whether the same key sent again cannot double it (messaging.gateways.Unknown).
     repeatable = models.BooleanField(default=False)
     # Proven refusals so far: each begins a new idempotency key, because a platform may repeat what it refused.
-    key_generation = models.PositiveIntegerField(default=0)
+    key_generation = models.PositiveIntegerField(default=0, db_default=0)
     # Something may have gone out under this key, so that no attempt may ever be made under another one.
-    key_in_doubt = models.BooleanField(default=False)
+    key_in_doubt = models.BooleanField(default=False, db_default=False)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     # Of an unknown outcome: when the chat was last read to see whether the message is there.
     read_back_at = models.DateTimeField(null=True, blank=True)

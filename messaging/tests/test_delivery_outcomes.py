@@ -11,7 +11,7 @@ from conftest import Queues
 from crm.models import Fan, Message
 from crm.tests.factories import FanFactory
 from messaging import delivery as delivery_module
-from messaging import metrics, queue, selectors, services, sweeper, transitions
+from messaging import metrics, queue, services, sweeper, transitions
 from messaging.delivery import Consumer, Disposition
 from messaging.gateways import Sent
 from messaging.models import Delivery, SendingProfile, Stage
@@ -187,27 +187,6 @@ def test_redis_emptied_between_a_grant_and_its_claim_lets_no_message_more_throug
     consumer.handle(copy_of(first))
     assert len(gateway.calls) <= 1
     assert Delivery.objects.exclude(state="sent").filter(state="queued", due_at__gt=timezone.now()).count() >= 1
-
-
-def test_redis_emptied_after_the_row_was_read_sends_nothing_and_the_creator_waits_once(
-    consumer, gateway, redis_server, monkeypatch
-):
-    earlier_open = selectors.earlier_open
-
-    def emptied(**more):
-        redis_server.flushdb()
-        return earlier_open(**more)
-
-    delivery = delivery_make()
-    with monkeypatch.context() as patched:
-        patched.setattr(selectors, "earlier_open", emptied)
-        consumer.handle(copy_of(delivery))
-    assert gateway.calls == []
-    assert 85 < due_in(delivery) <= 90
-    other = delivery_make(fan=FanFactory(creator=delivery.creator))
-    consumer.handle(copy_of(other))
-    assert gateway.calls == []
-    assert 85 < due_in(other) <= 90
 
 
 @pytest.mark.parametrize("trouble", [OperationalError, InterfaceError])

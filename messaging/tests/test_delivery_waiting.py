@@ -9,7 +9,7 @@ from django.utils import timezone
 from crm.models import Message, MessageStatus
 from crm.tests.factories import FanFactory
 from messaging import queue
-from messaging.delivery import Consumer, Disposition, Later
+from messaging.delivery import Disposition, Later
 from messaging.gateways import Rejected
 from messaging.models import Campaign, CampaignStatus, Delivery, Kind, SendingProfile
 from messaging.tests.conftest import aws_error
@@ -232,34 +232,3 @@ def test_a_message_waits_for_no_doubt_that_a_person_decides_on(consumer, gateway
     later = delivery_make(fan=fan)
     consumer.handle(copy_of(later))
     assert [call.message_id for call in gateway.calls] == [later.pk]
-
-
-class Emptied:
-    """The limiter, whose server is emptied when `moment` has come, while somebody else handles another message."""
-
-    def __init__(self, limiter, moment):
-        self.limiter, self.moment = limiter, moment
-
-    def acquire(self, **asked):
-        grant = self.limiter.acquire(**asked)
-        moment, self.moment = self.moment, None
-        if moment:
-            moment()
-        return grant
-
-    def __getattr__(self, name):
-        return getattr(self.limiter, name)
-
-
-def test_redis_emptied_between_a_grant_and_its_claim_lets_no_second_message_through(consumer, gateway, redis_server):
-    profile = profile_make(messages=1, window_ms=30_000)
-    first, second = (delivery_make(fan=FanFactory(creator=profile.creator)) for _ in range(2))
-
-    def moment():
-        redis_server.flushdb()
-        consumer.handle(copy_of(second))
-
-    unlucky = Consumer(limiter=Emptied(consumer.limiter, moment), gateway=gateway)
-    assert unlucky.handle(copy_of(first)) is ACKNOWLEDGE
-    assert [call.message_id for call in gateway.calls] == [second.pk]
-    assert Delivery.objects.get(pk=first.pk).state == "queued"

@@ -321,15 +321,6 @@ def test_a_poll_that_never_ends_does_not_keep_the_worker(
     until(lambda: not any(thread.name == "poll" for thread in threading.enumerate()))
 
 
-def test_a_poll_that_waits_for_a_free_thread_takes_nothing_after_the_end(sender: Worker, sqs_queues: Queues) -> None:
-    waiting(1)
-    sender.stop()
-    assert sender.poll(wait_seconds=0) == 0
-    assert sender._free._value == 4
-    [message] = queue.receive(wait_seconds=0)
-    assert message.receive_count == 1
-
-
 def test_it_runs_until_it_is_stopped_and_shows_that_it_lives(sender: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "LONG_POLL_SECONDS", 0)
     before = timezone.now()
