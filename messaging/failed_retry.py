@@ -49,6 +49,7 @@ def failed_retry(
     Raises SendingDisabled.
     """
     if not dry_run:
+        publishing.limiter_check()
         publishing.sending_check()
     states = [MessageStatus.FAILED, MessageStatus.UNKNOWN] if unknown else [MessageStatus.FAILED]
     rows = Delivery.objects.filter(state__in=states)

@@ -90,6 +90,8 @@ def _handle(records: Sequence[Record], context: Context) -> list[Record]:
         return []
     if context.get_remaining_time_in_millis() < needed_ms():
         logger.error("the function's time-out is too short to send anything", needed_seconds=needed_ms() / 1_000)
+    if not settings.RATE_LIMITER_ENABLED:
+        return _hop(records, delay_seconds=queue.DELAY_MAX_SECONDS)
     if _database_away():
         return _hop(records, delay_seconds=DATABASE_AWAY_DELAY_SECONDS)
     consumer = Consumer(limiter=limiter_load(), gateway=gateway_load())

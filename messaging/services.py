@@ -21,7 +21,7 @@ from crm.services import (
     message_create_outbound,
 )
 from messaging import publishing, queue, selectors, transitions
-from messaging.errors import QueueError, QueueRefused, SendingDisabled
+from messaging.errors import QueueError, QueueRefused
 from messaging.models import Campaign, CampaignStatus, Delivery, Kind
 from messaging.transitions import Copy
 
@@ -204,8 +204,7 @@ def message_retry(*, creator: Creator, message_id: UUID) -> SendReceipt:
 
     Raises Conflict where it is neither, and QueueRefused as message_send does.
     """
-    if not settings.RATE_LIMITER_ENABLED:
-        raise SendingDisabled("Sending is disabled: RATE_LIMITER_ENABLED is false. The message stays as it is.")
+    publishing.limiter_check()
     publishing.sending_check()
     delivery = selectors.delivery_get(creator=creator, message_id=message_id)
     if delivery.campaign is not None and delivery.campaign.status == CampaignStatus.CANCELLED:
@@ -215,6 +214,7 @@ def message_retry(*, creator: Creator, message_id: UUID) -> SendReceipt:
         expected=selectors.TROUBLE,
         creator_id=creator.pk,
         campaign=delivery.kind == Kind.CAMPAIGN,
+        by_hand=True,
     )
     if fresh is None:
         delivery.refresh_from_db(fields=["state"])

@@ -53,7 +53,8 @@ class SweepReport:
 
 
 def sweep(*, gateway: Gateway) -> SweepReport:
-    """One round over everything that is open. Raises SendingDisabled where sending is not configured."""
+    """One round over everything that is open. Raises SendingDisabled where sending is off or not configured."""
+    publishing.limiter_check()
     publishing.sending_check()
     now = timezone.now()
     report = SweepReport(
@@ -74,6 +75,7 @@ def sweep(*, gateway: Gateway) -> SweepReport:
 
 def sweep_preview(*, gateway: Gateway) -> SweepReport:
     """How many messages each step of a sweep would look at now; none is moved. Raises SendingDisabled."""
+    publishing.limiter_check()
     publishing.sending_check()
     now = timezone.now()
     return SweepReport(

@@ -150,6 +150,10 @@ class Worker:
         metrics.flush()
 
     def _poll_forever(self) -> None:
+        if not settings.RATE_LIMITER_ENABLED:
+            # What is queued keeps its receive count; what SQS forgets after days the sweeper puts back when it is on.
+            logger.warning("not receiving: RATE_LIMITER_ENABLED is false")
+            return
         while not self._stopping.is_set():
             try:
                 self.poll(wait_seconds=queue.LONG_POLL_SECONDS)

@@ -207,6 +207,20 @@ def test_while_redis_is_away_records_hop_and_stay_out_of_the_dead_letters(
     assert sqs_queues.depth(sqs_queues.dead_letter_url) == 0
 
 
+def test_while_the_rate_limiter_is_off_records_hop_and_go_out_once_it_is_on(
+    gateway: ScriptedGateway, sqs_faults: Faults, sqs_queues: Queues, settings: Any
+) -> None:
+    settings.RATE_LIMITER_ENABLED = False
+    event = event_of(delivery_make(), delivery_make())
+    assert handler(event, Clock()) == {"batchItemFailures": []}
+    assert gateway.calls == []
+    assert {entry["DelaySeconds"] for entry in sqs_faults.requests[0]["Entries"]} == {900}
+    assert sqs_queues.depth(sqs_queues.dead_letter_url) == 0
+    settings.RATE_LIMITER_ENABLED = True
+    handler(event, Clock())
+    assert len(gateway.reached) == 2
+
+
 def test_a_creator_without_a_token_left_hops(gateway: ScriptedGateway, sqs_queues: Queues) -> None:
     profile = profile_make(messages=1)
     deliveries = [delivery_make(fan=FanFactory(creator=profile.creator)) for _ in range(3)]
