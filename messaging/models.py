@@ -100,6 +100,7 @@ class Stage(models.TextChoices):
     SEND = "send", "Sending it"
 
 
+TROUBLE_STATES = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
 OPEN_STATES = (MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED, MessageStatus.SENDING)
 
 
@@ -159,9 +160,9 @@ class Delivery(models.Model):
             ),
         ]
         indexes = [
-            # What the sweeper looks through: only what is still open or in doubt.
+            # What the sweeper looks through and an operator counts: only what is still open or in trouble.
             models.Index(
-                "state", "due_at", name="delivery_open", condition=Q(state__in=[*OPEN_STATES, MessageStatus.UNKNOWN])
+                "state", "due_at", name="delivery_unsettled", condition=Q(state__in=[*OPEN_STATES, *TROUBLE_STATES])
             ),
             # "Does an earlier message to this fan still wait?"
             models.Index("fan", "message", name="delivery_open_by_fan", condition=Q(state__in=OPEN_STATES)),

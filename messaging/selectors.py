@@ -16,6 +16,7 @@ from crm.errors import NotFound
 from crm.models import Conversation, Creator, Message, MessageStatus
 from messaging.models import (
     OPEN_STATES,
+    TROUBLE_STATES,
     Campaign,
     CampaignStatus,
     Delivery,
@@ -23,7 +24,7 @@ from messaging.models import (
     SendingProfile,
 )
 
-TROUBLE = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
+TROUBLE = TROUBLE_STATES
 
 
 def database_ping() -> None:

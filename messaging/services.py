@@ -200,12 +200,33 @@ def message_send(*, creator: Creator, user: User | None, request: MessageRequest
 
 
 def message_retry(*, creator: Creator, message_id: UUID) -> SendReceipt:
-    """Send a failed or unknown message once more: the same idempotency key, a new dispatch.
+    """Send a failed or unknown message once more.
 
     Raises Conflict where it is neither, and QueueRefused as message_send does.
     """
     publishing.limiter_check()
     publishing.sending_check()
+    message_reopen(creator=creator, message_id=message_id)
+    refusals = publishing.publish([message_id], fail=True)
+    delivery = selectors.delivery_get(creator=creator, message_id=message_id)
+    refusal = refusals.get(message_id, publishing.Refusal(code="", reason=""))
+    receipt = SendReceipt(
+        message_id=message_id,
+        status=MessageStatus(delivery.state),
+        accepted_at=timezone.now(),
+        estimated_send_at=publishing.expected_at(delivery.due_at),
+        reason_code=refusal.code,
+        reason=refusal.reason,
+    )
+    _refused_raise(receipt)
+    return receipt
+
+
+def message_reopen(*, creator: Creator, message_id: UUID) -> None:
+    """Make a failed or unknown message `pending` with a new slot and a new dispatch; the caller publishes it.
+
+    Raises Conflict where it is neither, or its campaign was cancelled.
+    """
     delivery = selectors.delivery_get(creator=creator, message_id=message_id)
     if delivery.campaign is not None and delivery.campaign.status == CampaignStatus.CANCELLED:
         raise Conflict("The campaign of this message was cancelled.", code="campaign_cancelled")
@@ -222,19 +243,6 @@ def message_retry(*, creator: Creator, message_id: UUID) -> SendReceipt:
             f"Only a failed or unknown message can be sent again; this one is {delivery.get_state_display().lower()}.",
             code="not_retryable",
         )
-    refusals = publishing.publish([message_id], fail=True)
-    delivery = selectors.delivery_get(creator=creator, message_id=message_id)
-    refusal = refusals.get(message_id, publishing.Refusal(code="", reason=""))
-    receipt = SendReceipt(
-        message_id=message_id,
-        status=MessageStatus(delivery.state),
-        accepted_at=timezone.now(),
-        estimated_send_at=publishing.expected_at(delivery.due_at),
-        reason_code=refusal.code,
-        reason=refusal.reason,
-    )
-    _refused_raise(receipt)
-    return receipt
 
 
 def _refused_raise(receipt: SendReceipt) -> None:

@@ -14,6 +14,7 @@ from django.db import DatabaseError, close_old_connections
 from messaging import metrics, sweeper
 from messaging.errors import QueueError, SendingDisabled
 from messaging.gateways import Gateway, gateway_load
+from messaging.management.progress import Progress
 
 logger = structlog.get_logger(__name__)
 
@@ -48,10 +49,16 @@ class Command(BaseCommand):
         logger.info("sweeper stopped")
 
     def _once(self, gateway: Gateway, *, dry_run: bool, as_json: bool) -> None:
+        progress = Progress(self.stderr, "steps", total=len(asdict(sweeper.SweepReport())))
         try:
-            report = sweeper.sweep_preview(gateway=gateway) if dry_run else sweeper.sweep(gateway=gateway)
+            if dry_run:
+                report = sweeper.sweep_preview(gateway=gateway)
+            else:
+                report = sweeper.sweep(gateway=gateway, progress=progress)
         except SendingDisabled as error:
             raise CommandError(error.detail) from error
+        finally:
+            progress.close()
         counts = asdict(report)
         if as_json:
             self.stdout.write(json.dumps({"dryRun": dry_run, "total": report.total, **counts}, indent=2))
