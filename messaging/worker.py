@@ -89,6 +89,7 @@ def knobs_check() -> dict[str, str | int | float]:
         "new_creator_limit": settings.RATE_LIMIT_MESSAGES,
         "new_creator_window_seconds": settings.RATE_LIMIT_WINDOW_SECONDS,
         "new_creator_gap_seconds": settings.RATE_LIMIT_MIN_GAP_SECONDS,
+        "rate_limiter_enabled": settings.RATE_LIMITER_ENABLED,
         "gateway": settings.MESSAGING_GATEWAY,
         "region": settings.AWS_REGION,
         "queue": settings.SQS_RATE_LIMITER_QUEUE_URL,

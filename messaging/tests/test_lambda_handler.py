@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 from django.db.backends.postgresql.base import DatabaseWrapper
 
@@ -48,6 +49,7 @@ def from_zero() -> Iterator[None]:
     metrics._counts.clear()
     yield
     metrics._counts.clear()
+    lambda_handler._configuration_check.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -244,6 +246,23 @@ def test_lambda_finds_the_handler_in_a_process_that_has_loaded_nothing(settings:
 
 def test_an_event_without_records_is_answered() -> None:
     assert handler({}, Clock()) == {"batchItemFailures": []}
+
+
+def test_a_lease_that_ends_before_its_send_is_refused_at_the_start_as_by_a_command(
+    settings: Any, gateway: ScriptedGateway
+) -> None:
+    settings.SEND_TIMEOUT_SECONDS = settings.SEND_LEASE_SECONDS
+    lambda_handler._configuration_check.cache_clear()
+    with pytest.raises(ImproperlyConfigured, match=r"huntaze\.E001"):
+        handler(event_of(delivery_make()), Clock())
+    assert gateway.calls == []
+
+
+def test_a_record_without_its_attributes_hops_as_the_others_do(sqs_queues: Queues) -> None:
+    event = event_of(delivery_make(), delivery_make())
+    del event["Records"][0]["attributes"]
+    assert handler(event, Clock(1_000)) == {"batchItemFailures": []}
+    assert sqs_queues.depth() == 2
 
 
 def test_where_sending_is_not_configured_it_says_which_variable(settings: Any) -> None:

@@ -38,7 +38,13 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         metrics.start()
-        logger.info("sweeper started", every_seconds=settings.SWEEP_EVERY_SECONDS)
+        logger.info(
+            "sweeper started",
+            every_seconds=settings.SWEEP_EVERY_SECONDS,
+            pending_after_seconds=settings.SWEEP_PENDING_AFTER_SECONDS,
+            overdue_after_seconds=settings.SWEEP_OVERDUE_AFTER_SECONDS,
+            rate_limiter_enabled=settings.RATE_LIMITER_ENABLED,
+        )
         while not stopping.wait(settings.SWEEP_EVERY_SECONDS):
             close_old_connections()
             try:
