@@ -13,14 +13,13 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from crm.errors import Conflict, Unavailable
 from crm.models import MessageStatus
 from messaging import metrics, publishing, queue, services, transitions
 from messaging.errors import MalformedBody, QueueError, QueueRefused
-from messaging.models import Delivery, Stage
+from messaging.models import Delivery
 from messaging.payloads import dispatch_parse
 from messaging.transitions import Copy
 
@@ -220,6 +219,7 @@ def dead_letter_redrive(
     Raises SendingDisabled, and what dead_letter_list does.
     """
     if not dry_run:
+        publishing.limiter_check()
         publishing.sending_check()
     again: set[UUID] = set()
 
@@ -336,21 +336,12 @@ def dead_letter_reconcile(*, dry_run: bool = False) -> int:
 
 def _give_up(delivery: Delivery) -> bool:
     copy = Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
-    with transaction.atomic():
-        # Claimed first, as by a sender: whoever holds a claim alone may say how it ended.
-        lease = timedelta(seconds=settings.SEND_LEASE_SECONDS)
-        if not transitions.delivery_claimed(copy, creator_id=delivery.creator_id, lease=lease):
-            return False
-        transitions.delivery_failed(
-            copy,
-            stage=Stage.SEND,
-            code="given_up",
-            reason=(
-                f"The queue handed it out {queue.MAX_RECEIVES} times and no worker came to an end with it. "
-                "You can send it again."
-            ),
-            attempted=False,
-        )
+    reason = (
+        f"The queue handed it out {queue.MAX_RECEIVES} times and no worker came to an end with it. "
+        "You can send it again."
+    )
+    if not transitions.delivery_given_up(copy, code="given_up", reason=reason):
+        return False
     metrics.count("OnlyFansMessagesFailed")
     logger.error("message given up by the queue", message_id=str(delivery.pk), creator_id=delivery.creator_id)
     return True

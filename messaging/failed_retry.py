@@ -9,13 +9,10 @@ import structlog
 
 from crm.errors import Conflict
 from crm.models import Creator, MessageStatus
-from messaging import publishing, services
-from messaging.errors import QueueRefused
+from messaging import publishing, queue, services
 from messaging.models import Delivery
 
 logger = structlog.get_logger(__name__)
-# SQS refuses that many in a row: it is SQS, and every further message would wait for the same answer.
-REFUSALS_IN_A_ROW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,7 @@ class RetryReport:
 
     @property
     def untouched(self) -> int:
-        """Messages that were left alone after SQS refused several in a row."""
+        """Messages that were left alone after SQS refused a whole batch."""
         return len(self.found) - len(self.retried) - len(self.meanwhile) - len(self.refused)
 
 
@@ -42,13 +39,14 @@ def failed_retry(
     dry_run: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> RetryReport:
-    """Send failed messages again, oldest first per creator: the same idempotency key, a new dispatch, a new slot.
+    """Send failed messages again, oldest first per creator: a new dispatch, a new slot, ten with each request.
 
     since: those that failed at this time or later.
     unknown: also those of which nobody knows whether the fan has them.
     Raises SendingDisabled.
     """
     if not dry_run:
+        publishing.limiter_check()
         publishing.sending_check()
     states = [MessageStatus.FAILED, MessageStatus.UNKNOWN] if unknown else [MessageStatus.FAILED]
     rows = Delivery.objects.filter(state__in=states)
@@ -66,21 +64,22 @@ def failed_retry(
     retried: list[UUID] = []
     meanwhile: list[UUID] = []
     refused: list[tuple[UUID, str]] = []
-    in_a_row = 0
-    for number, (message_id, creator) in enumerate(found, start=1):
-        try:
-            services.message_retry(creator=creators[creator], message_id=message_id)
-        except Conflict:
-            meanwhile.append(message_id)
-        except QueueRefused as error:
-            refused.append((message_id, error.detail))
-            in_a_row += 1
-            if in_a_row == REFUSALS_IN_A_ROW:
-                break
-        else:
-            retried.append(message_id)
-            in_a_row = 0
+    for start in range(0, len(found), queue.BATCH_MAX_ENTRIES):
+        reopened: list[UUID] = []
+        for message_id, creator in found[start : start + queue.BATCH_MAX_ENTRIES]:
+            try:
+                services.message_reopen(creator=creators[creator], message_id=message_id)
+            except Conflict:
+                meanwhile.append(message_id)
+            else:
+                reopened.append(message_id)
+        refusals = publishing.publish(reopened, fail=True)
+        retried += [message_id for message_id in reopened if message_id not in refusals]
+        refused += [(message_id, refusal.reason) for message_id, refusal in refusals.items()]
         if progress:
-            progress(number)
+            progress(min(start + queue.BATCH_MAX_ENTRIES, len(found)))
+        if reopened and len(refusals) == len(reopened):
+            # It is SQS, and every further batch would wait for the same answer.
+            break
     logger.info("failed messages retried", retried=len(retried), refused=len(refused), meanwhile=len(meanwhile))
     return RetryReport(found=ids, retried=tuple(retried), meanwhile=tuple(meanwhile), refused=tuple(refused))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from functools import cache
 from typing import Any, Protocol, TypedDict
 
 import django
@@ -19,6 +20,8 @@ django.setup()
 
 import structlog  # noqa: E402
 from django.conf import settings  # noqa: E402
+from django.core import checks  # noqa: E402
+from django.core.exceptions import ImproperlyConfigured  # noqa: E402
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection  # noqa: E402
 
 from messaging import metrics, publishing, queue  # noqa: E402
@@ -73,7 +76,8 @@ def needed_ms() -> int:
 
 
 def handler(event: dict[str, Any], context: Context) -> Answer:
-    """One batch. Raises SendingDisabled where sending is not configured, and nothing else that a record causes."""
+    """One batch. Raises SendingDisabled or ImproperlyConfigured for a wrong set-up, and nothing for a record."""
+    _configuration_check()
     publishing.sending_check()
     records: list[Record] = event.get("Records", [])
     try:
@@ -88,12 +92,31 @@ def handler(event: dict[str, Any], context: Context) -> Answer:
     return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
 
 
+@cache
+def _configuration_check() -> None:
+    """What a command does at its start: the ranges are checked where settings are read, their order here. Once."""
+    serious = [found for found in checks.run_checks() if found.is_serious()]
+    if serious:
+        raise ImproperlyConfigured(" ".join(f"{found.id}: {found.msg}" for found in serious))
+    logger.info(
+        "function started",
+        concurrency=settings.WORKER_CONCURRENCY,
+        lease_seconds=settings.SEND_LEASE_SECONDS,
+        timeout_seconds=settings.SEND_TIMEOUT_SECONDS,
+        max_attempts=settings.SEND_MAX_ATTEMPTS,
+        needed_seconds=needed_ms() / 1_000,
+        rate_limiter_enabled=settings.RATE_LIMITER_ENABLED,
+    )
+
+
 def _handle(records: Sequence[Record], context: Context) -> list[Record]:
     """Handle all of them; gives those that failed."""
     if not records:
         return []
     if context.get_remaining_time_in_millis() < needed_ms():
         logger.error("the function's time-out is too short to send anything", needed_seconds=needed_ms() / 1_000)
+    if not settings.RATE_LIMITER_ENABLED:
+        return _hop(records, delay_seconds=queue.DELAY_MAX_SECONDS)
     if _database_away():
         return _hop(records, delay_seconds=DATABASE_AWAY_DELAY_SECONDS)
     consumer = Consumer(limiter=limiter_load(), gateway=gateway_load())
@@ -149,7 +172,7 @@ def _outgoing(record: Record, delay_seconds: int) -> queue.Outgoing:
         key=record["messageId"],
         body=record["body"],
         delay_seconds=delay_seconds,
-        group=record["attributes"].get("MessageGroupId", ""),
+        group=record.get("attributes", {}).get("MessageGroupId", ""),
         attributes={name: value["stringValue"] for name, value in attributes.items() if "stringValue" in value},
     )
 

@@ -102,6 +102,7 @@ class Stage(models.TextChoices):
     SEND = "send", "Sending it"
 
 
+TROUBLE_STATES = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
 OPEN_STATES = (MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED, MessageStatus.SENDING)
 # Those that a later message to the same fan may have to wait for.
 ORDERED_STATES = (*OPEN_STATES, MessageStatus.UNKNOWN)
@@ -163,8 +164,10 @@ class Delivery(models.Model):
             ),
         ]
         indexes = [
-            # What the sweeper looks through: only what is still open or in doubt.
-            models.Index("state", "due_at", name="delivery_open", condition=Q(state__in=ORDERED_STATES)),
+            # What the sweeper looks through and an operator counts: only what is still open or in trouble.
+            models.Index(
+                "state", "due_at", name="delivery_unsettled", condition=Q(state__in=[*OPEN_STATES, *TROUBLE_STATES])
+            ),
             # "Does an earlier message to this fan still wait?"
             models.Index("fan", "message", name="delivery_open_by_fan", condition=Q(state__in=ORDERED_STATES)),
             models.Index("creator", F("finished_at").desc(), name="delivery_by_finish"),

@@ -40,6 +40,12 @@ def sending_check() -> None:
         )
 
 
+def limiter_check() -> None:
+    """Raise SendingDisabled while the rate limiter is off: nothing goes out then, and what waits stays as it is."""
+    if not settings.RATE_LIMITER_ENABLED:
+        raise SendingDisabled("Sending is disabled: RATE_LIMITER_ENABLED is false. What waits stays as it is.")
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why SQS did not take a message."""

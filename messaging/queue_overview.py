@@ -5,12 +5,14 @@ from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from crm.models import MessageStatus
 from messaging import queue
 from messaging.errors import QueueError
-from messaging.models import Delivery, SendingProfile
+from messaging.models import OPEN_STATES, TROUBLE_STATES, Delivery, SendingProfile
+
+UNSETTLED = (*OPEN_STATES, *TROUBLE_STATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class PausedCreator:
 class QueueOverview:
     """SQS's approximate numbers, None where it does not answer (then `trouble` says why), and the tables' own.
 
-    `states` counts the deliveries of all creators; every state is named.
+    `states` counts the deliveries of all creators that are open or in trouble; every such state is named. What is over
+    is not counted, because it is nearly all of the table.
     """
 
     counts: queue.QueueCounts | None
@@ -45,16 +48,21 @@ class QueueOverview:
     paused: tuple[PausedCreator, ...]
 
 
+def unsettled() -> QuerySet[Delivery]:
+    """What is open or in trouble, as the index `delivery_unsettled` holds it."""
+    return Delivery.objects.filter(state__in=UNSETTLED).order_by()
+
+
 def queue_overview() -> QueueOverview:
     counts, dlq, trouble = _counts()
-    found = dict(Delivery.objects.values_list("state").annotate(number=Count("pk")))
+    found = dict(unsettled().values_list("state").annotate(number=Count("*")))
     oldest = Delivery.objects.filter(state=MessageStatus.PENDING).order_by("created_at").first()
     paused = SendingProfile.objects.exclude(paused_at=None).select_related("creator").order_by("paused_at")
     return QueueOverview(
         counts=counts,
         dlq=dlq,
         trouble=trouble,
-        states={state.value: found.get(state, 0) for state in MessageStatus if state is not MessageStatus.RECEIVED},
+        states={state.value: found.get(state, 0) for state in UNSETTLED},
         oldest_pending=(
             OutboxRow(message_id=oldest.pk, creator_id=oldest.creator_id, created_at=oldest.created_at)
             if oldest

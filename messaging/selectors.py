@@ -18,6 +18,7 @@ from crm.models import Conversation, Creator, Message, MessageStatus
 from messaging.models import (
     OPEN_STATES,
     ORDERED_STATES,
+    TROUBLE_STATES,
     Campaign,
     CampaignStatus,
     Delivery,
@@ -26,7 +27,7 @@ from messaging.models import (
 )
 from messaging.slots import ungrouped
 
-TROUBLE = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
+TROUBLE = TROUBLE_STATES
 # A doubt that no sweep has ended for so long (none runs, the platform forgot the key) holds nobody up any more.
 DOUBT_HOLDS = timedelta(hours=1)
 

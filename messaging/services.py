@@ -15,7 +15,7 @@ from crm.models import Creator, Fan, MessageStatus, User
 from crm.payloads import check_content, media_attachments
 from crm.selectors import fan_map_by_recipient
 from messaging import outbox, publishing, queue, selectors, transitions
-from messaging.errors import QueueError, QueueRefused, SendingDisabled
+from messaging.errors import QueueError, QueueRefused
 from messaging.models import CampaignStatus, Delivery, Kind, SendingProfile
 from messaging.transitions import Copy
 
@@ -202,28 +202,13 @@ def message_send(*, creator: Creator, user: User | None, request: MessageRequest
 
 
 def message_retry(*, creator: Creator, message_id: UUID) -> SendReceipt:
-    """Send a failed or unknown message once more: the same idempotency key, a new dispatch.
+    """Send a failed or unknown message once more.
 
     Raises Conflict where it is neither, and QueueRefused as message_send does.
     """
-    if not settings.RATE_LIMITER_ENABLED:
-        raise SendingDisabled("Sending is disabled: RATE_LIMITER_ENABLED is false. The message stays as it is.")
+    publishing.limiter_check()
     publishing.sending_check()
-    delivery = selectors.delivery_get(creator=creator, message_id=message_id)
-    if delivery.campaign is not None and delivery.campaign.status == CampaignStatus.CANCELLED:
-        raise Conflict("The campaign of this message was cancelled.", code="campaign_cancelled")
-    fresh = transitions.delivery_rescheduled(
-        Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id),
-        expected=selectors.TROUBLE,
-        creator_id=creator.pk,
-        campaign=delivery.kind == Kind.CAMPAIGN,
-    )
-    if fresh is None:
-        delivery.refresh_from_db(fields=["state"])
-        raise Conflict(
-            f"Only a failed or unknown message can be sent again; this one is {delivery.get_state_display().lower()}.",
-            code="not_retryable",
-        )
+    message_reopen(creator=creator, message_id=message_id)
     refusals = publishing.publish([message_id], fail=True)
     delivery = selectors.delivery_get(creator=creator, message_id=message_id)
     refusal = refusals.get(message_id, publishing.Refusal(code="", reason=""))
@@ -237,6 +222,29 @@ def message_retry(*, creator: Creator, message_id: UUID) -> SendReceipt:
     )
     _refused_raise(receipt)
     return receipt
+
+
+def message_reopen(*, creator: Creator, message_id: UUID) -> None:
+    """Make a failed or unknown message `pending` with a new slot and a new dispatch; the caller publishes it.
+
+    Raises Conflict where it is neither, or its campaign was cancelled.
+    """
+    delivery = selectors.delivery_get(creator=creator, message_id=message_id)
+    if delivery.campaign is not None and delivery.campaign.status == CampaignStatus.CANCELLED:
+        raise Conflict("The campaign of this message was cancelled.", code="campaign_cancelled")
+    fresh = transitions.delivery_rescheduled(
+        Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id),
+        expected=selectors.TROUBLE,
+        creator_id=creator.pk,
+        campaign=delivery.kind == Kind.CAMPAIGN,
+        by_hand=True,
+    )
+    if fresh is None:
+        delivery.refresh_from_db(fields=["state"])
+        raise Conflict(
+            f"Only a failed or unknown message can be sent again; this one is {delivery.get_state_display().lower()}.",
+            code="not_retryable",
+        )
 
 
 def _refused_raise(receipt: SendReceipt) -> None:

@@ -52,21 +52,28 @@ class SweepReport:
         return self.released + self.published + self.overdue + self.leases + self.unknown + self.found + self.dead
 
 
-def sweep(*, gateway: Gateway) -> SweepReport:
-    """One round over everything that is open. Raises SendingDisabled where sending is not configured."""
+def sweep(*, gateway: Gateway, progress: Callable[[int], None] | None = None) -> SweepReport:
+    """One round over everything that is open. Raises SendingDisabled where sending is off or not configured."""
+    publishing.limiter_check()
     publishing.sending_check()
     now = timezone.now()
-    report = SweepReport(
+    steps: dict[str, Callable[[], int]] = {
         # First, so that what SQS gave up is not put on the queue again as overdue.
-        dead=dead_letters.dead_letter_reconcile(),
-        released=_release_parked(now),
-        published=_publish_pending(now),
-        overdue=_requeue_overdue(now),
-        leases=_resolve_leases(now, gateway),
-        unknown=_retry_unknown(now, gateway),
+        "dead": dead_letters.dead_letter_reconcile,
+        "released": lambda: _release_parked(now),
+        "published": lambda: _publish_pending(now),
+        "overdue": lambda: _requeue_overdue(now),
+        "leases": lambda: _resolve_leases(now, gateway),
+        "unknown": lambda: _retry_unknown(now, gateway),
         # Last, because the platform may take its time.
-        found=read_back.read_back(_rows_to_find(now, gateway), gateway=gateway),
-    )
+        "found": lambda: read_back.read_back(_rows_to_find(now, gateway), gateway=gateway),
+    }
+    moved: dict[str, int] = {}
+    for number, (name, step) in enumerate(steps.items(), start=1):
+        moved[name] = step()
+        if progress:
+            progress(number)
+    report = SweepReport(**moved)
     if report.total:
         logger.info("sweep moved messages", **asdict(report))
     return report
@@ -74,6 +81,7 @@ def sweep(*, gateway: Gateway) -> SweepReport:
 
 def sweep_preview(*, gateway: Gateway) -> SweepReport:
     """How many messages each step of a sweep would look at now; none is moved. Raises SendingDisabled."""
+    publishing.limiter_check()
     publishing.sending_check()
     now = timezone.now()
     return SweepReport(

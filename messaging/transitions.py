@@ -334,6 +334,19 @@ def delivery_failed(copy: Copy, *, stage: Stage, code: str, reason: str, attempt
     )
 
 
+def delivery_given_up(copy: Copy, *, code: str, reason: str) -> bool:
+    """SQS handed its copy out as often as it does and nobody came to an end with it."""
+    return _change(
+        copy,
+        expected=[MessageStatus.QUEUED],
+        to=MessageStatus.FAILED,
+        stage=Stage.SEND,
+        reason_code=code[:CODE_MAX],
+        reason=reason[:REASON_MAX],
+        finished_at=Now(),
+    )
+
+
 def delivery_key_renewed(copy: Copy) -> bool:
     """The platform refused what is being sent, so the next attempt takes a key that has no answer yet.
 
@@ -374,6 +387,7 @@ def delivery_rescheduled(
     alone_until: datetime | None = None,
     attempted: bool = False,
     in_doubt: bool = False,
+    by_hand: bool = False,
     hopped: bool = False,
     code: str = "",
     reason: str = "",
@@ -384,6 +398,7 @@ def delivery_rescheduled(
     alone_until: this message alone waits until then, and takes no slot, because every later one would wait with it.
     attempted: a send was begun, so it counts against SEND_MAX_ATTEMPTS.
     in_doubt: nobody knows how that send ended, so its key stays the message's key.
+    by_hand: a person wants it, so it has all its attempts again.
     Returns the copy to publish, None where somebody else changed the row first.
     """
     fresh = Copy(message_id=copy.message_id, dispatch_id=uuid7())
@@ -396,7 +411,7 @@ def delivery_rescheduled(
             to=MessageStatus.PENDING,
             savepoint=False,
             dispatch_id=fresh.dispatch_id,
-            attempts=F("attempts") + int(attempted),
+            attempts=0 if by_hand else F("attempts") + int(attempted),
             hops=F("hops") + int(hopped),
             lease_expires_at=None,
             finished_at=None,

@@ -106,6 +106,7 @@ def knobs_check() -> dict[str, str | int | float]:
         "new_creator_limit": settings.RATE_LIMIT_MESSAGES,
         "new_creator_window_seconds": settings.RATE_LIMIT_WINDOW_SECONDS,
         "new_creator_gap_seconds": settings.RATE_LIMIT_MIN_GAP_SECONDS,
+        "rate_limiter_enabled": settings.RATE_LIMITER_ENABLED,
         "gateway": settings.MESSAGING_GATEWAY,
         "region": settings.AWS_REGION,
         "queue": settings.SQS_RATE_LIMITER_QUEUE_URL,
@@ -186,6 +187,10 @@ class Worker:
         queue.release_all([received.receipt_handle for received in waiting])
 
     def _poll_forever(self) -> None:
+        if not settings.RATE_LIMITER_ENABLED:
+            # What is queued keeps its receive count; what SQS forgets after days the sweeper puts back when it is on.
+            logger.warning("not receiving: RATE_LIMITER_ENABLED is false")
+            return
         while not self._stopping.is_set():
             try:
                 if not self._has_room():

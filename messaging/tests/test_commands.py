@@ -13,12 +13,14 @@ import pytest
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.core.management.base import OutputWrapper
+from django.db import connection, transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from conftest import Queues
 from crm.models import MessageStatus
 from crm.tests.factories import CreatorFactory
-from messaging import dead_letters, publishing, queue
+from messaging import dead_letters, publishing, queue, queue_overview
 from messaging.management.progress import Progress
 from messaging.models import Delivery
 from messaging.tests.conftest import aws_error
@@ -96,6 +98,13 @@ def test_one_sweep_says_what_it_moved() -> None:
 
 
 @pytest.mark.django_db
+def test_a_sweep_tells_a_terminal_how_far_it_is(sqs_queues: Queues) -> None:
+    terminal = Terminal()
+    call_command("sweep", stdout=StringIO(), stderr=terminal)
+    assert terminal.getvalue().endswith("\r7 of 7 steps\n")
+
+
+@pytest.mark.django_db
 def test_a_dry_sweep_counts_and_moves_nothing(sqs_queues: Queues) -> None:
     aged(delivery_make(state=MessageStatus.PENDING), 31)
     report = told("sweep", "--dry-run")
@@ -120,7 +129,7 @@ def test_the_status_tells_of_all_creators(sqs_queues: Queues) -> None:
     cache.set(HEARTBEAT_KEY, timezone.now() - timedelta(seconds=5))
     found = told("queue_status")
     assert (found["queue"]["delayed"], found["dlq"]["waiting"], found["trouble"]) == (1, 1, "")
-    assert (found["states"]["failed"], found["states"]["pending"], found["states"]["sent"]) == (1, 1, 0)
+    assert (found["states"]["failed"], found["states"]["pending"], found["states"]["parked"]) == (1, 1, 0)
     assert found["oldestPending"]["messageId"] == str(pending.pk)
     assert found["oldestPending"]["ageSeconds"] >= 90
     assert 5 <= found["workerSeenSecondsAgo"] < 60
@@ -240,14 +249,58 @@ def test_a_time_that_is_none_is_said() -> None:
 
 
 @pytest.mark.django_db
-def test_a_queue_that_refuses_three_in_a_row_is_not_asked_for_the_others(sqs_faults: Any) -> None:
-    for _ in range(5):
+def test_a_queue_that_refuses_a_whole_batch_is_not_asked_for_the_others(sqs_faults: Any) -> None:
+    for _ in range(12):
         delivery_make(state=MessageStatus.FAILED)
     sqs_faults.script = [aws_error("AccessDenied", 403)] * 5
-    with pytest.raises(CommandError, match=r"3 were refused and 2 not tried\. .*refuses these credentials"):
+    with pytest.raises(CommandError, match=r"10 were refused and 2 not tried\. .*refuses these credentials"):
         said("retry_failed")
-    assert sqs_faults.calls == 3
-    assert Delivery.objects.filter(state=MessageStatus.FAILED).count() == 5
+    assert sqs_faults.calls == 1
+    assert Delivery.objects.filter(state=MessageStatus.FAILED).count() == 12
+
+
+@pytest.mark.django_db
+def test_what_failed_is_sent_again_ten_with_each_request_whosever_it_is(sqs_faults: Any, sqs_queues: Queues) -> None:
+    for _ in range(12):
+        delivery_make(state=MessageStatus.FAILED)
+    assert said("retry_failed").startswith("12 of 12 messages")
+    assert [len(request["Entries"]) for request in sqs_faults.requests] == [10, 2]
+    assert set(Delivery.objects.values_list("state", flat=True)) == {MessageStatus.QUEUED}
+
+
+@pytest.mark.django_db
+def test_the_status_counts_through_the_index_of_what_is_open_or_in_trouble() -> None:
+    with connection.cursor() as cursor, transaction.atomic():
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        plan = queue_overview.unsettled().values_list("state").annotate(number=Count("*")).explain()
+    assert "delivery_unsettled" in plan
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("answer", "left"), [("yes", 0), ("no", 1), (None, 1)])
+def test_discarding_all_asks_first(
+    sqs_queues: Queues, monkeypatch: pytest.MonkeyPatch, answer: str | None, left: int
+) -> None:
+    def asked() -> str:
+        if answer is None:
+            raise EOFError
+        return answer
+
+    dead(sqs_queues)
+    monkeypatch.setattr("builtins.input", asked)
+    if left:
+        with pytest.raises(CommandError, match="Nothing was deleted"):
+            said("dlq", "discard", "--all")
+    else:
+        said("dlq", "discard", "--all")
+    assert sqs_queues.depth(sqs_queues.dead_letter_url) == left
+
+
+@pytest.mark.django_db
+def test_discarding_all_does_not_ask_where_told_so_or_where_nothing_is_deleted(sqs_queues: Queues) -> None:
+    dead(sqs_queues)
+    assert told("dlq", "discard", "--all", "--dry-run")["deleted"] == 1
+    assert told("dlq", "discard", "--all", "--yes")["deleted"] == 1
 
 
 def test_a_worker_that_has_shown_itself_is_healthy_and_an_old_sign_is_not() -> None:

@@ -1,5 +1,7 @@
 """Answers what a fan gets, and what the row says, when something fails between a wish to send and the fan."""
 
+import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -198,6 +200,19 @@ def test_without_redis_nothing_is_sent_nothing_is_a_dead_letter_and_it_resumes(
     assert Delivery.objects.get().attempts == 0
 
 
+def worked_through(worker: Worker) -> int:
+    """One poll, and all that it brought to its end; answers how many messages that was."""
+    handing_out = threading.Thread(target=worker.hand_out)
+    handing_out.start()
+    received = worker.poll(wait_seconds=0)
+    deadline = time.monotonic() + 10
+    while worker._lanes.held and time.monotonic() < deadline:
+        time.sleep(0.01)
+    worker.drain()
+    handing_out.join(10)
+    return received
+
+
 def test_malformed_json_in_a_batch_goes_to_the_dead_letters_and_the_rest_is_delivered(
     consumer: Consumer, gateway: ScriptedGateway, sqs_queues: Queues
 ) -> None:
@@ -205,9 +220,7 @@ def test_malformed_json_in_a_batch_goes_to_the_dead_letters_and_the_rest_is_deli
     bodies = [copy_of(deliveries[0]).body, "{broken", copy_of(deliveries[1]).body]
     queue.send([queue.Outgoing(key=str(n), body=body, delay_seconds=0, group="1") for n, body in enumerate(bodies)])
     worker = Worker(consumer, concurrency=3)
-    assert worker.poll(wait_seconds=0) == 3
-    worker._pool.shutdown()
-    worker._drain()
+    assert worked_through(worker) == 3
     assert set(gateway.reached) == {delivery.pk for delivery in deliveries}
     [dead] = queue.receive(wait_seconds=0, queue_url=sqs_queues.dead_letter_url)
     assert dead.body == "{broken"
@@ -224,9 +237,7 @@ def test_while_cloudwatch_is_down_sending_goes_on(consumer: Consumer, gateway: S
     events.register_first("before-send.cloudwatch", away, unique_id="away")
     delivery = send(FanFactory())
     worker = Worker(consumer, concurrency=1)
-    worker.poll(wait_seconds=0)
-    worker._pool.shutdown()
-    worker._drain()
+    worked_through(worker)
     assert metrics.flush() is False
     assert gateway.reached == [delivery.pk]
     metrics._client.cache_clear()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 from django.db.backends.postgresql.base import DatabaseWrapper
 
@@ -47,6 +48,7 @@ def from_zero() -> Iterator[None]:
     metrics._counts.clear()
     yield
     metrics._counts.clear()
+    lambda_handler._configuration_check.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -206,6 +208,20 @@ def test_while_redis_is_away_records_hop_and_stay_out_of_the_dead_letters(
     assert sqs_queues.depth(sqs_queues.dead_letter_url) == 0
 
 
+def test_while_the_rate_limiter_is_off_records_hop_and_go_out_once_it_is_on(
+    gateway: ScriptedGateway, sqs_faults: Faults, sqs_queues: Queues, settings: Any
+) -> None:
+    settings.RATE_LIMITER_ENABLED = False
+    event = event_of(delivery_make(), delivery_make())
+    assert handler(event, Clock()) == {"batchItemFailures": []}
+    assert gateway.calls == []
+    assert {entry["DelaySeconds"] for entry in sqs_faults.requests[0]["Entries"]} == {900}
+    assert sqs_queues.depth(sqs_queues.dead_letter_url) == 0
+    settings.RATE_LIMITER_ENABLED = True
+    handler(event, Clock())
+    assert len(gateway.reached) == 2
+
+
 def test_a_creator_without_a_token_left_hops(gateway: ScriptedGateway, sqs_queues: Queues) -> None:
     profile = profile_make(messages=1)
     deliveries = [delivery_make(fan=FanFactory(creator=profile.creator)) for _ in range(3)]
@@ -246,6 +262,23 @@ def test_lambda_finds_the_handler_in_a_process_that_has_loaded_nothing(settings:
 
 def test_an_event_without_records_is_answered() -> None:
     assert handler({}, Clock()) == {"batchItemFailures": []}
+
+
+def test_a_lease_that_ends_before_its_send_is_refused_at_the_start_as_by_a_command(
+    settings: Any, gateway: ScriptedGateway
+) -> None:
+    settings.SEND_TIMEOUT_SECONDS = settings.SEND_LEASE_SECONDS
+    lambda_handler._configuration_check.cache_clear()
+    with pytest.raises(ImproperlyConfigured, match=r"huntaze\.E001"):
+        handler(event_of(delivery_make()), Clock())
+    assert gateway.calls == []
+
+
+def test_a_record_without_its_attributes_hops_as_the_others_do(sqs_queues: Queues) -> None:
+    event = event_of(delivery_make(), delivery_make())
+    del event["Records"][0]["attributes"]
+    assert handler(event, Clock(1_000)) == {"batchItemFailures": []}
+    assert sqs_queues.depth() == 2
 
 
 def test_where_sending_is_not_configured_it_says_which_variable(settings: Any) -> None:

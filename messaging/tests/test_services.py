@@ -106,6 +106,12 @@ def test_a_failed_message_can_be_sent_again_under_its_key_with_a_new_dispatch(fa
     assert json.loads(on_queue()[0].body)["dispatchId"] == str(after.dispatch_id)
 
 
+def test_a_message_sent_again_by_hand_has_all_its_attempts_again(fan):
+    delivery = delivery_make(fan=fan, state=MessageStatus.FAILED, attempts=5)
+    services.message_retry(creator=fan.creator, message_id=delivery.pk)
+    assert Delivery.objects.get().attempts == 0
+
+
 def test_a_retry_that_sqs_does_not_take_says_so(fan, sqs_faults):
     delivery = delivery_make(fan=fan, state=MessageStatus.FAILED)
     sqs_faults.script = [aws_error("AccessDenied", 403)]

@@ -98,24 +98,24 @@ class Deliveries(RuleBasedStateMachine):
         self.creator = profile_make(messages=1_000, window_ms=100).creator
         self.write(campaign=False)
 
-    def any_copy(self, data: st.DataObject) -> tuple[Row, Copy, bool]:
+    def any_copy(self, data: st.DataObject, rows: list[Row] | None = None) -> tuple[Row, Copy, bool]:
         """A message, a copy of it that may be stale, and whether that is the one that counts."""
-        row = data.draw(st.sampled_from(self.rows))
+        row = data.draw(st.sampled_from(self.rows if rows is None else rows))
         copy = data.draw(st.sampled_from([row.copy, row.copy, *row.copies]))
         return row, copy, copy == row.copy
 
     def a_sender(self, data: st.DataObject, fits: Callable[[Sender], bool] = lambda each: True) -> Sender:
         return data.draw(st.sampled_from([each for each in self.senders if fits(each)]))
 
-    def rescheduled(self, row: Row, copy: Copy, *, allowed: bool, expected: Any, attempted: bool = False) -> None:
+    def rescheduled(self, row: Row, copy: Copy, *, allowed: bool, by_hand: bool = False, **more: Any) -> None:
         fresh = transitions.delivery_rescheduled(
-            copy, expected=expected, creator_id=self.creator.pk, campaign=row.campaign, attempted=attempted
+            copy, creator_id=self.creator.pk, campaign=row.campaign, by_hand=by_hand, **more
         )
         assert (fresh is not None) is allowed
         if fresh is not None:
             row.moved(fresh)
             row.state = MessageStatus.PENDING
-            row.attempts += attempted
+            row.attempts = 0 if by_hand else row.attempts + more.get("attempted", False)
 
     @precondition(lambda self: len(self.rows) < 3)
     @rule(campaign=st.booleans())
@@ -270,8 +270,16 @@ class Deliveries(RuleBasedStateMachine):
     def retry_by_hand(self, data) -> None:
         row, copy, counts = self.any_copy(data)
         allowed = counts and row.state in TROUBLE
-        self.rescheduled(row, copy, allowed=allowed, expected=TROUBLE)
+        self.rescheduled(row, copy, allowed=allowed, expected=TROUBLE, by_hand=True)
         row.by_hand += allowed
+
+    @rule(data=st.data())
+    def sqs_gives_up(self, data) -> None:
+        row, copy, counts = self.any_copy(data)
+        changed = transitions.delivery_given_up(copy, code="x", reason="x")
+        assert changed is (counts and row.state is MessageStatus.QUEUED)
+        if changed:
+            row.state = MessageStatus.FAILED
 
     @rule()
     def sweep_much_later(self) -> None:

@@ -270,6 +270,18 @@ def test_two_sweepers_share_the_work_and_queue_each_message_once(on_queue: Any) 
     assert moved == len(on_queue()) == 20
 
 
+def test_nothing_is_swept_while_the_rate_limiter_is_off_and_all_of_it_once_it_is_on(settings: Any) -> None:
+    waiting = [aged(delivery_make(state=MessageStatus.PENDING), 31), delivery_make(state=MessageStatus.PARKED)]
+    in_doubt, dead = unknown(), lease_over()
+    settings.RATE_LIMITER_ENABLED = False
+    with pytest.raises(SendingDisabled, match="RATE_LIMITER_ENABLED"):
+        swept()
+    states = [now_of(delivery).state for delivery in [*waiting, in_doubt, dead]]
+    assert states == ["pending", "parked", "unknown", "sending"]
+    settings.RATE_LIMITER_ENABLED = True
+    assert swept().total == 4
+
+
 def test_nothing_is_swept_where_sending_is_disabled(settings: Any) -> None:
     settings.REDIS_URL = ""
     with pytest.raises(SendingDisabled, match="REDIS_ENDPOINT"):

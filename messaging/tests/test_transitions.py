@@ -59,6 +59,18 @@ def test_a_stale_copy_changes_nothing():
     assert Delivery.objects.get(pk=delivery.pk).state == MessageStatus.PENDING
 
 
+@pytest.mark.parametrize("state", ["pending", "sending", "sent", "parked", "unknown"])
+def test_only_what_is_queued_can_be_given_up_and_that_is_no_claim(state):
+    queued, other = delivery_make(), delivery_make(state=MessageStatus(state))
+    assert transitions.delivery_given_up(copy(queued), code="given_up", reason="No worker.")
+    assert not transitions.delivery_given_up(copy(other), code="given_up", reason="No worker.")
+    row = Delivery.objects.select_related("message").get(pk=queued.pk)
+    assert row.state == row.message.status == "failed"
+    assert (row.first_attempt_at, row.attempts, row.finished_at is None) == (None, 0, False)
+    assert not SendingProfile.objects.exclude(last_claimed_at=None).exists()
+    assert Delivery.objects.get(pk=other.pk).state == state
+
+
 def test_the_first_attempt_is_remembered_through_later_ones():
     delivery = delivery_make(first_attempt_at=timezone.now() - timedelta(hours=1))
     claim(delivery)

@@ -340,6 +340,24 @@ def test_it_runs_until_it_is_stopped_and_shows_that_it_lives(sender: Worker, mon
     until(lambda: not any(thread.name == "poll" for thread in threading.enumerate()))
 
 
+def test_while_the_rate_limiter_is_off_it_lives_and_takes_nothing(
+    sender: Worker, settings: Any, gateway: ScriptedGateway, sqs_queues: Queues
+) -> None:
+    settings.RATE_LIMITER_ENABLED = False
+    waiting(1)
+    running = threading.Thread(target=sender.run)
+    running.start()
+    # Its poll has ended, and it goes on.
+    until(lambda: sender._poller is not None and not sender._poller.is_alive())
+    assert running.is_alive()
+    sender.stop()
+    running.join(10)
+    assert gateway.calls == []
+    assert worker.heartbeat_last() is not None
+    [message] = queue.receive(wait_seconds=0)
+    assert message.receive_count == 1
+
+
 def test_it_shows_that_it_lives_in_its_file_too(sender: Worker, settings: Any, tmp_path: Path) -> None:
     settings.WORKER_HEARTBEAT_FILE = str(tmp_path / "beat")
     assert "No worker has written it yet" in worker.heartbeat_trouble(max_age_seconds=60)

@@ -34,6 +34,8 @@ class Command(BaseCommand):
                 continue
             action.add_argument("--all", action="store_true", help="every copy")
             action.add_argument("--dry-run", action="store_true", help="say what would happen and change nothing")
+            if name == "discard":
+                action.add_argument("--yes", action="store_true", help="with --all: do not ask first")
             if name == "redrive":
                 action.add_argument(
                     "--unknown", action="store_true", help="with --all: also what may have reached the fan; look first"
@@ -47,6 +49,8 @@ class Command(BaseCommand):
             raise CommandError("Name the ids to show.")
         if action in ("redrive", "discard") and bool(ids) == options["all"]:
             raise CommandError("Name ids, or give --all.")
+        if action == "discard" and options["all"] and not (dry_run or options["yes"]):
+            self._confirm()
         progress = Progress(self.stderr, "copies")
         try:
             report = self._run(action, ids, options, progress)
@@ -63,6 +67,17 @@ class Command(BaseCommand):
         missing = {one for one in ids if not any(handled.letter.named_by({one}) for handled in report.handled)}
         if missing:
             raise CommandError(f"Not found in the dead-letter queue: {', '.join(sorted(missing))}.")
+
+    def _confirm(self) -> None:
+        # Not on stdout, which a program may read.
+        self.stderr.write("Every copy is deleted for good; the messages' rows stay. Type yes to go on: ", str, "")
+        self.stderr.flush()
+        try:
+            answer = input()
+        except EOFError:
+            answer = ""
+        if answer.strip().lower() != "yes":
+            raise CommandError("Nothing was deleted. Where nobody can answer, give --yes.")
 
     def _run(self, action: str, ids: set[str], options: dict[str, Any], progress: Progress) -> Report:
         if action == "redrive":

@@ -14,6 +14,7 @@ from django.db import DatabaseError, close_old_connections
 from messaging import metrics, sweeper
 from messaging.errors import QueueError, SendingDisabled
 from messaging.gateways import Gateway, gateway_load
+from messaging.management.progress import Progress
 
 logger = structlog.get_logger(__name__)
 
@@ -37,7 +38,13 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         metrics.start()
-        logger.info("sweeper started", every_seconds=settings.SWEEP_EVERY_SECONDS)
+        logger.info(
+            "sweeper started",
+            every_seconds=settings.SWEEP_EVERY_SECONDS,
+            pending_after_seconds=settings.SWEEP_PENDING_AFTER_SECONDS,
+            overdue_after_seconds=settings.SWEEP_OVERDUE_AFTER_SECONDS,
+            rate_limiter_enabled=settings.RATE_LIMITER_ENABLED,
+        )
         while not stopping.wait(settings.SWEEP_EVERY_SECONDS):
             close_old_connections()
             try:
@@ -48,10 +55,16 @@ class Command(BaseCommand):
         logger.info("sweeper stopped")
 
     def _once(self, gateway: Gateway, *, dry_run: bool, as_json: bool) -> None:
+        progress = Progress(self.stderr, "steps", total=len(asdict(sweeper.SweepReport())))
         try:
-            report = sweeper.sweep_preview(gateway=gateway) if dry_run else sweeper.sweep(gateway=gateway)
+            if dry_run:
+                report = sweeper.sweep_preview(gateway=gateway)
+            else:
+                report = sweeper.sweep(gateway=gateway, progress=progress)
         except SendingDisabled as error:
             raise CommandError(error.detail) from error
+        finally:
+            progress.close()
         counts = asdict(report)
         if as_json:
             self.stdout.write(json.dumps({"dryRun": dry_run, "total": report.total, **counts}, indent=2))
