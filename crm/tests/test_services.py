@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from crm import services
 from crm.errors import Conflict
 from crm.models import Conversation, Direction, Fan, Membership, Message, MessageStatus, Role, User
-from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MembershipFactory, UserFactory
+from crm.tests.factories import ConversationFactory, FanFactory, MembershipFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -43,14 +43,6 @@ def test_a_role_is_changed_not_doubled() -> None:
     membership = MembershipFactory(role=Role.CHATTER)
     services.membership_set(user=membership.user, creator=membership.creator, role=Role.MANAGER)
     assert Membership.objects.get(user=membership.user).role == Role.MANAGER
-
-
-def test_a_fan_is_created_once_per_creator() -> None:
-    fan = FanFactory()
-    with pytest.raises(Conflict):
-        services.fan_create(creator=fan.creator, platform_id=fan.platform_id)
-    other = services.fan_create(creator=CreatorFactory(), platform_id=fan.platform_id)
-    assert other.pk != fan.pk
 
 
 def test_a_fan_known_by_handle_gets_the_id() -> None:
