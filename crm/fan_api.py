@@ -328,9 +328,9 @@ class FanExportView(CreatorAPIView):
 
 async def _asynchronous(pieces: Iterator[str]) -> AsyncIterator[str]:
     """For a server that would otherwise collect all of a plain iterator before it sends the first byte."""
-    piece = sync_to_async(next)
-    while (found := await piece(pieces, None)) is not None:
-        yield found
+    following = sync_to_async(lambda: next(pieces, None))
+    while (piece := await following()) is not None:
+        yield piece
 
 
 def etag_of(fan: Fan) -> str:
