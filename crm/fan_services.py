@@ -90,15 +90,28 @@ def fan_erase(*, fan: Fan, seen: Collection[int] | None = None) -> None:
 
 
 def fans_purge() -> int:
-    """Erase the fans whose time to be restored is over; answers how many. Several callers share the work."""
-    for number in range(PURGE_MAX):
-        with transaction.atomic():
-            due = selectors.fans_due_to_be_erased().order_by("deleted_at")
-            fan = due.select_for_update(no_key=True, skip_locked=True).first()
+    """Erase the fans whose time to be restored is over; answers how many. Several callers share the work.
+
+    One who cannot be erased is logged and left to the next call, so that the others do not wait for that.
+    """
+    done, failed = 0, set[int]()
+    while done + len(failed) < PURGE_MAX:
+        fan: Fan | None = None
+        try:
+            with transaction.atomic():
+                due = selectors.fans_due_to_be_erased().exclude(pk__in=failed).order_by("deleted_at")
+                fan = due.select_for_update(no_key=True, skip_locked=True).first()
+                if fan is None:
+                    break
+                _erase(fan)
+        except Exception:
             if fan is None:
-                return number
-            _erase(fan)
-    return PURGE_MAX
+                raise
+            logger.exception("fan not erased", fan_id=fan.pk, creator_id=fan.creator_id)
+            failed.add(fan.pk)
+        else:
+            done += 1
+    return done
 
 
 def _erase(fan: Fan) -> None:

@@ -61,6 +61,21 @@ def test_a_purge_erases_whom_nobody_can_restore_any_more() -> None:
     assert fan_services.fan_restore(fan=kept).deleted_at is None
 
 
+def test_one_who_cannot_be_erased_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck, due = deleted_days_ago(40), deleted_days_ago(31)
+
+    class Picky:
+        def withdraw(self, fan: Fan) -> None: ...
+
+        def erase(self, fan: Fan) -> None:
+            if fan.pk == stuck.pk:
+                raise KeyError
+
+    monkeypatch.setattr(fan_services, "fan_holders", lambda: (Picky(),))
+    assert fan_services.fans_purge() == 1
+    assert erased() == {due.pk}
+
+
 def test_the_command_counts_first_and_erases_when_told() -> None:
     due = deleted_days_ago(31)
     out = StringIO()

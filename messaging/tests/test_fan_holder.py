@@ -1,5 +1,6 @@
 """Answers whether nothing goes out to a fan who was deleted, and nothing of sending remembers one who was erased."""
 
+import signal
 from datetime import timedelta
 from typing import Any
 
@@ -133,4 +134,14 @@ def test_each_sweep_erases_whose_time_is_over(fan: Fan) -> None:
     call_command("sweep", "--dry-run")
     assert not Fan.objects.filter(erased_at__isnull=False).exists()
     call_command("sweep")
+    assert Fan.objects.filter(erased_at__isnull=False).exists()
+
+
+def test_the_sweeper_that_runs_for_ever_erases_them_too(fan: Fan, monkeypatch: Any, settings: Any) -> None:
+    settings.SWEEP_EVERY_SECONDS = 0.01
+    Fan.objects.filter(pk=fan.pk).update(deleted_at=timezone.now() - timedelta(days=31))
+    handlers: dict[int, Any] = {}
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(sweeper, "sweep", lambda **_: handlers[signal.SIGTERM](signal.SIGTERM, None))
+    call_command("sweep", "--forever")
     assert Fan.objects.filter(erased_at__isnull=False).exists()
