@@ -60,7 +60,5 @@ class TopFansView(CreatorAPIView):
         responses=TopFansSerializer,
     )
     def get(self, request: Request) -> Response:
-        asked = TopFansFilterSerializer(data=request.query_params)
-        asked.is_valid(raise_exception=True)
-        rows = selectors.top_fans(creator=self.creator, limit=asked.validated_data["limit"])
+        rows = selectors.top_fans(creator=self.creator, limit=self.asked(TopFansFilterSerializer)["limit"])
         return Response({"results": TopFanSerializer(rows, many=True).data})

@@ -1,15 +1,13 @@
 """Answers the CRM's part of the HTTP API: fans, conversations, who is signed in. Touches selectors and services."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
-from django.db.models import QuerySet, Value
-from django.db.models.functions import Coalesce, Lower, NullIf
+from django.db.models import QuerySet
 from django.template.loader import render_to_string
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
-from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -19,6 +17,7 @@ from rest_framework.views import APIView
 from crm import selectors, services
 from crm.errors import NotFound
 from crm.models import Conversation, Creator, Fan, Membership, Message, Role, User
+from crm.pagination import KeysetPagination
 
 CREATOR_PARAMETERS = [
     OpenApiParameter(
@@ -66,6 +65,26 @@ class CreatorAPIView(APIView):
     def may_write(self) -> bool:
         return self.membership.role in self.write_roles
 
+    def asked(self, filters: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+        """The query parameters, checked. Raises DRF's ValidationError, naming them."""
+        given = filters(data=self.request.query_params)
+        given.is_valid(raise_exception=True)
+        values: dict[str, Any] = given.validated_data
+        return values
+
+    def listed(
+        self,
+        rows: QuerySet[Any],
+        serializer: type[serializers.BaseSerializer[Any]],
+        pagination: type[KeysetPagination],
+        shown_as: Callable[[list[Any]], list[Any]] | None = None,
+    ) -> Response:
+        """One page of the rows; `shown_as` turns the page's rows, all at once, into what the serializer shows."""
+        paginator = pagination()
+        page = paginator.paginate_queryset(rows, self.request, view=self)
+        shown: Any = shown_as(page) if shown_as else page
+        return paginator.get_paginated_response(serializer(shown, many=True).data)
+
 
 class FragmentRenderer(BaseRenderer):
     """The same answer as a piece of HTML that a page swaps in: the view's `fragment_template`, or the problem in words.
@@ -91,119 +110,8 @@ class FragmentRenderer(BaseRenderer):
         )
 
 
-class KeysetPagination(CursorPagination):
-    """Pages by position, so that page 100 costs what page 1 does and nothing is shown twice while rows arrive."""
-
-    # Above the number of rows that share a value (fans who spent nothing, say), or the last of them are never reached.
-    offset_cutoff = 10_000_000
-    page_size = 50
-    page_size_query_param = "pageSize"
-    max_page_size = 200
-
-
 class ConversationPagination(KeysetPagination):
     ordering = ("-last_message_at", "-id")
-
-
-class FanPagination(KeysetPagination):
-    """By value, by when they were seen (never seen comes last), or by the name that a list shows."""
-
-    ORDERINGS: ClassVar[dict[str, tuple[str, ...]]] = {
-        "-valueCents": ("-value_cents", "-id"),
-        "-lastSeenAt": ("-seen_order", "-id"),
-        "name": ("name_order", "id"),
-    }
-
-    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> tuple[str, ...]:
-        return self.ORDERINGS[request.query_params.get("ordering") or "-valueCents"]
-
-    @staticmethod
-    def orderable(fans: QuerySet[Fan]) -> QuerySet[Fan]:
-        """With the values that the orderings name: no NULL among them, which a position could not be compared with."""
-        return fans.annotate(
-            seen_order=Coalesce("last_seen_at", Value(datetime(1970, 1, 1, tzinfo=UTC))),
-            name_order=Lower(Coalesce(NullIf("name", Value("")), NullIf("handle", Value("")), "platform_id")),
-        )
-
-
-class FanSerializer(serializers.ModelSerializer[Fan]):
-    platformId = serializers.CharField(source="platform_id", max_length=64)
-    valueCents = serializers.IntegerField(source="value_cents", min_value=0, max_value=2**53 - 1, required=False)
-    lastSeenAt = serializers.DateTimeField(source="last_seen_at", read_only=True, allow_null=True)
-    createdAt = serializers.DateTimeField(source="created_at", read_only=True)
-    updatedAt = serializers.DateTimeField(source="updated_at", read_only=True)
-
-    class Meta:
-        model = Fan
-        fields = (
-            "id",
-            "platform",
-            "platformId",
-            "handle",
-            "name",
-            "email",
-            "avatar",
-            "tags",
-            "notes",
-            "valueCents",
-            "lastSeenAt",
-            "createdAt",
-            "updatedAt",
-        )
-        read_only_fields = ("platform",)
-
-
-class FanFilterSerializer(serializers.Serializer[Any]):
-    """The query parameters of the list of fans."""
-
-    search = serializers.CharField(required=False, default="", max_length=100, allow_blank=True)
-    tag = serializers.CharField(required=False, default="", max_length=50, allow_blank=True)
-    minValueCents = serializers.IntegerField(
-        source="min_value_cents", required=False, default=None, min_value=0, max_value=2**53 - 1
-    )
-    activeSince = serializers.DateTimeField(source="active_since", required=False, default=None)
-    ordering = serializers.ChoiceField(choices=list(FanPagination.ORDERINGS), required=False, default="-valueCents")
-
-
-class FanListView(CreatorAPIView):
-    """The creator's fans, the most valuable first unless `ordering` says otherwise."""
-
-    renderer_classes = (JSONRenderer, FragmentRenderer)
-    fragment_template = "crm/_fans.html"
-
-    @extend_schema(
-        operation_id="fans_list",
-        parameters=[*CREATOR_PARAMETERS, FanFilterSerializer],
-        responses=FanSerializer(many=True),
-    )
-    def get(self, request: Request) -> Response:
-        filters = FanFilterSerializer(data=request.query_params)
-        filters.is_valid(raise_exception=True)
-        asked = {key: value for key, value in filters.validated_data.items() if key != "ordering"}
-        paginator = FanPagination()
-        fans = FanPagination.orderable(selectors.fan_list(creator=self.creator, **asked))
-        page = paginator.paginate_queryset(fans, request, view=self)
-        return paginator.get_paginated_response(FanSerializer(page or [], many=True).data)
-
-    @extend_schema(
-        operation_id="fans_create",
-        parameters=CREATOR_PARAMETERS,
-        request=FanSerializer,
-        responses={201: FanSerializer},
-    )
-    def post(self, request: Request) -> Response:
-        serializer = FanSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        fan = services.fan_create(creator=self.creator, **serializer.validated_data)
-        return Response(FanSerializer(fan).data, status=201)
-
-
-class FanView(CreatorAPIView):
-    """One fan."""
-
-    @extend_schema(operation_id="fans_retrieve", parameters=CREATOR_PARAMETERS, responses=FanSerializer)
-    def get(self, request: Request, fan_id: int) -> Response:
-        return Response(FanSerializer(selectors.fan_get(creator=self.creator, fan_id=fan_id)).data)
 
 
 class ConversationFanSerializer(serializers.ModelSerializer[Fan]):
@@ -258,13 +166,8 @@ class ConversationListView(CreatorAPIView):
         responses=ConversationSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        filters = ConversationFilterSerializer(data=request.query_params)
-        filters.is_valid(raise_exception=True)
-        paginator = ConversationPagination()
-        page = paginator.paginate_queryset(
-            selectors.conversation_list(creator=self.creator, **filters.validated_data), request, view=self
-        )
-        return paginator.get_paginated_response(ConversationSerializer(page or [], many=True).data)
+        rows = selectors.conversation_list(creator=self.creator, **self.asked(ConversationFilterSerializer))
+        return self.listed(rows, ConversationSerializer, ConversationPagination)
 
 
 class ConversationReadView(CreatorAPIView):

@@ -11,6 +11,8 @@ class ErrorKind(StrEnum):
     INVALID = "invalid"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
+    STALE = "stale"
+    UNCONDITIONAL = "unconditional"
     FORBIDDEN = "forbidden"
     TOO_LARGE = "too_large"
     UNREADABLE = "unreadable"
@@ -64,6 +66,20 @@ class NotFound(HuntazeError):
 class Conflict(HuntazeError):
     kind = ErrorKind.CONFLICT
     code = "conflict"
+
+
+class Stale(HuntazeError):
+    """Somebody else changed the thing since the caller read it."""
+
+    kind = ErrorKind.STALE
+    code = "stale"
+
+
+class Unconditional(HuntazeError):
+    """The caller would overwrite the thing without saying which state of it they have seen."""
+
+    kind = ErrorKind.UNCONDITIONAL
+    code = "unconditional"
 
 
 class Forbidden(HuntazeError):

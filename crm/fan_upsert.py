@@ -11,12 +11,17 @@ from crm.payloads import FanRow
 
 
 class FanOutcome(StrEnum):
-    """What became of one row; a row is overtaken when a later one of the same batch is about the same fan."""
+    """What became of one row.
+
+    Overtaken: a later row of the same batch is about the same fan. Deleted: somebody deleted the fan, and only a person
+    brings them back.
+    """
 
     INSERTED = "inserted"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
     OVERTAKEN = "overtaken"
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,8 @@ FROM (
     FROM crm_fan AS f
     WHERE f.creator_id = %(creator)s AND f.platform = %(platform)s
         AND lower(f.handle) IN (SELECT handle FROM fan_upsert_row WHERE by_handle)
-    ORDER BY lower(f.handle), (f.platform_id = lower(f.handle)), f.last_seen_at DESC NULLS LAST, f.id DESC
+    ORDER BY lower(f.handle), (f.deleted_at IS NOT NULL), (f.platform_id = lower(f.handle)),
+        f.last_seen_at DESC NULLS LAST, f.id DESC
 ) AS known
 WHERE r.by_handle AND r.handle = known.handle
 """
@@ -106,6 +112,14 @@ FROM (
 ) AS found
 WHERE r.ord = found.ord
 """
+# A deleted fan is neither changed nor brought back by a file that was written without knowing of it.
+_LEAVE_DELETED = """
+UPDATE fan_upsert_row AS r
+SET outcome = 'deleted', stand_in = NULL
+FROM crm_fan AS f
+WHERE r.outcome IS NULL AND f.creator_id = %(creator)s AND f.platform = %(platform)s AND f.deleted_at IS NOT NULL
+    AND (f.platform_id = r.platform_id OR f.id = r.stand_in)
+"""
 _LOCK_STAND_INS = """
 SELECT f.id FROM crm_fan AS f JOIN fan_upsert_row AS r ON r.stand_in = f.id ORDER BY f.id FOR UPDATE OF f
 """
@@ -135,7 +149,8 @@ WITH written AS (
         ),
         last_seen_at = GREATEST(fan.last_seen_at, excluded.last_seen_at),
         updated_at = now()
-    WHERE excluded.handle NOT IN ('', lower(fan.handle))
+    WHERE fan.deleted_at IS NULL AND (
+        excluded.handle NOT IN ('', lower(fan.handle))
         OR (fan.name = '' AND excluded.name <> '')
         OR (fan.email = '' AND excluded.email <> '')
         OR (fan.tags = '{}' AND excluded.tags <> '{}')
@@ -144,6 +159,7 @@ WITH written AS (
         OR fan.value_cents <> (
             SELECT g.value_cents FROM fan_upsert_row AS g WHERE g.outcome IS NULL AND g.platform_id = fan.platform_id
         )
+    )
     RETURNING fan.platform_id
 )
 UPDATE fan_upsert_row AS r
@@ -170,7 +186,8 @@ def fan_bulk_upsert(*, creator: Creator, rows: Iterable[FanRow]) -> FanUpsert:
 
     What a stored fan keeps: name, e-mail, tags and notes are filled where they are empty here and never overwritten,
     for people edit them here. The value is the source's wherever it gives one. `last_seen_at` only moves forward. The
-    handle follows the source. Nothing is written, `updated_at` included, to a fan for whom nothing changes.
+    handle follows the source. Nothing is written, `updated_at` included, to a fan for whom nothing changes, or who was
+    deleted.
 
     Batches of one creator wait for each other; rows are written in the order of their keys, so that a batch and another
     writer of several fans lock them in the same order.
@@ -207,6 +224,7 @@ def fan_bulk_upsert(*, creator: Creator, rows: Iterable[FanRow]) -> FanUpsert:
         cursor.execute(_JOIN_STORED, scope)
         cursor.execute(_OVERTAKE)
         cursor.execute(_FIND_STAND_INS, scope)
+        cursor.execute(_LEAVE_DELETED, scope)
         cursor.execute(_LOCK_STAND_INS)
         cursor.execute(_IDENTIFY)
         cursor.execute(_WRITE, scope)

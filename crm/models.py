@@ -1,6 +1,7 @@
 """Answers which tables the CRM keeps: users, creators, fans, conversations, messages. Touches the database alone."""
 
 import uuid
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
@@ -8,8 +9,8 @@ from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Lower, Now
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce, Lower, Now, NullIf
 from uuid_utils import compat as uuid_utils
 
 from crm.payloads import PRICE_MAX_CENTS, PRICE_MIN_CENTS
@@ -123,8 +124,18 @@ class Membership(models.Model):
         return f"{self.user_id} at {self.creator_id} as {self.role}"
 
 
+# What fans are sorted by where NULL or an empty text cannot be: never seen counts as the longest ago, and the name is
+# the one that a list shows.
+FAN_SEEN_ORDER = Coalesce("last_seen_at", Value(datetime(1970, 1, 1, tzinfo=UTC)))
+FAN_NAME_ORDER = Lower(Coalesce(NullIf("name", Value("")), NullIf("handle", Value("")), "platform_id"))
+
+
 class Fan(models.Model):
-    """A subscriber of one creator. `platform_id` is the handle in lower case until the numeric id is known."""
+    """A subscriber of one creator. `platform_id` is the handle in lower case until the numeric id is known.
+
+    `version` is counted up by the database at every change, whoever makes it. A fan with `deleted_at` is hidden and can
+    be restored for a while; one with `erased_at` is an empty row that messages without text hang on.
+    """
 
     # A creator with fans cannot be deleted by a click: their history is the business.
     creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="fans")
@@ -140,6 +151,9 @@ class Fan(models.Model):
     last_seen_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+    version = models.PositiveBigIntegerField(db_default=1, editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [
@@ -147,11 +161,22 @@ class Fan(models.Model):
             models.CheckConstraint(condition=Q(platform__in=Platform.values), name="fan_platform_known"),
             models.CheckConstraint(condition=~Q(platform_id=""), name="fan_platform_id_given"),
             models.CheckConstraint(condition=Q(value_cents__gte=0), name="fan_value_not_negative"),
+            models.CheckConstraint(
+                condition=Q(erased_at=None) | Q(deleted_at__isnull=False, name="", handle="", email="", notes=""),
+                name="fan_erased_is_empty",
+            ),
         ]
         indexes = [
             models.Index("creator", F("value_cents").desc(), F("id").desc(), name="fan_by_value"),
             models.Index("creator", F("last_seen_at").desc(nulls_last=True), name="fan_by_last_seen"),
             models.Index("creator", Lower("handle"), name="fan_by_handle"),
+            models.Index("creator", FAN_SEEN_ORDER.desc(), F("id").desc(), name="fan_by_seen_order"),
+            models.Index("creator", FAN_NAME_ORDER, F("id"), name="fan_by_name_order"),
+            models.Index("creator", F("created_at").desc(), F("id").desc(), name="fan_by_created"),
+            # Those who can be restored, and those whose time to be erased has come.
+            models.Index(
+                "deleted_at", name="fan_deleted", condition=Q(deleted_at__isnull=False, erased_at__isnull=True)
+            ),
             GinIndex(fields=["tags"], name="fan_by_tag"),
             GinIndex(fields=["name", "handle"], name="fan_search", opclasses=["gin_trgm_ops", "gin_trgm_ops"]),
         ]
@@ -179,6 +204,13 @@ class Conversation(models.Model):
                 F("id").desc(),
                 name="conversation_by_last",
                 condition=Q(archived=False),
+            ),
+            models.Index(
+                "creator",
+                F("last_message_at").desc(),
+                F("id").desc(),
+                name="conversation_unread",
+                condition=Q(archived=False, unread_count__gt=0),
             ),
         ]
 
@@ -247,6 +279,8 @@ class Message(models.Model):
         ]
         indexes = [
             models.Index("conversation", F("created_at").desc(), F("id").desc(), name="message_by_time"),
+            # What reading a conversation marks, however long the conversation is.
+            models.Index("conversation", name="message_unread", condition=Q(direction=Direction.IN, read=False)),
             models.Index(
                 "creator",
                 F("created_at").desc(),

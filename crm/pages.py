@@ -1,6 +1,7 @@
 """Answers which creator a browser works for, and the page of fans. Touches the session, selectors and services."""
 
 from copy import copy
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -8,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import resolve, reverse
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_GET, require_POST
@@ -17,6 +19,14 @@ from crm.errors import Forbidden, NotFound
 from crm.models import Membership, User
 
 SESSION_KEY = "creator_id"
+Choices = list[tuple[str, str]]
+VALUES: Choices = [("", "Any"), ("1", "Spent something"), ("10000", "$100 or more"), ("50000", "$500 or more")]
+ORDERINGS: Choices = [
+    ("", "Value"),
+    ("-lastSeenAt", "Last seen"),
+    ("name", "Name"),
+    ("-createdAt", "Newest here"),
+]
 
 
 def memberships_for_request(request: HttpRequest) -> list[Membership]:
@@ -104,14 +114,35 @@ def fragment(
 def fans(request: HttpRequest) -> HttpResponse:
     """The creator's fans, as the API lists them."""
     membership = creator_for_request(request)
-    query = request.GET.urlencode()
+    asked = request.GET
     context = {
-        "rows": fragment(request, "fans", membership=membership, query=query),
-        "search": request.GET.get("search", ""),
-        "tag": request.GET.get("tag", ""),
-        "ordering": request.GET.get("ordering", ""),
+        "rows": fragment(request, "fans", membership=membership, query=asked.urlencode()),
+        "search": asked.get("search", ""),
+        "tag": asked.get("tag", ""),
+        "values": _with_current(VALUES, asked.get("minValueCents", ""), "Another amount"),
+        "min_value": asked.get("minValueCents", ""),
+        "activities": _with_current(_activities(), asked.get("activeSince", ""), "Another time"),
+        "active_since": asked.get("activeSince", ""),
+        "orderings": ORDERINGS,
+        "ordering": asked.get("ordering", ""),
+        "deleted": asked.get("deleted", ""),
+        "may_manage": membership.role in selectors.MANAGERS,
     }
     return render(request, "crm/fans.html", context)
+
+
+def _activities() -> Choices:
+    """From whole days on, so that an address stays the same for as long."""
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    return [("", "Any time")] + [
+        (f"{today - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}", f"In {days} days") for days in (7, 30, 90)
+    ]
+
+
+def _with_current(choices: Choices, current: str, name: str) -> Choices:
+    """An address may name a value that the page would not offer; the form must not say otherwise."""
+    known = any(value == current for value, _ in choices)
+    return choices if known else [*choices, (current, name)]
 
 
 @login_required

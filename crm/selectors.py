@@ -24,6 +24,8 @@ from crm.statements import rows_read
 
 # A fan seen within this time counts as active (the definition that the analytics pages state).
 ACTIVE_WITHIN = timedelta(days=30)
+# For so long a deleted fan can be restored; then fan_services.fans_purge erases them.
+RESTORABLE_FOR = timedelta(days=30)
 
 WRITERS = frozenset({Role.OWNER, Role.MANAGER, Role.CHATTER})
 MANAGERS = frozenset({Role.OWNER, Role.MANAGER})
@@ -62,6 +64,21 @@ def membership_require(membership: Membership, roles: frozenset[Role]) -> None:
         raise Forbidden(f"Your role ({membership.get_role_display()}) may not do this.", code="role_not_allowed")
 
 
+def _fans(creator: Creator) -> QuerySet[Fan]:
+    """The creator's fans as everybody sees them: without those who were deleted."""
+    return Fan.objects.filter(creator=creator, deleted_at=None)
+
+
+def fans_restorable() -> QuerySet[Fan]:
+    """Deleted fans, of any creator, whose time is not over."""
+    return Fan.objects.filter(deleted_at__gte=timezone.now() - RESTORABLE_FOR, erased_at=None)
+
+
+def fans_due_to_be_erased() -> QuerySet[Fan]:
+    """Deleted fans, of any creator, whose time is over."""
+    return Fan.objects.filter(deleted_at__lt=timezone.now() - RESTORABLE_FOR, erased_at=None)
+
+
 def fan_list(
     *,
     creator: Creator,
@@ -69,9 +86,10 @@ def fan_list(
     tag: str = "",
     min_value_cents: int | None = None,
     active_since: datetime | None = None,
+    deleted: bool = False,
 ) -> QuerySet[Fan]:
-    """The creator's fans; `search` looks in name and handle."""
-    fans = Fan.objects.filter(creator=creator)
+    """The creator's fans, unordered; `search` looks in name and handle. deleted: those who can be restored instead."""
+    fans = fans_restorable().filter(creator=creator) if deleted else _fans(creator)
     if search:
         fans = fans.filter(Q(name__icontains=search) | Q(handle__icontains=search.lstrip("@")))
     if tag:
@@ -83,10 +101,22 @@ def fan_list(
     return fans
 
 
+def fan_not_found() -> NotFound:
+    return NotFound("There is no such fan.", code="fan_not_found")
+
+
 def fan_get(*, creator: Creator, fan_id: int) -> Fan:
-    fan = Fan.objects.filter(creator=creator, pk=fan_id).first()
+    fan = _fans(creator).filter(pk=fan_id).first()
     if fan is None:
-        raise NotFound("There is no such fan.", code="fan_not_found")
+        raise fan_not_found()
+    return fan
+
+
+def fan_get_held(*, creator: Creator, fan_id: int) -> Fan:
+    """The fan even where they were deleted, as long as anything is held on them."""
+    fan = Fan.objects.filter(creator=creator, pk=fan_id, erased_at=None).first()
+    if fan is None:
+        raise fan_not_found()
     return fan
 
 
@@ -130,10 +160,11 @@ def fan_map_by_recipient(*, creator: Creator, recipient_ids: Sequence[str]) -> d
     names neither.
     """
     own = {recipient_id: own_id for recipient_id in recipient_ids if (own_id := _own_id(recipient_id)) is not None}
-    by_id = Fan.objects.filter(creator=creator).in_bulk(set(own.values())) if own else {}
+    by_id = _fans(creator).in_bulk(set(own.values())) if own else {}
     found = {recipient_id: by_id[own_id] for recipient_id, own_id in own.items() if own_id in by_id}
     platform_ids = [recipient_id for recipient_id in recipient_ids if recipient_id not in own]
-    fans = rows_read(Fan, "creator_id = %s AND platform_id = ANY(%s::text[])", [creator.pk, platform_ids])
+    condition = "creator_id = %s AND platform_id = ANY(%s::text[]) AND deleted_at IS NULL"
+    fans = rows_read(Fan, condition, [creator.pk, platform_ids])
     found.update({fan.platform_id: fan for fan in fans})
     handles = {
         recipient_id: recipient_id.removeprefix("@").lower()
@@ -142,7 +173,7 @@ def fan_map_by_recipient(*, creator: Creator, recipient_ids: Sequence[str]) -> d
     }
     by_handle: dict[str, list[Fan]] = {}
     if handles:
-        lowered = Fan.objects.annotate(lower=Lower("handle")).filter(creator=creator, lower__in=set(handles.values()))
+        lowered = _fans(creator).annotate(lower=Lower("handle")).filter(lower__in=set(handles.values()))
         for fan in lowered.exclude(handle=""):
             by_handle.setdefault(fan.handle.lower(), []).append(fan)
     found.update(
@@ -157,7 +188,9 @@ def fan_map_by_recipient(*, creator: Creator, recipient_ids: Sequence[str]) -> d
 
 def conversation_list(*, creator: Creator, unread: bool = False, search: str = "") -> QuerySet[Conversation]:
     """The creator's open conversations with fan and last message, unordered: a page or a paginator orders them."""
-    conversations = Conversation.objects.filter(creator=creator, archived=False).select_related("fan", "last_message")
+    conversations = Conversation.objects.filter(creator=creator, archived=False, fan__deleted_at=None).select_related(
+        "fan", "last_message"
+    )
     if unread:
         conversations = conversations.filter(unread_count__gt=0)
     if search:
@@ -168,7 +201,8 @@ def conversation_list(*, creator: Creator, unread: bool = False, search: str = "
 
 
 def conversation_get(*, creator: Creator, conversation_id: int) -> Conversation:
-    conversation = Conversation.objects.filter(creator=creator, pk=conversation_id).select_related("fan").first()
+    conversations = Conversation.objects.filter(creator=creator, fan__deleted_at=None)
+    conversation = conversations.filter(pk=conversation_id).select_related("fan").first()
     if conversation is None:
         raise NotFound("There is no such conversation.", code="conversation_not_found")
     return conversation
@@ -186,7 +220,7 @@ class FanTotals:
 
 def fan_totals(*, creator: Creator) -> FanTotals:
     as_of = timezone.now()
-    row = Fan.objects.filter(creator=creator).aggregate(
+    row = _fans(creator).aggregate(
         total=Count("pk"),
         active=Count("pk", filter=Q(last_seen_at__gte=as_of - ACTIVE_WITHIN)),
         value_cents=Sum("value_cents"),
@@ -196,4 +230,4 @@ def fan_totals(*, creator: Creator) -> FanTotals:
 
 def fan_top(*, creator: Creator, limit: int = 10) -> QuerySet[Fan]:
     """The creator's fans of the highest value."""
-    return Fan.objects.filter(creator=creator).order_by("-value_cents", "-id")[:limit]
+    return _fans(creator).order_by("-value_cents", "-id")[:limit]

@@ -49,13 +49,6 @@ def membership_set(*, user: User, creator: Creator, role: Role) -> Membership:
     return membership
 
 
-def fan_create(*, creator: Creator, platform_id: str, handle: str = "", **fields: Any) -> Fan:
-    """Raises Conflict when the creator has a fan with this id."""
-    if Fan.objects.filter(creator=creator, platform_id=platform_id).exists():
-        raise Conflict("There is a fan with this id already.", code="fan_exists")
-    return Fan.objects.create(creator=creator, platform_id=platform_id, handle=handle, **fields)
-
-
 def fan_identify(*, fan: Fan, platform_id: str) -> None:
     """Replace the handle that stood in for the fan's id by the id itself, once it is known.
 
@@ -78,10 +71,14 @@ def conversation_open(*, fan: Fan) -> Conversation:
 
 
 def conversation_mark_read(*, conversation: Conversation) -> None:
-    """Everything the fan wrote up to now is read."""
+    """Everything the fan wrote up to now is read.
+
+    The count goes first and so locks the conversation: a message that arrives meanwhile is either read here or counted
+    after it.
+    """
     with transaction.atomic():
-        Message.objects.filter(conversation=conversation, direction=Direction.IN, read=False).update(read=True)
         Conversation.objects.filter(pk=conversation.pk).update(unread_count=0)
+        Message.objects.filter(conversation=conversation, direction=Direction.IN, read=False).update(read=True)
 
 
 @transaction.atomic

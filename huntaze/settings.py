@@ -162,6 +162,9 @@ ONLYFANS_API_BASE_URL = env.text("ONLYFANS_API_BASE_URL", default="https://app.o
 IMPORT_MAX_BYTES = env.integer("IMPORT_MAX_BYTES", default=10_000_000, minimum=1_000, maximum=1_000_000_000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = IMPORT_MAX_BYTES
 
+# Who keeps something of a fan beside the CRM, and so has a part in deleting, erasing and exporting one.
+FAN_HOLDERS = ("messaging.fan_holder.MessagingHolder", "onlyfans.fan_holder.ImportsHolder")
+
 # --- Signing in -----------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "crm.User"

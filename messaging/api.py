@@ -12,8 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm import selectors as crm_selectors
-from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer, KeysetPagination
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.models import Direction, Message, MessageStatus, User
+from crm.pagination import KeysetPagination
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, media_urls
 from messaging import selectors, services
 from messaging.models import Delivery
@@ -163,9 +164,9 @@ class FailedView(CreatorAPIView):
         operation_id="messages_failed", parameters=CREATOR_PARAMETERS, responses=TroubleSerializer(many=True)
     )
     def get(self, request: Request) -> Response:
-        paginator = TroublePagination()
-        page = paginator.paginate_queryset(selectors.delivery_in_trouble_list(creator=self.creator), request, view=self)
-        return paginator.get_paginated_response(TroubleSerializer(page or [], many=True).data)
+        return self.listed(
+            selectors.delivery_in_trouble_list(creator=self.creator), TroubleSerializer, TroublePagination
+        )
 
 
 class RetryView(CreatorAPIView):
@@ -261,9 +262,7 @@ class ConversationMessagesView(CreatorAPIView):
     )
     def get(self, request: Request, conversation_id: int) -> Response:
         conversation = crm_selectors.conversation_get(creator=self.creator, conversation_id=conversation_id)
-        paginator = MessagePagination()
-        page = paginator.paginate_queryset(selectors.thread_list(conversation=conversation), request, view=self)
-        return paginator.get_paginated_response(ThreadMessageSerializer(page or [], many=True).data)
+        return self.listed(selectors.thread_list(conversation=conversation), ThreadMessageSerializer, MessagePagination)
 
     @extend_schema(
         operation_id="conversation_messages_send",

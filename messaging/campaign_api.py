@@ -8,8 +8,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.api import CREATOR_PARAMETERS, CreatorAPIView, KeysetPagination
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView
 from crm.models import Fan, MessageStatus
+from crm.pagination import KeysetPagination
 from crm.payloads import media_urls
 from messaging import campaigns, selectors
 from messaging.api import ContentSerializer, trace_id_of
@@ -235,10 +236,12 @@ class CampaignListView(CreatorAPIView):
         operation_id="campaigns_list", parameters=CREATOR_PARAMETERS, responses=CampaignSerializer(many=True)
     )
     def get(self, request: Request) -> Response:
-        paginator = CampaignPagination()
-        page = paginator.paginate_queryset(selectors.campaign_list(creator=self.creator), request, view=self)
-        reports: Any = selectors.campaign_report_list(page or [])
-        return paginator.get_paginated_response(CampaignSerializer(reports, many=True).data)
+        return self.listed(
+            selectors.campaign_list(creator=self.creator),
+            CampaignSerializer,
+            CampaignPagination,
+            shown_as=selectors.campaign_report_list,
+        )
 
     @extend_schema(
         operation_id="campaigns_create",
@@ -293,13 +296,10 @@ class CampaignRecipientsView(CreatorAPIView):
         responses=RecipientSerializer(many=True),
     )
     def get(self, request: Request, campaign_id: int) -> Response:
-        filters = RecipientFilterSerializer(data=request.query_params)
-        filters.is_valid(raise_exception=True)
+        state = self.asked(RecipientFilterSerializer)["status"]
         campaign = selectors.campaign_get(creator=self.creator, campaign_id=campaign_id)
-        ledger = selectors.campaign_ledger(campaign=campaign, state=filters.validated_data["status"])
-        paginator = RecipientPagination()
-        page = paginator.paginate_queryset(ledger, request, view=self)
-        return paginator.get_paginated_response(RecipientSerializer(page or [], many=True).data)
+        ledger = selectors.campaign_ledger(campaign=campaign, state=state)
+        return self.listed(ledger, RecipientSerializer, RecipientPagination)
 
 
 class CampaignPauseView(CreatorAPIView):

@@ -185,9 +185,11 @@ class Delivery(models.Model):
     def held(self) -> MessageStatus | None:
         """The state that it belongs in while it may not go out; None while it may.
 
-        Parked while its creator or its campaign is paused; cancelled where the campaign was cancelled while this one
-        was out of reach (being sent, say, and then refused).
+        Parked while its creator or its campaign is paused; cancelled where the fan was deleted, or the campaign
+        cancelled, while this one was out of reach (being sent, say, and then refused).
         """
+        if self.fan.deleted_at is not None:
+            return MessageStatus.CANCELLED
         if self.campaign is not None and self.campaign.status == CampaignStatus.CANCELLED:
             return MessageStatus.CANCELLED
         if self.creator.sending_profile.paused_at is not None:

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import close_old_connections, connection
-from django.db.models import Count, F, Max, Min, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Count, F, Max, Min, Q, QuerySet, TextField
+from django.db.models.functions import Cast, Now
 from django.utils import timezone
 
 from crm.errors import NotFound
-from crm.models import Conversation, Creator, Message, MessageStatus
+from crm.models import Conversation, Creator, Fan, Message, MessageStatus
 from messaging.models import (
     OPEN_STATES,
     ORDERED_STATES,
@@ -43,8 +43,14 @@ def database_ping() -> None:
 
 
 def delivery_in_trouble_list(*, creator: Creator) -> QuerySet[Delivery]:
-    """Failed and unknown messages with fan, unordered: a paginator orders them."""
-    return Delivery.objects.filter(creator=creator, state__in=TROUBLE).select_related("message", "fan")
+    """Failed and unknown messages with fan, unordered: a paginator orders them. Deleted fans have no say in it."""
+    deliveries = Delivery.objects.filter(creator=creator, state__in=TROUBLE, fan__deleted_at=None)
+    return deliveries.select_related("message", "fan")
+
+
+def fan_delivery_list(*, fan: Fan) -> QuerySet[Delivery]:
+    """Every delivery to one fan with its campaign, the oldest first."""
+    return Delivery.objects.filter(fan=fan).select_related("campaign").order_by("pk")
 
 
 def delivery_get(*, creator: Creator, message_id: UUID) -> Delivery:
@@ -188,6 +194,21 @@ def campaign_get(*, creator: Creator, campaign_id: int) -> Campaign:
     if campaign is None:
         raise NotFound("There is no such campaign.", code="campaign_not_found")
     return campaign
+
+
+def recipient_names(fan: Fan) -> set[str]:
+    """Every way in which a caller may name the fan as a recipient."""
+    names = {fan.platform_id, f"fan_{fan.pk}"}
+    return names | {fan.handle, f"@{fan.handle}"} if fan.handle else names
+
+
+def campaign_list_naming(*, fan: Fan) -> QuerySet[Campaign]:
+    """The campaigns whose stored audience may name the fan: all that do, in any case, and some that do not."""
+    found = Q(pk__in=[])
+    for name in recipient_names(fan):
+        found |= Q(audience_text__icontains=name)
+    campaigns = Campaign.objects.filter(creator_id=fan.creator_id)
+    return campaigns.annotate(audience_text=Cast("audience", TextField())).filter(found).order_by("pk")
 
 
 def campaign_ledger(*, campaign: Campaign, state: str = "") -> QuerySet[Delivery]:

@@ -232,6 +232,8 @@ def message_reopen(*, creator: Creator, message_id: UUID) -> None:
     delivery = selectors.delivery_get(creator=creator, message_id=message_id)
     if delivery.campaign is not None and delivery.campaign.status == CampaignStatus.CANCELLED:
         raise Conflict("The campaign of this message was cancelled.", code="campaign_cancelled")
+    if delivery.fan.deleted_at is not None:
+        raise Conflict("The fan of this message was deleted.", code="fan_deleted")
     fresh = transitions.delivery_rescheduled(
         Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id),
         expected=selectors.TROUBLE,

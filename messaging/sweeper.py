@@ -214,7 +214,8 @@ def _repeatable_since(gateway: Gateway, now: datetime) -> datetime | None:
 
 
 def _expired_rows() -> QuerySet[Delivery]:
-    return Delivery.objects.filter(state=MessageStatus.SENDING, lease_expires_at__lt=Now()).select_related("campaign")
+    expired = Delivery.objects.filter(state=MessageStatus.SENDING, lease_expires_at__lt=Now())
+    return expired.select_related("campaign", "fan")
 
 
 def _resolve_leases(now: datetime, gateway: Gateway) -> int:
@@ -224,9 +225,10 @@ def _resolve_leases(now: datetime, gateway: Gateway) -> int:
     def resolve(delivery: Delivery) -> UUID | None:
         first = delivery.first_attempt_at
         known = since is not None and first is not None and first > since
-        # Of a cancelled campaign nothing is sent again; what is in doubt stays so for a person.
+        # Of a cancelled campaign, or to a deleted fan, nothing is sent again; what is in doubt stays so for a person.
         cancelled = delivery.campaign is not None and delivery.campaign.status == CampaignStatus.CANCELLED
-        if known and not cancelled and delivery.attempts + 1 < settings.SEND_MAX_ATTEMPTS:
+        wanted = not cancelled and delivery.fan.deleted_at is None
+        if known and wanted and delivery.attempts + 1 < settings.SEND_MAX_ATTEMPTS:
             return _reschedule(delivery, MessageStatus.SENDING, attempted=True)
         transitions.delivery_unknown(
             _copy(delivery),
@@ -245,6 +247,7 @@ def _repeatable_rows(now: datetime, gateway: Gateway) -> QuerySet[Delivery]:
     return Delivery.objects.filter(
         state=MessageStatus.UNKNOWN,
         repeatable=True,
+        fan__deleted_at=None,
         attempts__lt=settings.SEND_MAX_ATTEMPTS,
         first_attempt_at__gt=since,
         finished_at__lt=now - timedelta(seconds=settings.SWEEP_PENDING_AFTER_SECONDS),

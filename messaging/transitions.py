@@ -12,11 +12,11 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, QuerySet, Value
+from django.db.models import Exists, F, OuterRef, QuerySet, Value
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from crm.models import MessageStatus, uuid7
+from crm.models import Fan, MessageStatus, uuid7
 from crm.services import MESSAGE_STATUS_COPY, message_status_set
 from crm.statements import rows_read, statement_run
 from messaging import queue, selectors
@@ -479,6 +479,39 @@ def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[
     return _change_set(
         campaign.deliveries.filter(state=MessageStatus.PARKED, due_at__lte=near), to=MessageStatus.PENDING
     )
+
+
+def fan_withdrawn(fan: Fan) -> int:
+    """What has not gone out to a deleted fan never will; Delivery.held stops what is out of reach in this moment."""
+    rows = Delivery.objects.filter(fan=fan, state__in=[*WAITING, MessageStatus.PARKED])
+    return len(
+        _change_set(
+            rows,
+            to=MessageStatus.CANCELLED,
+            reason_code="fan_deleted",
+            reason="The fan was deleted before this went out.",
+            **_finish(MessageStatus.CANCELLED),
+        )
+    )
+
+
+def fan_erased(fan: Fan) -> None:
+    """Nothing here says any more who the fan was: what a platform said of them, and the campaigns that name them."""
+    Delivery.objects.filter(fan=fan).update(reason="")
+    others = Delivery.objects.filter(campaign=OuterRef("pk")).exclude(fan=fan).exclude(fan__erased_at__isnull=False)
+    # A text that went to erased fans alone was written to them.
+    Campaign.objects.filter(~Exists(others), deliveries__fan=fan).update(content="", attachments=[])
+    for campaign in selectors.campaign_list_naming(fan=fan).select_for_update(no_key=True):
+        Campaign.objects.filter(pk=campaign.pk).update(audience=audience_without(fan, campaign.audience))
+
+
+def audience_without(fan: Fan, audience: dict[str, Any]) -> dict[str, Any]:
+    """The stored audience less the fan, by whichever of their names somebody named them."""
+    names = {name.lower() for name in selectors.recipient_names(fan)}
+    return {
+        key: [each for each in value if each.lower() not in names] if key in ("recipientIds", "exclude") else value
+        for key, value in audience.items()
+    }
 
 
 def sending_paused(*, creator_id: int, reason: str) -> None:

@@ -149,6 +149,11 @@ class FanAdmin(ReadOnlyAdmin, ImportExportModelAdmin):  # type: ignore[misc]
     # The import is its own log: one ImportBatch, not an entry per fan.
     skip_admin_log = True
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Fan]:
+        # A deleted fan is no operator's to look at or to export either.
+        fans: QuerySet[Fan] = super().get_queryset(request).filter(deleted_at=None)
+        return fans
+
     def has_import_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
 

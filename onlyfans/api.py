@@ -13,8 +13,9 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.api import CREATOR_PARAMETERS, CreatorAPIView, KeysetPagination
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView
 from crm.models import Role
+from crm.pagination import KeysetPagination
 from crm.selectors import MANAGERS
 from onlyfans import selectors
 from onlyfans.csv_import import fans_import, rejected_csv, size_check
@@ -186,9 +187,7 @@ class ImportListView(ManagerAPIView):
         operation_id="imports_list", parameters=CREATOR_PARAMETERS, responses=ImportListSerializer(many=True)
     )
     def get(self, request: Request) -> Response:
-        paginator = ImportPagination()
-        page = paginator.paginate_queryset(selectors.import_list(creator=self.creator), request, view=self)
-        return paginator.get_paginated_response(ImportListSerializer(page or [], many=True).data)
+        return self.listed(selectors.import_list(creator=self.creator), ImportListSerializer, ImportPagination)
 
 
 class ImportView(ManagerAPIView):

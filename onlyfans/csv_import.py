@@ -50,9 +50,9 @@ def fans_import(
     """Import a CSV file of fans; crm.fan_upsert says what a stored fan keeps. A dry run counts the same, keeps nothing.
 
     `mapping` is `{field of payloads.FIELDS: column header}` for what the headers' names do not say by themselves.
-    Every row of the file is inserted, updated, unchanged, skipped (overtaken by a later row about the same fan) or
-    rejected with the reason. Raises Unreadable, TooLarge (over `max_bytes`) or InvalidInput (a mapping that does not
-    fit), and then nothing is stored.
+    Every row of the file is inserted, updated, unchanged, skipped (overtaken by a later row about the same fan, or
+    about one who was deleted) or rejected with the reason. Raises Unreadable, TooLarge (over `max_bytes`) or
+    InvalidInput (a mapping that does not fit), and then nothing is stored.
     """
     sheet = sheet_read(_bytes(content, max_bytes), recognised=payloads.headers_known)
     columns = payloads.columns_match(sheet.header, mapping)
@@ -74,7 +74,7 @@ def fans_import(
                 "inserted": upsert.count(FanOutcome.INSERTED),
                 "updated": upsert.count(FanOutcome.UPDATED),
                 "unchanged": upsert.count(FanOutcome.UNCHANGED),
-                "skipped": upsert.count(FanOutcome.OVERTAKEN),
+                "skipped": upsert.count(FanOutcome.OVERTAKEN) + upsert.count(FanOutcome.DELETED),
             },
             rejected=_rejected(sheet, values),
             notices=_notices(values, upsert, lines),
@@ -120,9 +120,16 @@ def _rejected(sheet: Sheet, values: payloads.FanValues) -> list[dict[str, Any]]:
 
 
 def _notices(values: payloads.FanValues, upsert: FanUpsert, lines: list[int]) -> list[dict[str, Any]]:
-    return [{"row": None, "text": text} for text in values.notices] + [
-        {"row": lines[index], "text": f"Skipped: line {lines[by]} is about the same fan, and the last one counts."}
+    skipped = {
+        index: f"Skipped: line {lines[by]} is about the same fan, and the last one counts."
         for index, by in upsert.overtaken_by.items()
+    } | {
+        index: "Skipped: this fan was deleted. Restore the fan first to import the row."
+        for index, outcome in enumerate(upsert.outcomes)
+        if outcome is FanOutcome.DELETED
+    }
+    return [{"row": None, "text": text} for text in values.notices] + [
+        {"row": lines[index], "text": text} for index, text in sorted(skipped.items())
     ]
 
 

@@ -23,10 +23,12 @@ IMPORT_TYPES = {
     FanOutcome.UPDATED: RowResult.IMPORT_TYPE_UPDATE,
     FanOutcome.UNCHANGED: RowResult.IMPORT_TYPE_SKIP,
     FanOutcome.OVERTAKEN: RowResult.IMPORT_TYPE_SKIP,
+    FanOutcome.DELETED: RowResult.IMPORT_TYPE_SKIP,
 }
 NOTES = {
     FanOutcome.UNCHANGED: "Nothing changes.",
     FanOutcome.OVERTAKEN: "A later line is about the same fan.",
+    FanOutcome.DELETED: "This fan was deleted; restore the fan first.",
 }
 
 

@@ -1,8 +1,9 @@
 """Answers what the OnlyFans boundary has stored, one creator at a time. Touches the database to read."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
 
 from crm.errors import NotFound
 from crm.models import Creator
@@ -26,6 +27,15 @@ def import_get(*, creator: Creator, import_id: int) -> ImportBatch:
     if batch is None:
         raise NotFound("There is no such import.", code="import_not_found")
     return batch
+
+
+def import_list_naming(*, creator: Creator, texts: Collection[str]) -> QuerySet[ImportBatch]:
+    """The imports with a rejected row in which one of the texts stands somewhere, in any case."""
+    found = Q(pk__in=[])
+    for text in texts:
+        found |= Q(rejected_text__icontains=text)
+    batches = ImportBatch.objects.filter(creator=creator, rejected_rows__gt=0)
+    return batches.annotate(rejected_text=Cast("rejected", TextField())).filter(found).order_by("pk")
 
 
 def import_problems(batch: ImportBatch) -> Iterator[dict[str, object]]:

@@ -69,3 +69,8 @@ def import_record(
         notices=notices,
         **counts,
     )
+
+
+def import_rejected_set(*, batch: ImportBatch, rejected: list[dict[str, Any]]) -> None:
+    """Put other words in the place of what an import keeps of its rejected rows; as many as before."""
+    ImportBatch.objects.filter(pk=batch.pk).update(rejected=rejected)

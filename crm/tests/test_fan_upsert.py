@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from crm.fan_upsert import FanOutcome, FanUpsert, fan_bulk_upsert
 from crm.models import Creator, Fan
@@ -11,7 +12,7 @@ from crm.payloads import FanRow
 from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory
 
 pytestmark = pytest.mark.django_db
-INSERTED, UPDATED, UNCHANGED, OVERTAKEN = FanOutcome
+INSERTED, UPDATED, UNCHANGED, OVERTAKEN, DELETED = FanOutcome
 
 
 @pytest.fixture
@@ -110,3 +111,31 @@ def test_another_creators_fan_is_not_joined(creator: Creator) -> None:
     assert upsert(creator, FanRow("7", "ada"), FanRow("ada", "ada", "Mine")).outcomes == [OVERTAKEN, INSERTED]
     assert stored(creator) == [("7", "ada")]
     assert Fan.objects.exclude(creator=creator).get().name == "Theirs"
+
+
+@pytest.mark.parametrize("row", [FanRow("7", "ada", name="New"), FanRow("ada", "ada", value_cents=9)])
+def test_a_deleted_fan_is_neither_changed_nor_brought_back(creator: Creator, row: FanRow) -> None:
+    fan = FanFactory.create(creator=creator, platform_id="7", handle="ada", name="", deleted_at=timezone.now())
+    assert upsert(creator, row).outcomes == [DELETED]
+    after = Fan.objects.get()
+    assert (after.name, after.value_cents, after.deleted_at, after.version) == ("", 0, fan.deleted_at, 1)
+
+
+def test_a_row_with_an_id_does_not_take_over_a_deleted_fan_known_by_handle(creator: Creator) -> None:
+    FanFactory.create(creator=creator, platform_id="ada", handle="ada", deleted_at=timezone.now())
+    assert upsert(creator, FanRow("7", "ada")).outcomes == [DELETED]
+    assert stored(creator) == [("ada", "ada")]
+
+
+def test_a_handle_joins_the_fan_who_is_there_and_not_one_who_was_deleted(creator: Creator) -> None:
+    FanFactory.create(creator=creator, platform_id="7", handle="ada", deleted_at=timezone.now())
+    there = FanFactory.create(creator=creator, platform_id="8", handle="ada")
+    assert upsert(creator, FanRow("ada", "ada", value_cents=9)).outcomes == [UPDATED]
+    assert Fan.objects.get(value_cents=9) == there
+
+
+def test_an_import_counts_the_version_of_what_it_changes(creator: Creator) -> None:
+    FanFactory.create(creator=creator, platform_id="7", value_cents=1)
+    upsert(creator, FanRow("7", value_cents=2))
+    upsert(creator, FanRow("7", value_cents=2))
+    assert Fan.objects.get().version == 2

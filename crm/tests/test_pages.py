@@ -214,3 +214,42 @@ def test_no_page_needs_an_inline_script_or_style(owner, creator):
     assert "<style" not in html
     assert "hx-on" not in html
     assert html.count("<script") == html.count("<script src=") + html.count('<script type="module" src=')
+
+
+def fetched(client: Client, method: str, path: str) -> str:
+    response = getattr(client, method)(path, headers={"Accept": "text/html"})
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+@pytest.mark.parametrize(("role", "offered"), [(Role.OWNER, True), (Role.MANAGER, True), (Role.CHATTER, False)])
+def test_deletion_is_offered_to_those_who_may(role, offered):
+    membership = MembershipFactory(role=role)
+    fan = FanFactory(creator=membership.creator)
+    html = page(signed_in(membership.user))
+    assert (f'hx-delete="/api/crm/fans/{fan.pk}"' in html, 'name="deleted"' in html) == (offered, offered)
+
+
+def test_a_deleted_row_offers_to_undo_and_undoing_brings_the_row_back(owner, creator):
+    fan = FanFactory(creator=creator, name="<Ada>")
+    client = signed_in(owner)
+    gone = fetched(client, "delete", f"/api/crm/fans/{fan.pk}")
+    assert "&lt;Ada&gt;</strong> was deleted." in gone
+    assert f'hx-post="/api/crm/fans/{fan.pk}/restore"' in gone
+    assert "No fans yet" in page(client)
+    assert "Restore" in page(client, f"{FANS}?deleted=true")
+    back = fetched(client, "post", f"/api/crm/fans/{fan.pk}/restore")
+    assert back.strip().startswith("<tr>")
+    assert f'hx-delete="/api/crm/fans/{fan.pk}"' in back
+
+
+def test_a_filter_that_the_form_does_not_offer_is_still_shown_in_it(owner, creator):
+    html = page(signed_in(owner), f"{FANS}?minValueCents=123&activeSince=2026-01-01")
+    assert '<option value="123" selected>' in html
+    assert '<option value="2026-01-01" selected>' in html
+
+
+def test_a_filter_without_a_match_says_so(owner, creator):
+    FanFactory(creator=creator, value_cents=5)
+    html = page(signed_in(owner), f"{FANS}?minValueCents=500")
+    assert "No fan matches" in html

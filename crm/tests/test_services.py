@@ -47,14 +47,6 @@ def test_a_role_is_changed_not_doubled() -> None:
     assert Membership.objects.get(user=membership.user).role == Role.MANAGER
 
 
-def test_a_fan_is_created_once_per_creator() -> None:
-    fan = FanFactory()
-    with pytest.raises(Conflict):
-        services.fan_create(creator=fan.creator, platform_id=fan.platform_id)
-    other = services.fan_create(creator=CreatorFactory(), platform_id=fan.platform_id)
-    assert other.pk != fan.pk
-
-
 def test_a_fan_known_by_handle_gets_the_id() -> None:
     fan = FanFactory(platform_id="ada", handle="ada")
     services.fan_identify(fan=fan, platform_id="123")

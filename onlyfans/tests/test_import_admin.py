@@ -6,6 +6,7 @@ import pytest
 from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from crm.models import Creator, Fan, User
 from crm.tests.factories import CreatorFactory, FanFactory, UserFactory
@@ -168,3 +169,11 @@ def test_an_operator_can_disconnect_an_account(client: Client, creator: Creator)
     client.post("/admin/onlyfans/account/", {"action": "disconnect", "_selected_action": [account.pk]})
     account.refresh_from_db()
     assert account.state == AccountState.DISCONNECTED
+
+
+def test_a_deleted_fan_is_neither_listed_nor_exported(client: Client, creator: Creator) -> None:
+    export = {"format": "0", "resource": "0", "fanresource_handle": "on"}
+    FanFactory.create(creator=creator, handle="kept")
+    FanFactory.create(creator=creator, handle="gone", deleted_at=timezone.now())
+    for answer in (client.get("/admin/crm/fan/"), client.post("/admin/crm/fan/export/", export)):
+        assert (b"kept" in answer.content, b"gone" in answer.content) == (True, False)

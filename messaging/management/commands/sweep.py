@@ -1,4 +1,7 @@
-"""Answers what was left lying: puts it back on its way, once or for ever. Touches what messaging/sweeper.py does."""
+"""Answers what was left lying: puts it back on its way, once or for ever. Touches what messaging/sweeper.py does.
+
+A sweep also erases the fans whose time to be restored is over: it is what runs by the clock wherever the product runs.
+"""
 
 import json
 import signal
@@ -11,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 
+from crm.fan_services import fans_purge
 from messaging import metrics, sweeper
 from messaging.errors import QueueError, SendingDisabled
 from messaging.gateways import Gateway, gateway_load
@@ -48,6 +52,8 @@ class Command(BaseCommand):
         while not stopping.wait(settings.SWEEP_EVERY_SECONDS):
             close_old_connections()
             try:
+                # First: it needs neither SQS nor Redis.
+                fans_purge()
                 sweeper.sweep(gateway=gateway)
             except (DatabaseError, QueueError, SendingDisabled) as error:
                 logger.warning("sweep not possible now", error=str(error))
@@ -56,6 +62,8 @@ class Command(BaseCommand):
 
     def _once(self, gateway: Gateway, *, dry_run: bool, as_json: bool) -> None:
         progress = Progress(self.stderr, "steps", total=len(asdict(sweeper.SweepReport())))
+        if not dry_run:
+            fans_purge()
         try:
             if dry_run:
                 report = sweeper.sweep_preview(gateway=gateway)

@@ -1,0 +1,92 @@
+"""Answers everything that is held on one fan, as JSON, piece by piece. Reads tables and asks the other holders."""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.utils import timezone
+
+from crm.fan_holders import Section, fan_holders
+from crm.models import Conversation, Fan, Message
+
+CHUNK = 1_000
+
+
+def fan_export(*, fan: Fan) -> Iterator[str]:
+    """One JSON object: `exportedAt`, `fan`, `conversation`, `messages`, then a list for each of the holders' sections.
+
+    In pieces, so that a hundred thousand messages need the memory of a thousand.
+    """
+    pieces = _pieces(fan)
+    while piece := "".join(islice(pieces, CHUNK)):
+        yield piece
+
+
+def _pieces(fan: Fan) -> Iterator[str]:
+    yield f'{{"exportedAt": {_json(timezone.now())}'
+    yield f', "fan": {_json(_fan(fan))}'
+    yield f', "conversation": {_json(_conversation(fan))}'
+    sections: dict[str, Section] = {"messages": _messages(fan)}
+    for holder in fan_holders():
+        sections |= holder.export(fan)
+    for name, rows in sections.items():
+        yield f", {_json(name)}: ["
+        for number, row in enumerate(rows):
+            yield f"{', ' if number else ''}{_json(row)}"
+        yield "]"
+    yield "}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
+
+
+def _fan(fan: Fan) -> Mapping[str, Any]:
+    return {
+        "id": fan.pk,
+        "platform": fan.platform,
+        "platformId": fan.platform_id,
+        "handle": fan.handle,
+        "name": fan.name,
+        "email": fan.email,
+        "avatar": fan.avatar,
+        "tags": fan.tags,
+        "notes": fan.notes,
+        "valueCents": fan.value_cents,
+        "lastSeenAt": fan.last_seen_at,
+        "createdAt": fan.created_at,
+        "updatedAt": fan.updated_at,
+        "deletedAt": fan.deleted_at,
+    }
+
+
+def _conversation(fan: Fan) -> Mapping[str, Any] | None:
+    conversation = Conversation.objects.filter(fan=fan).first()
+    if conversation is None:
+        return None
+    return {
+        "id": conversation.pk,
+        "createdAt": conversation.created_at,
+        "lastMessageAt": conversation.last_message_at,
+        "unreadCount": conversation.unread_count,
+        "archived": conversation.archived,
+    }
+
+
+def _messages(fan: Fan) -> Iterator[Mapping[str, Any]]:
+    rows = Message.objects.filter(conversation__fan=fan).order_by("created_at", "id")
+    for message in rows.iterator(chunk_size=CHUNK):
+        yield {
+            "id": message.pk,
+            "platformMessageId": message.platform_message_id,
+            "direction": message.direction,
+            "text": message.text,
+            "priceCents": message.price_cents,
+            "attachments": message.attachments,
+            "status": message.status,
+            "read": message.read,
+            "createdAt": message.created_at,
+            "sentAt": message.sent_at,
+        }

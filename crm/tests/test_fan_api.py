@@ -1,0 +1,376 @@
+"""Answers whether fans can be listed, changed, deleted, brought back, erased and exported by those who may."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.test import AsyncClient
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from crm.models import Fan, Message, Role
+from crm.services import message_receive
+from crm.tests.factories import (
+    ConversationFactory,
+    CreatorFactory,
+    FanFactory,
+    MembershipFactory,
+    MessageFactory,
+)
+
+pytestmark = pytest.mark.django_db
+FANS = "/api/crm/fans"
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LONG_AGO = timedelta(days=31)
+
+
+@pytest.fixture
+def creator() -> Any:
+    return CreatorFactory()
+
+
+def signed_in(creator: Any, role: Role = Role.OWNER) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(MembershipFactory(creator=creator, role=role).user)
+    return client
+
+
+def read(client: APIClient, fan: Fan) -> dict[str, str]:
+    """The header by which a change names what it has seen."""
+    return {"If-Match": client.get(f"{FANS}/{fan.pk}")["ETag"]}
+
+
+def names(client: APIClient, query: str = "") -> list[str]:
+    return [fan["name"] for fan in client.get(f"{FANS}?{query}").json()["results"]]
+
+
+def deleted(**fields: Any) -> Fan:
+    return FanFactory(deleted_at=timezone.now(), **fields)
+
+
+# --- Listing ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_fan_is_created_once(creator: Any) -> None:
+    client = signed_in(creator)
+    body = {"platformId": "42", "handle": "ada", "name": "Ada", "tags": ["vip"], "valueCents": 500}
+    answer = client.post("/api/crm/fans", body)
+    assert answer.status_code == 201
+    assert Fan.objects.get(pk=answer.json()["id"]).creator == creator
+    again = client.post("/api/crm/fans", body)
+    assert (again.status_code, again.json()["code"]) == (409, "fan_exists")
+
+
+def test_an_analyst_creates_nothing(creator: Any) -> None:
+    answer = signed_in(creator, Role.ANALYST).post("/api/crm/fans", {"platformId": "42"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "role_not_allowed")
+    assert not Fan.objects.exists()
+
+
+def test_what_is_wrong_with_a_fan_is_named_field_by_field(creator: Any) -> None:
+    answer = signed_in(creator).post("/api/crm/fans", {"email": "no", "valueCents": -1, "tags": ["x" * 51]})
+    assert answer.status_code == 400
+    assert {error["field"] for error in answer.json()["errors"]} == {"platformId", "email", "valueCents", "tags[0]"}
+
+
+def test_the_fans_are_filtered(creator: Any) -> None:
+    FanFactory(creator=creator, name="Rich Ada", handle="rich", value_cents=900, tags=["vip"], last_seen_at=NOW)
+    FanFactory(creator=creator, name="Poor Bob", handle="poor", value_cents=1, last_seen_at=NOW - timedelta(days=90))
+    client = signed_in(creator)
+
+    def found(query: str) -> list[str]:
+        return names(client, query)
+
+    assert found("") == ["Rich Ada", "Poor Bob"]
+    assert found("search=bob") == ["Poor Bob"]
+    assert found("search=@rich") == ["Rich Ada"]
+    assert found("tag=vip") == ["Rich Ada"]
+    assert found("minValueCents=2") == ["Rich Ada"]
+    assert found("activeSince=2026-11-01T00:00:00Z") == ["Rich Ada"]
+
+
+def test_a_filter_that_cannot_be_is_named(creator: Any) -> None:
+    answer = signed_in(creator).get("/api/crm/fans?minValueCents=lots")
+    assert [error["field"] for error in answer.json()["errors"]] == ["minValueCents"]
+
+
+def test_pages_follow_each_other_without_gap_or_double(creator: Any) -> None:
+    for value in range(5):
+        FanFactory(creator=creator, value_cents=value // 2)
+    client = signed_in(creator)
+    seen, url = [], "/api/crm/fans?pageSize=2"
+    while url:
+        page = client.get(url).json()
+        seen += [fan["id"] for fan in page["results"]]
+        url = page["next"]
+    assert len(seen) == len(set(seen)) == 5
+
+
+@pytest.mark.parametrize(
+    ("ordering", "expected"),
+    [
+        ("valueCents", ["Ada", "Bea", "Cleo"]),
+        ("-valueCents", ["Cleo", "Bea", "Ada"]),
+        ("lastSeenAt", ["Cleo", "Ada", "Bea"]),
+        ("-lastSeenAt", ["Bea", "Ada", "Cleo"]),
+        ("name", ["Ada", "Bea", "Cleo"]),
+        ("-name", ["Cleo", "Bea", "Ada"]),
+        ("createdAt", ["Bea", "Cleo", "Ada"]),
+        ("-createdAt", ["Ada", "Cleo", "Bea"]),
+    ],
+)
+def test_the_fans_come_in_the_order_asked_for(creator: Any, ordering: str, expected: list[str]) -> None:
+    rows = [("Ada", 1, NOW, 3), ("Bea", 2, NOW + timedelta(days=1), 1), ("Cleo", 3, None, 2)]
+    for name, value, seen, age in rows:
+        made = NOW + timedelta(days=age)
+        FanFactory(creator=creator, name=name, value_cents=value, last_seen_at=seen, created_at=made)
+    assert names(signed_in(creator), f"ordering={ordering}") == expected
+
+
+def test_an_unknown_ordering_is_named(creator: Any) -> None:
+    answer = signed_in(creator).get(f"{FANS}?ordering=mood")
+    assert answer.status_code == 400
+    [error] = answer.json()["errors"]
+    assert (error["field"], "mood" in error["detail"]) == ("ordering", True)
+
+
+# --- One fan ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_fan_is_shown_with_a_tag_that_saves_sending_it_twice(creator: Any) -> None:
+    fan, client = FanFactory(creator=creator), signed_in(creator, Role.ANALYST)
+    tag = client.get(f"{FANS}/{fan.pk}")["ETag"]
+    for known in (tag, f"W/{tag}", f'"x", {tag}', "*"):
+        again = client.get(f"{FANS}/{fan.pk}", headers={"If-None-Match": known})
+        assert (again.status_code, again.content, again["ETag"]) == (304, b"", tag)
+    assert client.get(f"{FANS}/{fan.pk}", headers={"If-None-Match": '"0"'}).status_code == 200
+
+
+def test_a_put_leaves_empty_what_it_does_not_give(creator: Any) -> None:
+    fan, client = FanFactory(creator=creator, tags=["vip"], notes="old", value_cents=5), signed_in(creator)
+    answer = client.put(f"{FANS}/{fan.pk}", {"platformId": "77", "name": "Ada"}, headers=read(client, fan))
+    assert answer.status_code == 200
+    fan.refresh_from_db()
+    assert (fan.platform_id, fan.name, fan.handle, fan.tags, fan.notes, fan.value_cents) == ("77", "Ada", "", [], "", 0)
+
+
+def test_a_patch_changes_what_it_gives_alone(creator: Any) -> None:
+    fan, client = FanFactory(creator=creator, notes="old"), signed_in(creator, Role.CHATTER)
+    body = {"handle": "@ada", "tags": ["vip", "vip", "new"]}
+    answer = client.patch(f"{FANS}/{fan.pk}", body, headers=read(client, fan))
+    assert (answer.json()["handle"], answer.json()["tags"], answer.json()["notes"]) == ("ada", ["vip", "new"], "old")
+    assert answer["ETag"] == client.get(f"{FANS}/{fan.pk}")["ETag"]
+    assert answer.json()["updatedAt"] > answer.json()["createdAt"]
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_two_chatters_do_not_overwrite_each_other(creator: Any, method: str) -> None:
+    fan, one, two = FanFactory(creator=creator), signed_in(creator), signed_in(creator, Role.CHATTER)
+    seen_by_one, seen_by_two = read(one, fan), read(two, fan)
+    body = {"platformId": fan.platform_id, "notes": "one"}
+    assert getattr(one, method)(f"{FANS}/{fan.pk}", body, headers=seen_by_one).status_code == 200
+    late = getattr(two, method)(f"{FANS}/{fan.pk}", {**body, "notes": "two"}, headers=seen_by_two)
+    assert (late.status_code, late.json()["code"]) == (412, "fan_changed")
+    fan.refresh_from_db()
+    assert fan.notes == "one"
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_a_change_says_what_it_has_seen(creator: Any, method: str) -> None:
+    fan, client = FanFactory(creator=creator), signed_in(creator)
+    send = getattr(client, method)
+    body = {"platformId": fan.platform_id, "notes": "new"}
+    assert send(f"{FANS}/{fan.pk}", body).status_code == 428
+    tag = read(client, fan)["If-Match"]
+    for wrong in (f"W/{tag}", "nonsense", '"x"', '"' + "9" * 40 + '"', ""):
+        assert send(f"{FANS}/{fan.pk}", body, headers={"If-Match": wrong}).status_code == 412, wrong
+    assert send(f"{FANS}/{fan.pk}", body, headers={"If-Match": f'"0", {tag}'}).status_code == 200
+    assert send(f"{FANS}/{fan.pk}", body, headers={"If-Match": "*"}).status_code == 200
+
+
+def test_an_id_that_another_fan_has_is_a_conflict(creator: Any) -> None:
+    fan, other, client = FanFactory(creator=creator), FanFactory(creator=creator), signed_in(creator)
+    body = {"platformId": other.platform_id}
+    answer = client.patch(f"{FANS}/{fan.pk}", body, headers=read(client, fan))
+    assert (answer.status_code, answer.json()["code"], answer.json()["fanId"]) == (409, "fan_exists", other.pk)
+
+
+def test_what_is_wrong_with_a_change_is_named(creator: Any) -> None:
+    fan, client = FanFactory(creator=creator), signed_in(creator)
+    body = {"tags": ["x"] * 51, "notes": "x" * 10_001, "valueCents": "lots", "avatar": "no", "name": "\x00"}
+    answer = client.patch(f"{FANS}/{fan.pk}", body, headers=read(client, fan))
+    assert {error["field"] for error in answer.json()["errors"]} == set(body)
+
+
+def test_a_stranger_and_an_analyst_change_nothing(creator: Any) -> None:
+    fan = FanFactory(creator=creator, name="Ada")
+    for client, status in ((signed_in(CreatorFactory()), 404), (signed_in(creator, Role.ANALYST), 403)):
+        for method in ("put", "patch", "delete"):
+            body = {"platformId": "1", "name": "Eve"}
+            answer = getattr(client, method)(f"{FANS}/{fan.pk}", body, headers={"If-Match": "*"})
+            assert answer.status_code == status
+        assert client.post(f"{FANS}/{fan.pk}/restore").status_code == status
+        assert client.get(f"{FANS}/{fan.pk}/export").status_code == status
+    fan.refresh_from_db()
+    assert (fan.name, fan.deleted_at) == ("Ada", None)
+
+
+# --- Deletion ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_chatter_neither_deletes_nor_restores_nor_exports(creator: Any) -> None:
+    fan, gone, chatter = FanFactory(creator=creator), deleted(creator=creator), signed_in(creator, Role.CHATTER)
+    assert chatter.delete(f"{FANS}/{fan.pk}").status_code == 403
+    assert chatter.delete(f"{FANS}/{fan.pk}?erase=true").status_code == 403
+    assert chatter.post(f"{FANS}/{gone.pk}/restore").status_code == 403
+    assert chatter.get(f"{FANS}/{fan.pk}/export").status_code == 403
+    assert chatter.get(f"{FANS}?deleted=true").status_code == 403
+
+
+def test_a_deleted_fan_is_gone_from_everywhere(creator: Any) -> None:
+    fan = FanFactory(creator=creator, value_cents=500, last_seen_at=timezone.now())
+    conversation = ConversationFactory(fan=fan)
+    client = signed_in(creator, Role.MANAGER)
+    answer = client.delete(f"{FANS}/{fan.pk}")
+    assert answer.status_code == 200
+    until = datetime.fromisoformat(answer.json()["restorableUntil"])
+    assert until - datetime.fromisoformat(answer.json()["deletedAt"]) == timedelta(days=30)
+    assert client.get(f"{FANS}/{fan.pk}").status_code == 404
+    assert client.get(f"/api/crm/conversations/{conversation.pk}/messages").status_code == 404
+    assert client.post(f"/api/crm/conversations/{conversation.pk}/read").status_code == 404
+    for path in (FANS, "/api/crm/conversations", "/api/analytics/top-fans"):
+        assert client.get(path).json()["results"] == [], path
+    totals = client.get("/api/analytics/overview").json()
+    assert (totals["totalFans"], totals["activeFans"], totals["lifetimeValueCents"]) == (0, 0, 0)
+    assert client.patch(f"{FANS}/{fan.pk}", {"name": "x"}, headers={"If-Match": "*"}).status_code == 404
+    assert client.delete(f"{FANS}/{fan.pk}").status_code == 404
+
+
+def test_a_deletion_heeds_what_it_names(creator: Any) -> None:
+    fan, client = FanFactory(creator=creator), signed_in(creator)
+    seen = read(client, fan)
+    client.patch(f"{FANS}/{fan.pk}", {"notes": "new"}, headers=seen)
+    assert client.delete(f"{FANS}/{fan.pk}", headers=seen).status_code == 412
+    assert client.delete(f"{FANS}/{fan.pk}?erase=true", headers=seen).status_code == 412
+    assert client.delete(f"{FANS}/{fan.pk}", headers=read(client, fan)).status_code == 200
+
+
+def test_a_deleted_fan_comes_back_as_they_were(creator: Any) -> None:
+    fan, client = FanFactory(creator=creator, name="Ada", notes="kept"), signed_in(creator)
+    message_receive(fan=fan, text="hi", received_at=NOW)
+    client.delete(f"{FANS}/{fan.pk}")
+    assert names(client, "deleted=true") == ["Ada"]
+    for _ in range(2):
+        answer = client.post(f"{FANS}/{fan.pk}/restore")
+        assert (answer.status_code, answer.json()["notes"], answer.json()["deletedAt"]) == (200, "kept", None)
+    assert (names(client), names(client, "deleted=true")) == (["Ada"], [])
+    assert client.get("/api/crm/conversations").json()["results"][0]["lastMessage"]["text"] == "hi"
+
+
+def test_nobody_comes_back_after_30_days(creator: Any) -> None:
+    fan, client = FanFactory(creator=creator, deleted_at=timezone.now() - LONG_AGO), signed_in(creator)
+    assert client.post(f"{FANS}/{fan.pk}/restore").status_code == 404
+    assert client.get(f"{FANS}?deleted=true").json()["results"] == []
+
+
+def test_the_id_of_a_deleted_fan_is_not_free(creator: Any) -> None:
+    fan, client = deleted(creator=creator), signed_in(creator)
+    answer = client.post(FANS, {"platformId": fan.platform_id})
+    assert (answer.status_code, answer.json()["code"], answer.json()["fanId"]) == (409, "fan_deleted", fan.pk)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["deleted before", "at once"])
+def test_an_erased_fan_leaves_no_word_and_the_sums_hold(creator: Any, first: bool) -> None:
+    secret = "Zebulon"
+    fan = FanFactory(
+        creator=creator,
+        platform_id=f"{secret}1",
+        handle=secret,
+        name=secret,
+        email=f"{secret}@example.com",
+        avatar=f"https://example.com/{secret}",
+        tags=[secret],
+        notes=secret,
+        value_cents=5,
+    )
+    conversation = ConversationFactory(fan=fan)
+    media = [{"type": "media", "url": f"https://example.com/{secret}"}]
+    MessageFactory(
+        conversation=conversation,
+        outbound=True,
+        text=secret,
+        attachments=media,
+        price_cents=500,
+        platform_message_id=secret,
+    )
+    client = signed_in(creator)
+    if first:
+        client.delete(f"{FANS}/{fan.pk}")
+    assert client.delete(f"{FANS}/{fan.pk}?erase=true").status_code == 204
+    rows = [*Fan.objects.values(), *Message.objects.values()]
+    assert secret not in str(rows)
+    assert Message.objects.get().price_cents == 500
+    assert client.delete(f"{FANS}/{fan.pk}?erase=true").status_code == 404
+    assert client.post(f"{FANS}/{fan.pk}/restore").status_code == 404
+    assert client.get(f"{FANS}/{fan.pk}/export").status_code == 404
+    assert client.post(FANS, {"platformId": f"{secret}1"}).status_code == 201
+
+
+def test_an_erasure_that_is_not_clear_erases_nobody(creator: Any) -> None:
+    fan = FanFactory(creator=creator)
+    answer = signed_in(creator).delete(f"{FANS}/{fan.pk}?erase=perhaps")
+    assert [error["field"] for error in answer.json()["errors"]] == ["erase"]
+    assert Fan.objects.filter(deleted_at=None).exists()
+
+
+# --- Export -----------------------------------------------------------------------------------------------------------
+
+
+def exported(client: APIClient, fan: Fan) -> Any:
+    answer = client.get(f"{FANS}/{fan.pk}/export")
+    assert answer["Content-Disposition"] == f'attachment; filename="fan-{fan.pk}.json"'
+    assert answer["Content-Type"] == "application/json"
+    return json.loads(b"".join(answer.streaming_content))
+
+
+def test_an_export_holds_all_there_is(creator: Any) -> None:
+    fan = FanFactory(creator=creator, name='Léa "x"', notes="likes cats", tags=["vip"])
+    conversation = ConversationFactory(fan=fan)
+    for index in range(3):
+        MessageFactory(conversation=conversation, text=f"m{index}", created_at=NOW + timedelta(minutes=index))
+    MessageFactory(conversation=ConversationFactory(fan__creator=creator), text="another fan's")
+    found = exported(signed_in(creator, Role.MANAGER), fan)
+    assert (found["fan"]["name"], found["fan"]["notes"], found["fan"]["tags"]) == (fan.name, "likes cats", ["vip"])
+    assert found["conversation"]["id"] == conversation.pk
+    assert [message["text"] for message in found["messages"]] == ["m0", "m1", "m2"]
+    assert (found["deliveries"], found["rejectedImportRows"]) == ([], [])
+
+
+def test_a_fan_who_never_wrote_and_was_deleted_is_exported_too(creator: Any) -> None:
+    found = exported(signed_in(creator), deleted(creator=creator))
+    assert (found["conversation"], found["messages"]) == (None, [])
+    assert found["fan"]["deletedAt"]
+
+
+def test_an_export_costs_the_same_queries_however_much_was_said(
+    creator: Any, django_assert_max_num_queries: Any
+) -> None:
+    conversation = ConversationFactory(fan__creator=creator)
+    MessageFactory.create_batch(30, conversation=conversation)
+    client = signed_in(creator)
+    with django_assert_max_num_queries(7):
+        assert len(exported(client, conversation.fan)["messages"]) == 30
+
+
+def test_an_export_streams_on_an_asynchronous_server_too(creator: Any) -> None:
+    fan, user = FanFactory(creator=creator, name="Ada"), MembershipFactory(creator=creator).user
+
+    async def fetch() -> bytes:
+        client = AsyncClient()
+        await sync_to_async(client.force_login)(user)
+        answer = await client.get(f"{FANS}/{fan.pk}/export")
+        return b"".join([piece async for piece in answer.streaming_content])
+
+    assert json.loads(async_to_sync(fetch)())["fan"]["name"] == "Ada"
