@@ -55,6 +55,7 @@ class CreatorAPIView(APIView):
         super().initial(request, *args, **kwargs)
         assert isinstance(request.user, User)  # noqa: S101  IsAuthenticated has run in super().initial
         self.membership = selectors.membership_get(user=request.user, creator_id=creator_id_of(request))
+        self.membership.user = request.user  # or reading it would ask the database again
         roles = self.read_roles if request.method in SAFE_METHODS else self.write_roles
         selectors.membership_require(self.membership, roles)
 

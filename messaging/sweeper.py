@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from crm.idempotency import keys_purge
 from crm.models import MessageStatus
 from messaging import dead_letters, publishing, queue, transitions
 from messaging.delivery import backoff
@@ -52,6 +53,7 @@ class SweepReport:
 
 def sweep(*, gateway: Gateway) -> SweepReport:
     """One round over everything that is open. Raises SendingDisabled where sending is not configured."""
+    keys_purge()
     publishing.sending_check()
     now = timezone.now()
     report = SweepReport(
