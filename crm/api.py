@@ -49,6 +49,8 @@ class CreatorAPIView(APIView):
 
     read_roles: ClassVar[frozenset[Role]] = frozenset(Role)
     write_roles: ClassVar[frozenset[Role]] = selectors.WRITERS
+    # The quota that writes count against, where it is not everybody's (huntaze/throttling.py).
+    write_scope: ClassVar[str] = ""
     membership: Membership
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

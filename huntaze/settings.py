@@ -177,11 +177,19 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["huntaze.throttling.Throttle"],
     "EXCEPTION_HANDLER": "huntaze.api.problem_handler",
     # A rendering is chosen by Accept alone; ?format= is DRF's other way.
     "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+# Requests that one caller may make in a minute, by scope (huntaze/throttling.py).
+THROTTLE_PER_MINUTE = {
+    scope: env.integer(f"THROTTLE_{scope.upper()}_PER_MINUTE", default=default, minimum=1, maximum=1_000_000)
+    for scope, default in {"general": 60, "pages": 600, "sends": 60, "imports": 10, "anonymous": 30}.items()
+}
+# How many proxies stand in front, each of which adds to X-Forwarded-For.
+PROXY_COUNT = env.integer("PROXY_COUNT", default=0, minimum=0, maximum=10)
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),

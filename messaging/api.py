@@ -63,6 +63,8 @@ class ReceiptSerializer(serializers.Serializer[SendReceipt]):
 class SendView(OnceAPIView):
     """Send one message to a fan. It is stored first and goes out once, as soon as the platform's limit allows."""
 
+    write_scope = "sends"
+
     @extend_schema(
         operation_id="messages_send",
         parameters=ONCE_PARAMETERS,
@@ -178,6 +180,7 @@ class FailedView(CreatorAPIView):
 class RetryView(OnceAPIView):
     """Send a failed or unknown message once more, under the same key, so that the fan gets it once."""
 
+    write_scope = "sends"
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "messaging/_retried.html"
 
@@ -262,6 +265,7 @@ class ThreadSendSerializer(serializers.Serializer[Any]):
 class ConversationMessagesView(OnceAPIView):
     """The messages of one conversation, the newest first; a new one is sent at the pace that the platform allows."""
 
+    write_scope = "sends"
     parser_classes = (JSONParser, FormParser)
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "messaging/_messages.html"

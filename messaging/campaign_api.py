@@ -207,6 +207,8 @@ class RecipientPagination(KeysetPagination):
 class CampaignOnceAPIView(OnceAPIView):
     """A view that starts a campaign."""
 
+    write_scope = "sends"
+
     def answer_again(self, subject: str) -> Response:
         receipt = campaigns.campaign_receipt(creator=self.creator, campaign_id=int(subject))
         return Response(CampaignReceiptSerializer(receipt).data, status=202)

@@ -149,6 +149,7 @@ class ImportCsvView(OnceAPIView, ManagerAPIView):
     """Import fans from a CSV file. Every row is accounted for; a rejected one is told with line, column and reason."""
 
     parser_classes = [MultiPartParser]
+    write_scope = "imports"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
