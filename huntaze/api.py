@@ -6,8 +6,8 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
-from rest_framework import exceptions, status
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
@@ -40,6 +40,17 @@ TITLES = {
 }
 
 
+def problem_body(*, status_code: int, code: str, detail: str) -> dict[str, object]:
+    """The members that every problem document has."""
+    return {
+        "type": "about:blank",
+        "title": TITLES.get(status_code, "The request failed"),
+        "status": status_code,
+        "detail": detail,
+        "code": code,
+    }
+
+
 def problem_response(
     *,
     status_code: int,
@@ -50,13 +61,7 @@ def problem_response(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """One problem document. `extra` members stand beside the standard ones, as RFC 9457 section 3.2 allows."""
-    body: dict[str, object] = {
-        "type": "about:blank",
-        "title": TITLES.get(status_code, "The request failed"),
-        "status": status_code,
-        "detail": detail,
-        "code": code,
-    }
+    body = problem_body(status_code=status_code, code=code, detail=detail)
     if errors:
         body["errors"] = [{"field": e.field, "code": e.code, "detail": e.detail} for e in errors]
     body.update(extra or {})
@@ -122,12 +127,10 @@ def _field_errors(detail: Any, path: str = "") -> Iterator[FieldError]:
         yield FieldError(path, str(getattr(detail, "code", "invalid")), str(detail))
 
 
-def not_found(request: Any, exception: Exception | None = None) -> Any:
+def not_found(request: HttpRequest) -> HttpResponse:
     """An address under /api that leads nowhere, as a problem document like every other error there."""
-    from django.http import JsonResponse
-
     return JsonResponse(
-        {"type": "about:blank", "title": TITLES[404], "status": 404, "detail": "Nothing is here.", "code": "not_found"},
-        status=status.HTTP_404_NOT_FOUND,
+        problem_body(status_code=404, code="not_found", detail="Nothing is here."),
+        status=404,
         content_type="application/problem+json",
     )

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_htmx",
     "csp",
+    "axes",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -67,6 +68,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "huntaze.middleware.AdminContentSecurityMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -154,6 +156,23 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = IMPORT_MAX_BYTES
 # --- Signing in -----------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "crm.User"
+# django-axes asks first, and locks out who failed too often, on the pages, in the admin and at the token's address.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# By name and address together, so that nobody can lock somebody else out from afar.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = env.integer("SIGN_IN_FAILURES", default=5, minimum=1, maximum=1_000)
+AXES_COOLOFF_TIME = timedelta(
+    seconds=env.seconds("SIGN_IN_LOCK_SECONDS", default=900, minimum=1, maximum=7 * 86_400),
+)
+AXES_RESET_ON_SUCCESS = True
+# Trying on while locked does not make it longer.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_USERNAME_CALLABLE = "huntaze.sign_in.sign_in_name"
+AXES_CLIENT_IP_CALLABLE = "huntaze.client_address.client_address"
+AXES_LOCKOUT_CALLABLE = "huntaze.sign_in.locked_response"
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False  # it would log addresses
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
@@ -195,7 +214,7 @@ SIMPLE_JWT = {
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
-    "UPDATE_LAST_LOGIN": True,
+    "TOKEN_OBTAIN_SERIALIZER": "huntaze.tokens.ObtainSerializer",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Huntaze API",
