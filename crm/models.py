@@ -75,6 +75,19 @@ class User(AbstractUser):
         return self.name
 
 
+class EndedSignIn(models.Model):
+    """A sign-in by token that its user ended: `sign_in` is the claim that all of its tokens carry."""
+
+    sign_in = models.UUIDField(primary_key=True)
+    ended_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index("ended_at", name="ended_sign_in_by_age")]
+
+    def __str__(self) -> str:
+        return f"ended sign-in {self.pk}"
+
+
 class Platform(models.TextChoices):
     ONLYFANS = "onlyfans", "OnlyFans"
 

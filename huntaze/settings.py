@@ -189,7 +189,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "huntaze.tokens.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -214,7 +214,12 @@ SIMPLE_JWT = {
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
+    # Each token carries a hash of the password's hash, so that a new password ends what the old one opened.
+    "CHECK_REVOKE_TOKEN": True,
     "TOKEN_OBTAIN_SERIALIZER": "huntaze.tokens.ObtainSerializer",
+    "TOKEN_REFRESH_SERIALIZER": "huntaze.tokens.RefreshSerializer",
+    "TOKEN_VERIFY_SERIALIZER": "huntaze.tokens.VerifySerializer",
+    "TOKEN_BLACKLIST_SERIALIZER": "huntaze.tokens.SignOutSerializer",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Huntaze API",

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from crm.idempotency import keys_purge
 from crm.models import MessageStatus
+from crm.sign_ins import sign_ins_purge
 from messaging import dead_letters, publishing, queue, transitions
 from messaging.delivery import backoff
 from messaging.errors import QueueError
@@ -54,6 +55,7 @@ class SweepReport:
 def sweep(*, gateway: Gateway) -> SweepReport:
     """One round over everything that is open. Raises SendingDisabled where sending is not configured."""
     keys_purge()
+    sign_ins_purge()
     publishing.sending_check()
     now = timezone.now()
     report = SweepReport(
