@@ -6,10 +6,10 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from huntaze.api import problem_body
+from huntaze.api import problem_json
 
 
 def sign_in_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:
@@ -24,12 +24,9 @@ def locked_response(request: HttpRequest, original: HttpResponse, credentials: A
     detail = f"Too many attempts to sign in. Try again in {math.ceil(seconds / 60)} minutes."
     response: HttpResponse
     if request.path.startswith("/api/"):
-        response = JsonResponse(
-            problem_body(status_code=429, code="sign_in_locked", detail=detail), content_type="application/problem+json"
-        )
+        response = problem_json(status_code=429, code="sign_in_locked", detail=detail)
     else:
         context = {"form": AuthenticationForm(request), "locked": detail, "next": request.POST.get("next", "")}
-        response = render(request, "sign_in.html", context)
-    response.status_code = 429
+        response = render(request, "sign_in.html", context, status=429)
     response["Retry-After"] = str(seconds)
     return response
