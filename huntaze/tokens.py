@@ -9,6 +9,7 @@ import hmac
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -56,6 +57,7 @@ class TokenAuthentication(JWTAuthentication):
         return token_user(token, fresh=request.method not in SAFE_METHODS), token
 
 
+@extend_schema_serializer(component_name="TokenObtainPair")
 class ObtainSerializer(TokenObtainPairSerializer):
     """Signs in. django-axes marks Django's own request, and hears of the success."""
 
@@ -73,18 +75,21 @@ class ObtainSerializer(TokenObtainPairSerializer):
         return token
 
 
+@extend_schema_serializer(component_name="TokenRefresh")
 class RefreshSerializer(TokenRefreshSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         token_user(RefreshToken(attrs["refresh"]), fresh=True)
         return super().validate(attrs)
 
 
+@extend_schema_serializer(component_name="TokenVerify")
 class VerifySerializer(TokenVerifySerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[Any, Any]:
         token_user(UntypedToken(attrs["token"]), fresh=True)
         return super().validate(attrs)
 
 
+@extend_schema_serializer(component_name="TokenBlacklist")
 class SignOutSerializer(TokenBlacklistSerializer):
     """Ends the sign-in that the refresh token is of: its access tokens open nothing any more."""
 
