@@ -80,10 +80,7 @@ def once(post: Callable[..., Response]) -> Callable[..., Response]:
             return _replayed(Response(json.loads(found.body), status=found.status_code))
         view.claim = found
         try:
-            if found.subject:
-                response = _replayed(view.answer_again(found.subject))
-            else:
-                response = post(view, request, *args, **kwargs)
+            response = view.answer_again(found.subject) if found.subject else post(view, request, *args, **kwargs)
         except Exception as error:
             try:
                 response = view.handle_exception(error)
@@ -91,7 +88,7 @@ def once(post: Callable[..., Response]) -> Callable[..., Response]:
                 idempotency.key_release(found)
                 raise
         _keep(found, response)
-        return response
+        return _replayed(response) if found.subject else response
 
     return done_once
 

@@ -43,7 +43,7 @@ class BodySizeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         length = request.META.get("CONTENT_LENGTH") or "0"
         # Anything but digits is Django's to read as nothing.
-        size = int(length) if length.isdigit() else 0
+        size = int(length) if length.isascii() and length.isdigit() else 0
         is_file = (request.content_type or "").startswith("multipart/")
         if request.path.startswith("/api/") and not is_file and size > BODY_MAX_BYTES:
             limit = f"{BODY_MAX_BYTES // 1_000_000} MB"

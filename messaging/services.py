@@ -219,13 +219,13 @@ def message_send(
     return receipt
 
 
-def message_receipt(*, creator: Creator, message_id: UUID) -> SendReceipt:
+def message_receipt(*, creator: Creator, message_id: UUID, accepted_at: datetime | None = None) -> SendReceipt:
     """What became of a message that was stored before. Raises as message_send does, where SQS did not take it."""
     delivery = selectors.delivery_get(creator=creator, message_id=message_id)
     receipt = SendReceipt(
         message_id=message_id,
         status=MessageStatus(delivery.state),
-        accepted_at=delivery.created_at,
+        accepted_at=accepted_at or delivery.created_at,
         estimated_send_at=publishing.expected_at(delivery.due_at),
         reason_code=delivery.reason_code,
         reason=delivery.reason,
@@ -264,19 +264,8 @@ def message_retry(
             f"Only a failed or unknown message can be sent again; this one is {delivery.get_state_display().lower()}.",
             code="not_retryable",
         )
-    refusals = publishing.publish([message_id], fail=True)
-    delivery = selectors.delivery_get(creator=creator, message_id=message_id)
-    refusal = refusals.get(message_id, publishing.Refusal(code="", reason=""))
-    receipt = SendReceipt(
-        message_id=message_id,
-        status=MessageStatus(delivery.state),
-        accepted_at=timezone.now(),
-        estimated_send_at=publishing.expected_at(delivery.due_at),
-        reason_code=refusal.code,
-        reason=refusal.reason,
-    )
-    _refused_raise(receipt)
-    return receipt
+    publishing.publish([message_id], fail=True)
+    return message_receipt(creator=creator, message_id=message_id, accepted_at=timezone.now())
 
 
 def _refused_raise(receipt: SendReceipt) -> None:

@@ -157,6 +157,7 @@ def test_what_sqs_refused_is_told_again_after_a_crash(client: APIClient, fan: Fa
         age()
         again = client.post(*wishes(fan)[wish], headers=key)
         assert (again.status_code, again.json()) == (first.status_code, first.json())
+        assert again["Idempotent-Replayed"] == "true"
 
 
 def test_sending_that_is_not_configured_leaves_the_key_free(client: APIClient, fan: Fan, settings: Any) -> None:
