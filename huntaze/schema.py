@@ -3,17 +3,17 @@
 from drf_spectacular.contrib import rest_framework_simplejwt as simplejwt
 
 
-class TokenScheme(simplejwt.SimpleJWTScheme):
+class TokenScheme(simplejwt.SimpleJWTScheme):  # type: ignore[no-untyped-call]  # of the base's __init_subclass__
     target_class = "huntaze.tokens.TokenAuthentication"
 
 
-class ObtainExtension(simplejwt.TokenObtainPairSerializerExtension):
+class ObtainExtension(simplejwt.TokenObtainPairSerializerExtension):  # type: ignore[no-untyped-call]
     target_class = "huntaze.tokens.ObtainSerializer"
 
 
-class RefreshExtension(simplejwt.TokenRefreshSerializerExtension):
+class RefreshExtension(simplejwt.TokenRefreshSerializerExtension):  # type: ignore[no-untyped-call]
     target_class = "huntaze.tokens.RefreshSerializer"
 
 
-class VerifyExtension(simplejwt.TokenVerifySerializerExtension):
+class VerifyExtension(simplejwt.TokenVerifySerializerExtension):  # type: ignore[no-untyped-call]
     target_class = "huntaze.tokens.VerifySerializer"

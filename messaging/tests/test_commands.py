@@ -298,6 +298,7 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else() -> None:
     assert file.getvalue() == ""
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("command", ["sweep", "run_worker", "retry_failed"])
 def test_a_missing_variable_is_named(settings: Any, command: str) -> None:
     settings.REDIS_URL = ""
