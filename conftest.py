@@ -13,6 +13,8 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 
+from crm.recent import Recent
+
 # The fixture `simulator`: the vendor over HTTP, for the tests of any app.
 pytest_plugins = ["onlyfans.tests.simulator"]
 QUEUE = "huntaze-rate-limiter-queue"
@@ -37,6 +39,12 @@ def redis_server() -> Iterator["redis.Redis"]:
 def redis_clean(redis_server: "redis.Redis") -> None:
     """No test sees what another one left: a tenth of a millisecond."""
     redis_server.flushdb()
+
+
+@pytest.fixture(autouse=True)
+def memory_clean() -> None:
+    """Rows of another test may have the same ids."""
+    Recent.forget_all()
 
 
 @dataclass(frozen=True)

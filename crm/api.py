@@ -18,6 +18,7 @@ from crm import selectors, services
 from crm.errors import NotFound
 from crm.models import Conversation, Creator, Fan, Membership, Message, Role, User
 from crm.pagination import KeysetPagination
+from crm.recent import Recent
 
 CREATOR_PARAMETERS = [
     OpenApiParameter(
@@ -28,6 +29,9 @@ CREATOR_PARAMETERS = [
     ),
     OpenApiParameter("creator", OpenApiTypes.INT, OpenApiParameter.QUERY, description="The same as X-Creator."),
 ]
+
+# Reads may rely on a role of some seconds ago; writes ask the database.
+_memberships: Recent[tuple[int, int | None], Membership] = Recent()
 
 
 def creator_id_of(request: Request) -> int | None:
@@ -48,13 +52,21 @@ class CreatorAPIView(APIView):
 
     read_roles: ClassVar[frozenset[Role]] = frozenset(Role)
     write_roles: ClassVar[frozenset[Role]] = selectors.WRITERS
+    # The quota that writes count against, where it is not everybody's (huntaze/throttling.py).
+    write_scope: ClassVar[str] = ""
     membership: Membership
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         assert isinstance(request.user, User)  # noqa: S101  IsAuthenticated has run in super().initial
-        self.membership = selectors.membership_get(user=request.user, creator_id=creator_id_of(request))
-        roles = self.read_roles if request.method in SAFE_METHODS else self.write_roles
+        user, creator_id, reads = request.user, creator_id_of(request), request.method in SAFE_METHODS
+        self.membership = _memberships.get(
+            (user.pk, creator_id),
+            lambda: selectors.membership_get(user=user, creator_id=creator_id),
+            fresh=not reads,
+        )
+        self.membership.user = user  # or reading it would ask the database again
+        roles = self.read_roles if reads else self.write_roles
         selectors.membership_require(self.membership, roles)
 
     @property

@@ -12,7 +12,8 @@ from django.utils import timezone
 from crm import selectors
 from crm.errors import Conflict, NotFound, Stale
 from crm.fan_holders import fan_holders
-from crm.models import Conversation, Creator, Fan, Message
+from crm.idempotency import keys_forget
+from crm.models import Conversation, Creator, Direction, Fan, Message
 
 logger = structlog.get_logger(__name__)
 # Fans that one call of fans_purge erases at most; the next call goes on.
@@ -121,6 +122,8 @@ def _erase(fan: Fan) -> None:
         holder.erase(fan)
     # The conversation before its messages, as conversation_mark_read locks them.
     Conversation.objects.filter(fan=fan).update(archived=True, unread_count=0)
+    said = Message.objects.filter(conversation__fan=fan, direction=Direction.OUT).values_list("pk", flat=True)
+    keys_forget(subjects=[str(pk) for pk in said])
     Message.objects.filter(conversation__fan=fan).update(text="", attachments=[], platform_message_id=None, read=True)
     now = timezone.now()
     Fan.objects.filter(pk=fan.pk).update(

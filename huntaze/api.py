@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied
-from django.http import Http404
-from rest_framework import exceptions, status
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
@@ -44,6 +45,17 @@ TITLES = {
 }
 
 
+def problem_body(*, status_code: int, code: str, detail: str) -> dict[str, object]:
+    """The members that every problem document has."""
+    return {
+        "type": "about:blank",
+        "title": TITLES.get(status_code, "The request failed"),
+        "status": status_code,
+        "detail": detail,
+        "code": code,
+    }
+
+
 def problem_response(
     *,
     status_code: int,
@@ -54,13 +66,7 @@ def problem_response(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """One problem document. `extra` members stand beside the standard ones, as RFC 9457 section 3.2 allows."""
-    body: dict[str, object] = {
-        "type": "about:blank",
-        "title": TITLES.get(status_code, "The request failed"),
-        "status": status_code,
-        "detail": detail,
-        "code": code,
-    }
+    body = problem_body(status_code=status_code, code=code, detail=detail)
     if errors:
         body["errors"] = [{"field": e.field, "code": e.code, "detail": e.detail} for e in errors]
     body.update(extra or {})
@@ -81,6 +87,10 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
         )
     if isinstance(error, Http404):
         error = exceptions.NotFound()
+    elif isinstance(error, RequestDataTooBig):
+        return problem_response(status_code=413, code="too_large", detail="The request is too large.")
+    elif isinstance(error, SuspiciousOperation):  # a form that Django refuses to read
+        error = exceptions.ParseError()
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     if not isinstance(error, exceptions.APIException):
@@ -100,10 +110,13 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
     detail: Any = error.detail
     if isinstance(detail, dict):  # simplejwt nests its text
         detail = detail.get("detail", error.default_detail)
+    code = str(getattr(detail, "code", None) or error.default_code)
     return problem_response(
         status_code=error.status_code,
-        code=str(getattr(detail, "code", None) or error.default_code),
+        code=code,
         detail=str(detail),
+        # A body that cannot be read is wrong as a whole, in no field of it.
+        errors=(FieldError("", code, str(detail)),) if isinstance(error, exceptions.ParseError) else (),
         headers=headers,
     )
 
@@ -126,12 +139,23 @@ def _field_errors(detail: Any, path: str = "") -> Iterator[FieldError]:
         yield FieldError(path, str(getattr(detail, "code", "invalid")), str(detail))
 
 
-def not_found(request: Any, exception: Exception | None = None) -> Any:
-    """An address under /api that leads nowhere, as a problem document like every other error there."""
-    from django.http import JsonResponse
-
+def problem_json(*, status_code: int, code: str, detail: str) -> JsonResponse:
+    """A problem document where no view of the API could make one."""
     return JsonResponse(
-        {"type": "about:blank", "title": TITLES[404], "status": 404, "detail": "Nothing is here.", "code": "not_found"},
-        status=status.HTTP_404_NOT_FOUND,
+        problem_body(status_code=status_code, code=code, detail=detail),
+        status=status_code,
         content_type="application/problem+json",
     )
+
+
+def not_found(request: HttpRequest) -> HttpResponse:
+    """An address under /api that leads nowhere."""
+    return problem_json(status_code=404, code="not_found", detail="Nothing is here.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """What nobody foresaw: Django has logged it."""
+    if request.path.startswith("/api/"):
+        detail = "Something went wrong here. The request's id, in X-Request-Id, finds it in the logs."
+        return problem_json(status_code=500, code="server_error", detail=detail)
+    return defaults.server_error(request)

@@ -1,9 +1,10 @@
 """Answers how log lines look: JSON in production, readable on a desk. Touches the process's logging configuration."""
 
 import logging.config
+from typing import Any
 
 import structlog
-from structlog.types import Processor
+from structlog.types import EventDict, Processor
 
 SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -11,6 +12,14 @@ SHARED: tuple[Processor, ...] = (
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
+
+
+def request_id_add(logger: Any, name: str, event: EventDict) -> EventDict:
+    """The id of the request that a line of Django's is about: it writes some when the request is over already."""
+    request = getattr(event.get("_record"), "request", None)
+    if request_id := getattr(request, "request_id", ""):
+        event.setdefault("request_id", request_id)
+    return event
 
 
 def logging_config(*, json: bool, level: str) -> None:
@@ -32,7 +41,7 @@ def logging_config(*, json: bool, level: str) -> None:
             "formatters": {
                 "line": {
                     "()": structlog.stdlib.ProcessorFormatter,
-                    "foreign_pre_chain": SHARED,
+                    "foreign_pre_chain": (*SHARED, request_id_add),
                     "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
                 },
             },

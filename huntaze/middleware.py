@@ -1,4 +1,4 @@
-"""Answers which headers a response carries: the request id, the admin's looser content policy. Touches no table."""
+"""Answers what holds for every request: its id, the size of its body, the admin's looser policy. Touches no table."""
 
 import re
 from collections.abc import Callable
@@ -8,10 +8,14 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from crm.models import uuid7
+from huntaze.api import problem_json
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 # What a caller may name its request: goes to logs and to the queue as it is.
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+# The longest that is asked for: a campaign that leaves out 10,000 fans, well under a megabyte.
+BODY_MAX_BYTES = 1_000_000
 
 
 class RequestIdMiddleware:
@@ -28,6 +32,23 @@ class RequestIdMiddleware:
             response = self.get_response(request)
         response["X-Request-Id"] = request_id
         return response
+
+
+class BodySizeMiddleware:
+    """Refuses a body that no endpoint has a use for, before it is read; IMPORT_MAX_BYTES is the limit of files."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        # Anything but digits is Django's to read as nothing.
+        size = int(length) if length.isascii() and length.isdigit() else 0
+        is_file = (request.content_type or "").startswith("multipart/")
+        if request.path.startswith("/api/") and not is_file and size > BODY_MAX_BYTES:
+            limit = f"{BODY_MAX_BYTES // 1_000_000} MB"
+            return problem_json(status_code=413, code="too_large", detail=f"The request is larger than {limit}.")
+        return self.get_response(request)
 
 
 class AdminContentSecurityMiddleware:

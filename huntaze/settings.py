@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_htmx",
     "csp",
+    "axes",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -57,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "huntaze.middleware.RequestIdMiddleware",
+    "huntaze.middleware.BodySizeMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -67,6 +69,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "huntaze.middleware.AdminContentSecurityMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -168,6 +171,23 @@ FAN_HOLDERS = ("messaging.fan_holder.MessagingHolder", "onlyfans.fan_holder.Impo
 # --- Signing in -----------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "crm.User"
+# django-axes asks first, and locks out who failed too often, on the pages, in the admin and at the token's address.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# By name and address together, so that nobody can lock somebody else out from afar.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = env.integer("SIGN_IN_FAILURES", default=5, minimum=1, maximum=1_000)
+AXES_COOLOFF_TIME = timedelta(
+    seconds=env.seconds("SIGN_IN_LOCK_SECONDS", default=900, minimum=1, maximum=7 * 86_400),
+)
+AXES_RESET_ON_SUCCESS = True
+# Trying on while locked does not make it longer.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_USERNAME_CALLABLE = "huntaze.sign_in.sign_in_name"
+AXES_CLIENT_IP_CALLABLE = "huntaze.client_address.client_address"
+AXES_LOCKOUT_CALLABLE = "huntaze.sign_in.locked_response"
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False  # it would log addresses
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
@@ -184,24 +204,37 @@ AUTH_PASSWORD_VALIDATORS = [
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "huntaze.tokens.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["huntaze.throttling.Throttle"],
     "EXCEPTION_HANDLER": "huntaze.api.problem_handler",
     # A rendering is chosen by Accept alone; ?format= is DRF's other way.
     "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+# Requests that one caller may make in a minute, by scope (huntaze/throttling.py).
+THROTTLE_PER_MINUTE = {
+    scope: env.integer(f"THROTTLE_{scope.upper()}_PER_MINUTE", default=default, minimum=1, maximum=1_000_000)
+    for scope, default in {"general": 60, "pages": 600, "sends": 60, "imports": 10, "anonymous": 30}.items()
+}
+# How many proxies stand in front, each of which adds to X-Forwarded-For.
+PROXY_COUNT = env.integer("PROXY_COUNT", default=0, minimum=0, maximum=10)
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
-    "UPDATE_LAST_LOGIN": True,
+    # Each token carries a hash of the password's hash, so that a new password ends what the old one opened.
+    "CHECK_REVOKE_TOKEN": True,
+    "TOKEN_OBTAIN_SERIALIZER": "huntaze.tokens.ObtainSerializer",
+    "TOKEN_REFRESH_SERIALIZER": "huntaze.tokens.RefreshSerializer",
+    "TOKEN_VERIFY_SERIALIZER": "huntaze.tokens.VerifySerializer",
+    "TOKEN_BLACKLIST_SERIALIZER": "huntaze.tokens.SignOutSerializer",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Huntaze API",

@@ -26,8 +26,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/monitoring/onlyfans", monitoring.MonitoringView.as_view(), name="monitoring"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    re_path(r"^api/", api.not_found),
+    re_path(r"^api(?:/|$)", api.not_found),
     path("livez", monitoring.livez, name="livez"),
     path("readyz", monitoring.readyz, name="readyz"),
     path("admin/", admin.site.urls),
 ]
+
+handler500 = "huntaze.api.server_error"

@@ -13,7 +13,8 @@ from rest_framework.response import Response
 
 from crm import selectors as crm_selectors
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
-from crm.models import Direction, Message, MessageStatus, User
+from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
+from crm.models import Conversation, Direction, Message, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, media_urls
 from messaging import selectors, services
@@ -60,24 +61,32 @@ class ReceiptSerializer(serializers.Serializer[SendReceipt]):
     estimatedSendTime = serializers.DateTimeField(source="estimated_send_at")
 
 
-class SendView(CreatorAPIView):
+class SendView(OnceAPIView):
     """Send one message to a fan. It is stored first and goes out once, as soon as the platform's limit allows."""
+
+    write_scope = "sends"
 
     @extend_schema(
         operation_id="messages_send",
-        parameters=CREATOR_PARAMETERS,
+        parameters=ONCE_PARAMETERS,
         request=SendSerializer,
         responses={202: ReceiptSerializer},
     )
+    @once
     def post(self, request: Request) -> Response:
         serializer = SendSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         receipt = services.message_send(
             creator=self.creator,
-            user=request.user,  # type: ignore[arg-type]  # CreatorAPIView lets only users in
+            user=self.membership.user,
             request=MessageRequest(**serializer.validated_data),
             trace_id=trace_id_of(request),
+            on_stored=self.stored,
         )
+        return Response(ReceiptSerializer(receipt).data, status=202)
+
+    def answer_again(self, subject: str) -> Response:
+        receipt = services.message_receipt(creator=self.creator, message_id=UUID(subject))
         return Response(ReceiptSerializer(receipt).data, status=202)
 
 
@@ -169,20 +178,26 @@ class FailedView(CreatorAPIView):
         )
 
 
-class RetryView(CreatorAPIView):
+class RetryView(OnceAPIView):
     """Send a failed or unknown message once more, under the same key, so that the fan gets it once."""
 
+    write_scope = "sends"
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "messaging/_retried.html"
 
     @extend_schema(
         operation_id="messages_retry",
-        parameters=CREATOR_PARAMETERS,
+        parameters=ONCE_PARAMETERS,
         request=None,
         responses={202: ReceiptSerializer, 409: OpenApiResponse(description="It is neither failed nor unknown.")},
     )
+    @once
     def post(self, request: Request, message_id: UUID) -> Response:
-        receipt = services.message_retry(creator=self.creator, message_id=message_id)
+        receipt = services.message_retry(creator=self.creator, message_id=message_id, on_stored=self.stored)
+        return Response(ReceiptSerializer(receipt).data, status=202)
+
+    def answer_again(self, subject: str) -> Response:
+        receipt = services.message_receipt(creator=self.creator, message_id=UUID(subject))
         return Response(ReceiptSerializer(receipt).data, status=202)
 
 
@@ -248,9 +263,10 @@ class ThreadSendSerializer(serializers.Serializer[Any]):
     attachments = AttachmentSerializer(many=True, required=False)
 
 
-class ConversationMessagesView(CreatorAPIView):
+class ConversationMessagesView(OnceAPIView):
     """The messages of one conversation, the newest first; a new one is sent at the pace that the platform allows."""
 
+    write_scope = "sends"
     parser_classes = (JSONParser, FormParser)
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "messaging/_messages.html"
@@ -266,19 +282,19 @@ class ConversationMessagesView(CreatorAPIView):
 
     @extend_schema(
         operation_id="conversation_messages_send",
-        parameters=CREATOR_PARAMETERS,
+        parameters=ONCE_PARAMETERS,
         request=ThreadSendSerializer,
         responses={202: ThreadMessageSerializer},
     )
+    @once
     def post(self, request: Request, conversation_id: int) -> Response:
         conversation = crm_selectors.conversation_get(creator=self.creator, conversation_id=conversation_id)
         serializer = ThreadSendSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         data = serializer.validated_data
-        assert isinstance(request.user, User)  # noqa: S101  CreatorAPIView lets only users in
         receipt = services.message_send(
             creator=self.creator,
-            user=request.user,
+            user=self.membership.user,
             request=MessageRequest(
                 recipient_id=f"fan_{conversation.fan_id}",
                 content=data["text"],
@@ -286,6 +302,17 @@ class ConversationMessagesView(CreatorAPIView):
                 price_cents=data["priceCents"],
             ),
             trace_id=trace_id_of(request),
+            on_stored=self.stored,
         )
+        return self._sent(conversation, receipt)
+
+    def answer_again(self, subject: str) -> Response:
+        conversation = crm_selectors.conversation_get(
+            creator=self.creator, conversation_id=self.kwargs["conversation_id"]
+        )
+        return self._sent(conversation, services.message_receipt(creator=self.creator, message_id=UUID(subject)))
+
+    @staticmethod
+    def _sent(conversation: Conversation, receipt: SendReceipt) -> Response:
         message = selectors.thread_list(conversation=conversation).get(pk=receipt.message_id)
         return Response(ThreadMessageSerializer(message).data, status=202)

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView
+from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
 from crm.models import Fan, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.payloads import media_urls
@@ -204,12 +205,22 @@ class RecipientPagination(KeysetPagination):
     ordering = ("message_id",)
 
 
-class BulkView(CreatorAPIView):
+class CampaignOnceAPIView(OnceAPIView):
+    """A view that starts a campaign."""
+
+    write_scope = "sends"
+
+    def answer_again(self, subject: str) -> Response:
+        receipt = campaigns.campaign_receipt(creator=self.creator, campaign_id=int(subject))
+        return Response(CampaignReceiptSerializer(receipt).data, status=202)
+
+
+class BulkView(CampaignOnceAPIView):
     """Send one text to up to 100 fans; it is stored whole and goes out at the pace that the platform allows."""
 
     @extend_schema(
         operation_id="messages_bulk",
-        parameters=CREATOR_PARAMETERS,
+        parameters=ONCE_PARAMETERS,
         request=BulkSerializer,
         responses={
             202: CampaignReceiptSerializer,
@@ -217,19 +228,21 @@ class BulkView(CreatorAPIView):
             503: OpenApiResponse(description="The queue took none of the messages; they are stored as failed."),
         },
     )
+    @once
     def post(self, request: Request) -> Response:
         serializer = BulkSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         receipt = campaigns.bulk_send(
             creator=self.creator,
-            user=request.user,  # type: ignore[arg-type]  # CreatorAPIView lets only users in
+            user=self.membership.user,
             request=BulkRequest(**serializer.validated_data),
             trace_id=trace_id_of(request),
+            on_stored=self.stored,
         )
         return Response(CampaignReceiptSerializer(receipt).data, status=202)
 
 
-class CampaignListView(CreatorAPIView):
+class CampaignListView(CampaignOnceAPIView):
     """The creator's campaigns, the newest first; a new one goes to every fan of its audience."""
 
     @extend_schema(
@@ -246,7 +259,7 @@ class CampaignListView(CreatorAPIView):
     @extend_schema(
         operation_id="campaigns_create",
         parameters=[
-            *CREATOR_PARAMETERS,
+            *ONCE_PARAMETERS,
             OpenApiParameter(
                 "preview",
                 OpenApiTypes.BOOL,
@@ -260,6 +273,7 @@ class CampaignListView(CreatorAPIView):
             202: CampaignReceiptSerializer,
         },
     )
+    @once
     def post(self, request: Request) -> Response:
         preview = serializers.BooleanField().run_validation(request.query_params.get("preview", "false"))
         serializer = CampaignCreateSerializer(data=request.data)
@@ -271,9 +285,10 @@ class CampaignListView(CreatorAPIView):
             return Response(CampaignPreviewSerializer(found).data)
         receipt = campaigns.campaign_create(
             creator=self.creator,
-            user=request.user,  # type: ignore[arg-type]  # CreatorAPIView lets only users in
+            user=self.membership.user,
             request=wish,
             trace_id=trace_id_of(request),
+            on_stored=self.stored,
         )
         return Response(CampaignReceiptSerializer(receipt).data, status=202)
 

@@ -21,7 +21,7 @@ from crm.payloads import check_content, check_template, media_attachments, media
 from crm.selectors import fan_audience, fan_map_by_recipient
 from messaging import outbox, publishing, queue, selectors, services, transitions
 from messaging.errors import QueueRefused
-from messaging.models import Campaign, CampaignStatus, SendingProfile
+from messaging.models import Campaign, CampaignStatus, SendingProfile, Stage
 from messaging.outbox import Addressed
 from messaging.selectors import CampaignReport
 
@@ -108,8 +108,15 @@ class CampaignPreview:
     estimated_completion_at: datetime | None
 
 
-def bulk_send(*, creator: Creator, user: User | None, request: BulkRequest, trace_id: str = "") -> CampaignReceipt:
-    """Write one text to up to 100 fans that are named.
+def bulk_send(
+    *,
+    creator: Creator,
+    user: User | None,
+    request: BulkRequest,
+    trace_id: str = "",
+    on_stored: Callable[[int], None] | None = None,
+) -> CampaignReceipt:
+    """Write one text to up to 100 fans that are named. `on_stored` gets the campaign's id in its transaction.
 
     Raises InvalidInput that names each recipient it does not find, with nothing stored, and QueueRefused where SQS
     took none of the messages: then all are stored as `failed`.
@@ -138,15 +145,27 @@ def bulk_send(*, creator: Creator, user: User | None, request: BulkRequest, trac
         audience={"recipientIds": list(request.recipient_ids)},
     )
     return _start(
-        campaign, user=user, fans=lambda: fans, render=lambda fan: request.content, fail=True, trace_id=trace_id
+        campaign,
+        user=user,
+        fans=lambda: fans,
+        render=lambda fan: request.content,
+        fail=True,
+        trace_id=trace_id,
+        on_stored=on_stored,
     )
 
 
 def campaign_create(
-    *, creator: Creator, user: User | None, request: CampaignRequest, trace_id: str = ""
+    *,
+    creator: Creator,
+    user: User | None,
+    request: CampaignRequest,
+    trace_id: str = "",
+    on_stored: Callable[[int], None] | None = None,
 ) -> CampaignReceipt:
     """Write to every fan of the audience, however many they are, from now on or from `scheduled_at` on.
 
+    on_stored: called with the campaign's id in the transaction that stores it.
     Raises InvalidInput, naming the fields; an audience without a fan is one. Where SQS has trouble, the messages stay
     `pending` and the sweeper brings them there.
     """
@@ -169,6 +188,7 @@ def campaign_create(
         render=lambda fan: template_render(request.content, name=fan.name, handle=fan.handle),
         fail=False,
         trace_id=trace_id,
+        on_stored=on_stored,
     )
 
 
@@ -252,6 +272,7 @@ def _start(
     render: Callable[[Fan], str],
     fail: bool,
     trace_id: str,
+    on_stored: Callable[[int], None] | None,
 ) -> CampaignReceipt:
     """Store all of it or nothing, publish after the commit what is due soon, and say what SQS did not take."""
     refusals: dict[UUID, publishing.Refusal] = {}
@@ -263,11 +284,24 @@ def _start(
         _check_recipients(recipients, campaign)
         campaign.save()
         pending = outbox.campaign_bulk_create(campaign=campaign, user=user, recipients=recipients, trace_id=trace_id)
+        if on_stored is not None:
+            on_stored(campaign.pk)
         transaction.on_commit(lambda: refusals.update(publishing.publish(pending, fail=fail)))
     logger.info("campaign started", campaign_id=campaign.pk, recipients=len(recipients))
+    return _receipt(campaign, refused=refusals)
+
+
+def campaign_receipt(*, creator: Creator, campaign_id: int) -> CampaignReceipt:
+    """What became of a campaign that was stored before. Raises as bulk_send does, where SQS took none of it."""
+    campaign = selectors.campaign_get(creator=creator, campaign_id=campaign_id)
+    refused = selectors.campaign_ledger(campaign=campaign).filter(state=MessageStatus.FAILED, stage=Stage.ENQUEUE)
+    return _receipt(campaign, refused=[delivery.pk for delivery in refused])
+
+
+def _receipt(campaign: Campaign, *, refused: Collection[UUID]) -> CampaignReceipt:
     report = selectors.campaign_report(campaign)
-    failed = _failed(campaign, refusals)
-    if failed and len(failed) == len(recipients):
+    failed = _failed(campaign, refused)
+    if failed and len(failed) == report.total:
         raise QueueRefused(
             f"The messages are stored but none could be queued: {failed[0].reason} You can send them again.",
             extra={
@@ -299,17 +333,17 @@ def _check_recipients(recipients: Sequence[Addressed], campaign: Campaign) -> No
         raise InvalidInput("The message is too long once a fan's name is filled in.", errors=tuple(errors))
 
 
-def _failed(campaign: Campaign, refusals: dict[UUID, publishing.Refusal]) -> tuple[Failed, ...]:
+def _failed(campaign: Campaign, refused: Collection[UUID]) -> tuple[Failed, ...]:
     """Those that are `failed` now; what stayed `pending` goes out by itself."""
-    if not refusals:
+    if not refused:
         return ()
-    rows = selectors.campaign_ledger(campaign=campaign).filter(pk__in=refusals, state=MessageStatus.FAILED)
+    rows = selectors.campaign_ledger(campaign=campaign).filter(pk__in=refused, state=MessageStatus.FAILED)
     return tuple(
         Failed(
             recipient_id=delivery.fan.platform_id,
             message_id=delivery.pk,
-            code=refusals[delivery.pk].code,
-            reason=refusals[delivery.pk].reason,
+            code=delivery.reason_code,
+            reason=delivery.reason,
         )
         for delivery in rows.order_by("pk")
     )

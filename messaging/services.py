@@ -1,6 +1,6 @@
 """Answers a wish to send: validates it, writes the rows, publishes after the commit. Writes deliveries."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,7 +16,7 @@ from crm.payloads import check_content, media_attachments
 from crm.selectors import fan_map_by_recipient
 from messaging import outbox, publishing, queue, selectors, transitions
 from messaging.errors import QueueError, QueueRefused
-from messaging.models import CampaignStatus, Delivery, Kind, SendingProfile
+from messaging.models import CampaignStatus, Delivery, Kind, SendingProfile, Stage
 from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
@@ -75,13 +75,25 @@ class OnlyFansRateLimiterService:
         [receipt] = self.send_batch(user=user, requests=[request])
         return receipt
 
-    def send_batch(self, *, user: User | None, requests: Sequence[MessageRequest]) -> list[SendReceipt]:
-        """Store all of them in one transaction, or none, and put them on the queue in batches of ten."""
+    def send_batch(
+        self,
+        *,
+        user: User | None,
+        requests: Sequence[MessageRequest],
+        on_stored: Callable[[UUID], None] | None = None,
+    ) -> list[SendReceipt]:
+        """Store all of them in one transaction, or none, and put them on the queue in batches of ten.
+
+        on_stored: called with each message's id in that transaction; what it raises takes all of it back.
+        """
         if settings.RATE_LIMITER_ENABLED:
             publishing.sending_check()
         fans = self._check(requests)
         with transaction.atomic():
             deliveries = self._create(user=user, requests=requests, fans=fans)
+            if on_stored is not None:
+                for delivery in deliveries:
+                    on_stored(delivery.pk)
             refusals: dict[UUID, publishing.Refusal] | None = None
             pending = [delivery for delivery in deliveries if delivery.state == MessageStatus.PENDING]
 
@@ -190,57 +202,77 @@ class OnlyFansRateLimiterService:
         ]
 
 
-def message_send(*, creator: Creator, user: User | None, request: MessageRequest, trace_id: str = "") -> SendReceipt:
-    """Send one reply; what the API and the pages call.
+def message_send(
+    *,
+    creator: Creator,
+    user: User | None,
+    request: MessageRequest,
+    trace_id: str = "",
+    on_stored: Callable[[UUID], None] | None = None,
+) -> SendReceipt:
+    """Send one reply; what the API and the pages call. `on_stored` is called in the transaction that stores it.
 
     Raises QueueRefused, with the id of the stored message, where SQS did not take it: it stands there as `failed` and
     can be sent again.
     """
-    receipt = OnlyFansRateLimiterService(creator=creator, trace_id=trace_id).send_message(user=user, request=request)
+    service = OnlyFansRateLimiterService(creator=creator, trace_id=trace_id)
+    [receipt] = service.send_batch(user=user, requests=[request], on_stored=on_stored)
     _refused_raise(receipt)
     return receipt
 
 
-def message_retry(*, creator: Creator, message_id: UUID) -> SendReceipt:
+def message_receipt(*, creator: Creator, message_id: UUID, accepted_at: datetime | None = None) -> SendReceipt:
+    """What became of a message that was stored before. Raises as message_send does, where SQS did not take it."""
+    delivery = selectors.delivery_get(creator=creator, message_id=message_id)
+    receipt = SendReceipt(
+        message_id=message_id,
+        status=MessageStatus(delivery.state),
+        accepted_at=accepted_at or delivery.created_at,
+        estimated_send_at=publishing.expected_at(delivery.due_at),
+        reason_code=delivery.reason_code,
+        reason=delivery.reason,
+    )
+    if delivery.stage == Stage.ENQUEUE:
+        _refused_raise(receipt)
+    return receipt
+
+
+def message_retry(
+    *, creator: Creator, message_id: UUID, on_stored: Callable[[UUID], None] | None = None
+) -> SendReceipt:
     """Send a failed or unknown message once more.
 
+    on_stored: called with its id in the transaction that makes it pending again.
     Raises Conflict where it is neither, and QueueRefused as message_send does.
     """
     publishing.limiter_check()
     publishing.sending_check()
-    message_reopen(creator=creator, message_id=message_id)
-    refusals = publishing.publish([message_id], fail=True)
-    delivery = selectors.delivery_get(creator=creator, message_id=message_id)
-    refusal = refusals.get(message_id, publishing.Refusal(code="", reason=""))
-    receipt = SendReceipt(
-        message_id=message_id,
-        status=MessageStatus(delivery.state),
-        accepted_at=timezone.now(),
-        estimated_send_at=publishing.expected_at(delivery.due_at),
-        reason_code=refusal.code,
-        reason=refusal.reason,
-    )
-    _refused_raise(receipt)
-    return receipt
+    message_reopen(creator=creator, message_id=message_id, on_stored=on_stored)
+    publishing.publish([message_id], fail=True)
+    return message_receipt(creator=creator, message_id=message_id, accepted_at=timezone.now())
 
 
-def message_reopen(*, creator: Creator, message_id: UUID) -> None:
+def message_reopen(*, creator: Creator, message_id: UUID, on_stored: Callable[[UUID], None] | None = None) -> None:
     """Make a failed or unknown message `pending` with a new slot and a new dispatch; the caller publishes it.
 
-    Raises Conflict where it is neither, or its campaign was cancelled.
+    on_stored: called with its id in the transaction that does it.
+    Raises Conflict where it is neither, or its campaign was cancelled, or its fan deleted.
     """
     delivery = selectors.delivery_get(creator=creator, message_id=message_id)
     if delivery.campaign is not None and delivery.campaign.status == CampaignStatus.CANCELLED:
         raise Conflict("The campaign of this message was cancelled.", code="campaign_cancelled")
     if delivery.fan.deleted_at is not None:
         raise Conflict("The fan of this message was deleted.", code="fan_deleted")
-    fresh = transitions.delivery_rescheduled(
-        Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id),
-        expected=selectors.TROUBLE,
-        creator_id=creator.pk,
-        campaign=delivery.kind == Kind.CAMPAIGN,
-        by_hand=True,
-    )
+    with transaction.atomic():
+        fresh = transitions.delivery_rescheduled(
+            Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id),
+            expected=selectors.TROUBLE,
+            creator_id=creator.pk,
+            campaign=delivery.kind == Kind.CAMPAIGN,
+            by_hand=True,
+        )
+        if fresh is not None and on_stored is not None:
+            on_stored(message_id)
     if fresh is None:
         delivery.refresh_from_db(fields=["state"])
         raise Conflict(

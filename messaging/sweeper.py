@@ -16,7 +16,10 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from crm.fan_services import fans_purge
+from crm.idempotency import keys_purge
 from crm.models import MessageStatus
+from crm.sign_ins import sign_ins_purge
 from messaging import dead_letters, publishing, queue, read_back, transitions
 from messaging.delivery import backoff
 from messaging.errors import QueueError
@@ -50,6 +53,13 @@ class SweepReport:
     @property
     def total(self) -> int:
         return self.released + self.published + self.overdue + self.leases + self.unknown + self.found + self.dead
+
+
+def purge() -> None:
+    """Erase what is kept for a time alone: deleted fans, answers under idempotency keys, ends of sign-ins."""
+    fans_purge()
+    keys_purge()
+    sign_ins_purge()
 
 
 def sweep(*, gateway: Gateway, progress: Callable[[int], None] | None = None) -> SweepReport:

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView
+from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
 from crm.models import Role
 from crm.pagination import KeysetPagination
 from crm.selectors import MANAGERS
@@ -145,14 +146,22 @@ class ManagerAPIView(CreatorAPIView):
     write_roles: ClassVar[frozenset[Role]] = MANAGERS
 
 
-class ImportCsvView(ManagerAPIView):
+class ImportCsvView(OnceAPIView, ManagerAPIView):
     """Import fans from a CSV file. Every row is accounted for; a rejected one is told with line, column and reason."""
 
     parser_classes = [MultiPartParser]
+    write_scope = "imports"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        # Before the body is read: what is far too large is not even taken in.
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if length.isdigit():
+            size_check(int(length) - FORM_MAX_BYTES, max_bytes=settings.IMPORT_MAX_BYTES)
 
     @extend_schema(
         operation_id="imports_create",
-        parameters=CREATOR_PARAMETERS,
+        parameters=ONCE_PARAMETERS,
         request={"multipart/form-data": ImportRequestSerializer},
         responses={
             200: ImportResultSerializer,
@@ -160,11 +169,8 @@ class ImportCsvView(ManagerAPIView):
             422: OpenApiResponse(description="The file cannot be read as a list of fans; nothing is stored."),
         },
     )
+    @once
     def post(self, request: Request) -> Response:
-        # Before the body is read: what is far too large is not even taken in.
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isdigit():
-            size_check(int(length) - FORM_MAX_BYTES, max_bytes=settings.IMPORT_MAX_BYTES)
         serializer = ImportRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         upload = serializer.validated_data["file"]
@@ -176,7 +182,12 @@ class ImportCsvView(ManagerAPIView):
             mapping=serializer.validated_data["mapping"],
             dry_run=serializer.validated_data["dry_run"],
             max_bytes=settings.IMPORT_MAX_BYTES,
+            on_stored=self.stored,
         ).batch
+        return Response(ImportResultSerializer(batch).data)
+
+    def answer_again(self, subject: str) -> Response:
+        batch = selectors.import_get(creator=self.creator, import_id=int(subject))
         return Response(ImportResultSerializer(batch).data)
 
 

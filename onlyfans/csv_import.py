@@ -1,7 +1,7 @@
 """Answers what a file of fans changes and what became of each row. Touches fans and imports by their services."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -46,13 +46,15 @@ def fans_import(
     mapping: Mapping[str, str | None] | None = None,
     dry_run: bool = False,
     max_bytes: int | None = None,
+    on_stored: Callable[[int], None] | None = None,
 ) -> FanImport:
     """Import a CSV file of fans; crm.fan_upsert says what a stored fan keeps. A dry run counts the same, keeps nothing.
 
     `mapping` is `{field of payloads.FIELDS: column header}` for what the headers' names do not say by themselves.
     Every row of the file is inserted, updated, unchanged, skipped (overtaken by a later row about the same fan, or
     about one who was deleted) or rejected with the reason. Raises Unreadable, TooLarge (over `max_bytes`) or
-    InvalidInput (a mapping that does not fit), and then nothing is stored.
+    InvalidInput (a mapping that does not fit), and then nothing is stored. `on_stored` is called with the import's id
+    in the transaction that keeps it.
     """
     sheet = sheet_read(_bytes(content, max_bytes), recognised=payloads.headers_known)
     columns = payloads.columns_match(sheet.header, mapping)
@@ -79,6 +81,8 @@ def fans_import(
             rejected=_rejected(sheet, values),
             notices=_notices(values, upsert, lines),
         )
+        if on_stored is not None:
+            on_stored(batch.pk)
     return FanImport(
         batch=batch,
         rows=[

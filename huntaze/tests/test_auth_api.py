@@ -7,7 +7,9 @@ import pytest
 import time_machine
 from django.utils import timezone
 from rest_framework.test import APIClient
+from rest_framework_simplejwt.tokens import AccessToken
 
+from crm.sign_ins import sign_ins_purge
 from crm.tests.factories import PASSWORD, MembershipFactory
 
 pytestmark = pytest.mark.django_db
@@ -60,11 +62,80 @@ def test_signing_out_withdraws_the_refresh_token(user: Any) -> None:
     assert APIClient().post("/api/auth/token/refresh", {"refresh": refresh}).status_code == 401
 
 
-def test_a_disabled_user_is_out(user: Any) -> None:
-    access = tokens(user)["access"]
+def disable(user: Any) -> None:
     user.is_active = False
     user.save()
-    assert status_with(access) == 401
+
+
+def change_password(user: Any) -> None:
+    user.set_password("another long password")
+    user.save()
+
+
+def later(seconds: float) -> Any:
+    return time_machine.travel(timezone.now() + timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("end", [disable, change_password, lambda user: user.delete()])
+def test_whose_account_ends_is_out_within_30_seconds(user: Any, end: Any) -> None:
+    found = tokens(user)
+    assert status_with(found["access"]) == 200
+    end(user)
+    with later(30):
+        assert status_with(found["access"]) == 401
+    renewed = APIClient().post("/api/auth/token/refresh", {"refresh": found["refresh"]})
+    verified = APIClient().post("/api/auth/token/verify", {"token": found["access"]})
+    assert [(a.status_code, a.json()["code"]) for a in (renewed, verified)] == [(401, "signed_out")] * 2
+
+
+def test_who_signs_out_is_out_within_30_seconds_and_stays_in_elsewhere(user: Any) -> None:
+    here, elsewhere = tokens(user), tokens(user)
+    renewed = APIClient().post("/api/auth/token/refresh", {"refresh": here["refresh"]}).json()
+    assert status_with(here["access"]) == status_with(renewed["access"]) == 200
+    assert APIClient().post("/api/auth/logout", {"refresh": renewed["refresh"]}).status_code == 200
+    with later(30):
+        assert [status_with(each["access"]) for each in (here, renewed, elsewhere)] == [401, 401, 200]
+
+
+def test_what_writes_is_refused_at_once(user: Any) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens(user)['access']}")
+    assert client.get("/api/crm/fans").status_code == 200
+    change_password(user)
+    assert client.post("/api/crm/fans", {"platformId": "1"}).status_code == 401
+
+
+def test_a_role_that_was_taken_reads_for_seconds_and_writes_no_more(user: Any) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens(user)['access']}")
+    assert client.get("/api/crm/fans").status_code == 200
+    user.memberships.all().delete()
+    assert client.post("/api/crm/fans", {"platformId": "1"}).status_code == 404
+    with later(30):
+        assert client.get("/api/crm/fans").status_code == 404
+
+
+def test_a_list_that_is_read_again_asks_for_neither_user_nor_role(user: Any, django_assert_num_queries: Any) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens(user)['access']}")
+    client.get("/api/crm/fans")
+    with django_assert_num_queries(1):
+        assert client.get("/api/crm/fans").status_code == 200
+
+
+def test_a_token_of_no_sign_in_opens_nothing(user: Any) -> None:
+    token = AccessToken.for_user(user)
+    assert status_with(str(token)) == 401
+    token["sid"] = "not a sign-in"
+    assert status_with(str(token)) == 401
+
+
+def test_what_was_ended_is_forgotten_once_no_token_can_be_left(user: Any) -> None:
+    APIClient().post("/api/auth/logout", {"refresh": tokens(user)["refresh"]})
+    with later(86_400 * 29):
+        assert sign_ins_purge() == 0
+    with later(86_400 * 31):
+        assert sign_ins_purge() == 1
 
 
 def test_a_request_keeps_the_id_it_came_with_unless_it_is_odd(user: Any) -> None:

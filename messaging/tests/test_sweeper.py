@@ -10,8 +10,9 @@ from django.db import connection
 from django.utils import timezone
 
 from conftest import Queues
-from crm.models import MessageStatus
-from crm.tests.factories import FanFactory
+from crm.idempotency import KEPT_FOR, key_claim
+from crm.models import IdempotencyKey, MessageStatus
+from crm.tests.factories import FanFactory, MembershipFactory
 from messaging import publishing, queue, sweeper
 from messaging.errors import SendingDisabled
 from messaging.models import Delivery
@@ -286,3 +287,13 @@ def test_nothing_is_swept_where_sending_is_disabled(settings: Any) -> None:
     settings.REDIS_URL = ""
     with pytest.raises(SendingDisabled, match="REDIS_ENDPOINT"):
         swept()
+
+
+def test_a_sweep_deletes_the_idempotency_keys_whose_day_is_over(sqs_queues: Queues) -> None:
+    membership = MembershipFactory()
+    key_claim(creator=membership.creator, user=membership.user, key="k", request_hash="h")
+    swept()
+    assert IdempotencyKey.objects.count() == 1
+    IdempotencyKey.objects.update(created_at=timezone.now() - KEPT_FOR)
+    swept()
+    assert not IdempotencyKey.objects.exists()

@@ -1,6 +1,6 @@
 """Answers what was left lying: puts it back on its way, once or for ever. Touches what messaging/sweeper.py does.
 
-A sweep also erases the fans whose time to be restored is over: it is what runs by the clock wherever the product runs.
+A sweep also erases what is kept for a time alone: it is what runs by the clock wherever the product runs.
 """
 
 import json
@@ -14,7 +14,6 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-from crm.fan_services import fans_purge
 from messaging import metrics, sweeper
 from messaging.errors import QueueError, SendingDisabled
 from messaging.gateways import Gateway, gateway_load
@@ -53,7 +52,7 @@ class Command(BaseCommand):
             close_old_connections()
             try:
                 # First: it needs neither SQS nor Redis.
-                fans_purge()
+                sweeper.purge()
                 sweeper.sweep(gateway=gateway)
             except (DatabaseError, QueueError, SendingDisabled) as error:
                 logger.warning("sweep not possible now", error=str(error))
@@ -63,7 +62,7 @@ class Command(BaseCommand):
     def _once(self, gateway: Gateway, *, dry_run: bool, as_json: bool) -> None:
         progress = Progress(self.stderr, "steps", total=len(asdict(sweeper.SweepReport())))
         if not dry_run:
-            fans_purge()
+            sweeper.purge()
         try:
             if dry_run:
                 report = sweeper.sweep_preview(gateway=gateway)

@@ -1,0 +1,49 @@
+"""Answers what a query answered a moment ago, from this process's memory. Touches nothing."""
+
+import time
+from collections.abc import Callable, Hashable
+from copy import copy
+from typing import Generic, TypeVar, cast
+from weakref import WeakSet
+
+from django.db import models
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=models.Model | None)
+# Whoever signs out, is disabled or loses a role is out within 30 s; this leaves room for a slow request.
+REMEMBERED_SECONDS = 15.0
+SIZE_MAX = 10_000
+
+
+class Recent(Generic[K, V]):
+    """Rows that each request needs, remembered for some seconds; who must not be late asks with `fresh`.
+
+    Each caller gets a copy of the row, because a model's instance holds on to what it is given and looks up.
+    """
+
+    _all: "WeakSet[Recent[Hashable, models.Model | None]]" = WeakSet()
+
+    def __init__(self) -> None:
+        self._found: dict[K, tuple[float, V]] = {}
+        self._all.add(cast("Recent[Hashable, models.Model | None]", self))
+
+    def get(self, key: K, ask: Callable[[], V], *, fresh: bool = False) -> V:
+        # The wall clock, which tests can set; a clock that was put back makes what is known too young, and so unknown.
+        now = time.time()
+        known = self._found.get(key)
+        if known is not None and not fresh and 0 <= now - known[0] < REMEMBERED_SECONDS:
+            return copy(known[1])
+        value = ask()
+        if len(self._found) >= SIZE_MAX:
+            self._found.clear()
+        self._found[key] = (now, value)
+        return copy(value)
+
+    def forget(self) -> None:
+        self._found.clear()
+
+    @classmethod
+    def forget_all(cls) -> None:
+        """What every memory of this process holds; between tests, whose rows share ids."""
+        for memory in cls._all:
+            memory.forget()

@@ -1,0 +1,32 @@
+"""Answers what django-axes asks about a sign-in: the name it is for, and what is said while it is locked. No table."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.forms import AuthenticationForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from huntaze.api import problem_json
+
+
+def sign_in_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:
+    """The address as users have it; the form calls it `username`, the API `email`."""
+    given = credentials or request.POST
+    return str(given.get("username") or given.get("email") or "").strip().lower()[:255]
+
+
+def locked_response(request: HttpRequest, original: HttpResponse, credentials: Any = None) -> HttpResponse:
+    """429, as a problem document under /api and as the sign-in page elsewhere."""
+    seconds = math.ceil(settings.AXES_COOLOFF_TIME.total_seconds())
+    detail = f"Too many attempts to sign in. Try again in {math.ceil(seconds / 60)} minutes."
+    response: HttpResponse
+    if request.path.startswith("/api/"):
+        response = problem_json(status_code=429, code="sign_in_locked", detail=detail)
+    else:
+        context = {"form": AuthenticationForm(request), "locked": detail, "next": request.POST.get("next", "")}
+        response = render(request, "sign_in.html", context, status=429)
+    response["Retry-After"] = str(seconds)
+    return response

@@ -1,0 +1,98 @@
+"""Answers who a token belongs to, and hands tokens out, renews and withdraws them. Touches sign-ins by their service.
+
+The tokens of one sign-in share a claim, `sid`. An access token is good for a quarter of an hour by itself, so each
+request also asks whether the user is active, has the same password still, and has not signed out. For reads that answer
+may be a few seconds old (crm/recent.py); whatever writes asks the database.
+"""
+
+import hmac
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in
+from drf_spectacular.utils import extend_schema_serializer
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.serializers import (
+    TokenBlacklistSerializer,
+    TokenObtainPairSerializer,
+    TokenRefreshSerializer,
+    TokenVerifySerializer,
+)
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.tokens import RefreshToken, Token, UntypedToken
+from rest_framework_simplejwt.utils import get_md5_hash_password
+
+from crm import sign_ins
+from crm.models import User
+from crm.recent import Recent
+
+SIGN_IN_CLAIM = "sid"
+_recent: Recent[tuple[str, str], User | None] = Recent()
+
+
+def token_user(token: Token, *, fresh: bool) -> User:
+    """The user whom the token stands for. Raises AuthenticationFailed where it stands for nobody any more."""
+    user_id, sign_in = (str(token.get(claim, "")) for claim in (api_settings.USER_ID_CLAIM, SIGN_IN_CLAIM))
+    user = _recent.get((user_id, sign_in), lambda: sign_ins.sign_in_user(user_id=user_id, sign_in=sign_in), fresh=fresh)
+    # simplejwt's own claim of the password that the user had.
+    claimed = str(token.get(api_settings.REVOKE_TOKEN_CLAIM, ""))
+    if user is None or not hmac.compare_digest(claimed, get_md5_hash_password(user.password)):
+        raise AuthenticationFailed("This sign-in has ended. Sign in again.", code="signed_out")
+    return user
+
+
+class TokenAuthentication(JWTAuthentication):
+    """As the tokens above."""
+
+    def authenticate(  # type: ignore[override]  # simplejwt's own type of a user is a variable
+        self, request: Request
+    ) -> tuple[User, Token] | None:
+        header = self.get_header(request)
+        raw = None if header is None else self.get_raw_token(header)
+        if raw is None:
+            return None
+        token = self.get_validated_token(raw)
+        return token_user(token, fresh=request.method not in SAFE_METHODS), token
+
+
+@extend_schema_serializer(component_name="TokenObtainPair")
+class ObtainSerializer(TokenObtainPairSerializer):
+    """Signs in. django-axes marks Django's own request, and hears of the success."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        request = self.context["request"]._request  # noqa: SLF001
+        self.context["request"] = request  # type: ignore[index]  # it is a dict
+        tokens = super().validate(attrs)
+        user_logged_in.send(sender=User, request=request, user=self.user)
+        return tokens
+
+    @classmethod
+    def get_token(cls, user: Any) -> Token:
+        token = super().get_token(user)
+        token[SIGN_IN_CLAIM] = sign_ins.sign_in_new()
+        return token
+
+
+@extend_schema_serializer(component_name="TokenRefresh")
+class RefreshSerializer(TokenRefreshSerializer):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        token_user(RefreshToken(attrs["refresh"]), fresh=True)
+        return super().validate(attrs)
+
+
+@extend_schema_serializer(component_name="TokenVerify")
+class VerifySerializer(TokenVerifySerializer):
+    def validate(self, attrs: dict[str, Any]) -> dict[Any, Any]:
+        token_user(UntypedToken(attrs["token"]), fresh=True)
+        return super().validate(attrs)
+
+
+@extend_schema_serializer(component_name="TokenBlacklist")
+class SignOutSerializer(TokenBlacklistSerializer):
+    """Ends the sign-in that the refresh token is of: its access tokens open nothing any more."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[Any, Any]:
+        sign_ins.sign_in_end(sign_in=str(RefreshToken(attrs["refresh"]).get(SIGN_IN_CLAIM, "")))
+        return super().validate(attrs)

@@ -1,0 +1,213 @@
+"""Answers whether a request that sends and is repeated under its Idempotency-Key sends once."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from rest_framework.test import APIClient
+
+from crm.idempotency import CLAIM_LASTS
+from crm.models import Fan, IdempotencyKey, Message, MessageStatus, Role
+from crm.tests.factories import ConversationFactory, MembershipFactory
+from messaging import publishing
+from messaging.models import Campaign
+from messaging.tests.conftest import aws_error
+from messaging.tests.factories import delivery_make
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sqs_queues")]
+SEND = "/api/onlyfans/messages/send"
+KEY = {"Idempotency-Key": "one"}
+
+
+@pytest.fixture
+def fan() -> Fan:
+    return ConversationFactory().fan
+
+
+@pytest.fixture
+def client(fan: Fan) -> APIClient:
+    client = APIClient(raise_request_exception=False)
+    client.force_authenticate(MembershipFactory(creator=fan.creator, role=Role.OWNER).user)
+    return client
+
+
+def wishes(fan: Fan) -> dict[str, tuple[str, dict[str, Any]]]:
+    return {
+        "send": (SEND, {"recipientId": fan.platform_id, "content": "hi"}),
+        "thread": (f"/api/crm/conversations/{fan.conversation.pk}/messages", {"text": "hi"}),
+        "bulk": ("/api/messages/bulk", {"recipientIds": [fan.platform_id], "content": "hi"}),
+        "campaign": ("/api/messages/campaigns", {"name": "x", "content": "hi", "audience": {}}),
+    }
+
+
+def age() -> None:
+    for row in IdempotencyKey.objects.all():
+        row.claimed_until -= CLAIM_LASTS + timedelta(seconds=1)
+        row.save()
+
+
+WISHES = pytest.mark.parametrize("wish", ["send", "thread", "bulk", "campaign"])
+
+
+@WISHES
+def test_a_repeat_is_answered_the_same_and_sends_nothing(client: APIClient, fan: Fan, on_queue: Any, wish: str) -> None:
+    address, body = wishes(fan)[wish]
+    first, second = (client.post(address, body, headers=KEY) for _ in range(2))
+    assert (second.status_code, second.content) == (first.status_code, first.content) == (202, first.content)
+    assert ("Idempotent-Replayed" in first, second["Idempotent-Replayed"]) == (False, "true")
+    assert (Message.objects.count(), len(on_queue())) == (1, 1)
+
+
+@WISHES
+def test_a_repeat_after_a_crash_behind_the_commit_sends_nothing(
+    client: APIClient, fan: Fan, on_queue: Any, wish: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, body = wishes(fan)[wish]
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "publish_written", lambda ids, fail: 1 / 0)
+        assert client.post(address, body, headers=KEY).status_code == 500
+    assert client.post(address, body, headers=KEY).status_code == 409
+    age()
+    again = client.post(address, body, headers=KEY)
+    assert (again.status_code, again["Idempotent-Replayed"]) == (202, "true")
+    assert client.post(address, body, headers=KEY).content == again.content
+    assert (Message.objects.count(), Message.objects.get().status) == (1, "pending")
+
+
+@WISHES
+def test_a_crash_before_the_commit_makes_nothing_and_the_repeat_sends(
+    client: APIClient, fan: Fan, wish: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, body = wishes(fan)[wish]
+    with monkeypatch.context() as patch:
+        patch.setattr("crm.idempotency.key_bind", lambda claim, subject: 1 / 0)
+        assert client.post(address, body, headers=KEY).status_code == 500
+    assert not Message.objects.exists()
+    assert client.post(address, body, headers=KEY).status_code == 202
+    assert Message.objects.count() == 1
+
+
+def test_another_body_under_the_key_is_a_conflict(client: APIClient, fan: Fan) -> None:
+    address, body = wishes(fan)["send"]
+    client.post(address, body, headers=KEY)
+    answer = client.post(address, {**body, "content": "other"}, headers=KEY)
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_reused")
+    assert Message.objects.count() == 1
+
+
+def test_the_same_body_in_another_order_is_the_same(client: APIClient, fan: Fan) -> None:
+    address, body = wishes(fan)["send"]
+    client.post(address, body, headers=KEY)
+    assert client.post(address, dict(reversed(body.items())), headers=KEY)["Idempotent-Replayed"] == "true"
+
+
+def test_another_address_under_the_key_is_a_conflict(client: APIClient, fan: Fan) -> None:
+    client.post(*wishes(fan)["send"], headers=KEY)
+    assert client.post(*wishes(fan)["bulk"], headers=KEY).json()["code"] == "idempotency_key_reused"
+
+
+def test_two_at_once_send_one(client: APIClient, fan: Fan, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, body = wishes(fan)["send"]
+    seen: list[Any] = []
+    publish = publishing.publish_written
+
+    def meanwhile(*args: Any, **kwargs: Any) -> Any:
+        def repeat() -> None:
+            seen.append(client.post(address, body, headers=KEY))
+            connection.close()
+
+        thread = threading.Thread(target=repeat)
+        thread.start()
+        thread.join()
+        return publish(*args, **kwargs)
+
+    monkeypatch.setattr(publishing, "publish_written", meanwhile)
+    assert client.post(address, body, headers=KEY).status_code == 202
+    [answer] = seen
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_in_progress")
+    assert int(answer["Retry-After"]) > 0
+    assert Message.objects.count() == 1
+
+
+def test_what_was_refused_may_be_mended_under_the_same_key(client: APIClient, fan: Fan) -> None:
+    address, body = wishes(fan)["send"]
+    assert client.post(address, {**body, "content": ""}, headers=KEY).status_code == 400
+    assert client.post(address, body, headers=KEY).status_code == 202
+
+
+@pytest.mark.parametrize("wish", ["send", "thread", "bulk"])
+def test_what_sqs_refused_is_not_doubled_by_a_repeat(client: APIClient, fan: Fan, sqs_faults: Any, wish: str) -> None:
+    address, body = wishes(fan)[wish]
+    sqs_faults.script = [aws_error("AccessDenied", 403)]
+    first, second = (client.post(address, body, headers=KEY) for _ in range(2))
+    assert (first.status_code, second.status_code, second.content) == (503, 503, first.content)
+    assert second["Content-Type"] == "application/problem+json"
+    assert (Message.objects.count(), sqs_faults.calls) == (1, 1)
+
+
+def test_what_sqs_refused_is_told_again_after_a_crash(client: APIClient, fan: Fan, sqs_faults: Any) -> None:
+    for wish in ("send", "bulk"):
+        key = {"Idempotency-Key": wish}
+        sqs_faults.script = [aws_error("AccessDenied", 403)]
+        first = client.post(*wishes(fan)[wish], headers=key)
+        IdempotencyKey.objects.filter(key=wish).update(status_code=None, body="")
+        age()
+        again = client.post(*wishes(fan)[wish], headers=key)
+        assert (again.status_code, again.json()) == (first.status_code, first.json())
+        assert again["Idempotent-Replayed"] == "true"
+
+
+def test_sending_that_is_not_configured_leaves_the_key_free(client: APIClient, fan: Fan, settings: Any) -> None:
+    settings.AWS_REGION, region = "", settings.AWS_REGION
+    assert client.post(*wishes(fan)["send"], headers=KEY).status_code == 503
+    settings.AWS_REGION = region
+    assert client.post(*wishes(fan)["send"], headers=KEY).status_code == 202
+
+
+def test_a_retry_is_made_once(client: APIClient, fan: Fan, on_queue: Any) -> None:
+    message_id = delivery_make(fan=fan, state=MessageStatus.FAILED).pk
+    first, second = (client.post(f"/api/onlyfans/messages/{message_id}/retry", headers=KEY) for _ in range(2))
+    assert (first.status_code, second.status_code, second.content) == (202, 202, first.content)
+    assert len(on_queue()) == 1
+    IdempotencyKey.objects.update(status_code=None, body="")
+    age()
+    assert client.post(f"/api/onlyfans/messages/{message_id}/retry", headers=KEY).json()["status"] == "queued"
+
+
+def test_a_preview_uses_no_key_up(client: APIClient, fan: Fan) -> None:
+    address, body = wishes(fan)["campaign"]
+    assert client.post(f"{address}?preview=true", body, headers=KEY).status_code == 200
+    assert client.post(address, body, headers=KEY).status_code == 202
+    assert Campaign.objects.count() == 1
+
+
+def test_the_same_key_of_a_teammate_is_another(client: APIClient, fan: Fan) -> None:
+    teammate = APIClient()
+    teammate.force_authenticate(MembershipFactory(creator=fan.creator, role=Role.CHATTER).user)
+    for each in (client, teammate):
+        assert "Idempotent-Replayed" not in each.post(*wishes(fan)["send"], headers=KEY)
+    assert Message.objects.count() == 2
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "naïve", "tab\there"])
+def test_an_odd_key_is_named(client: APIClient, fan: Fan, key: str) -> None:
+    answer = client.post(*wishes(fan)["send"], headers={"Idempotency-Key": key})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "Idempotency-Key")
+    assert not Message.objects.exists()
+
+
+def test_the_composers_repeat_gets_the_same_fragment(fan: Fan) -> None:
+    browser = Client()
+    browser.force_login(MembershipFactory(creator=fan.creator).user)
+    address, _ = wishes(fan)["thread"]
+    form = "application/x-www-form-urlencoded"
+    first, second = (
+        browser.post(address, "text=hi", content_type=form, headers={**KEY, "Accept": "text/html"}) for _ in range(2)
+    )
+    assert (first.status_code, second.content) == (202, first.content)
+    assert b"<ol" in second.content
+    assert (second["Idempotent-Replayed"], second["Content-Type"]) == ("true", "text/html; charset=utf-8")
+    assert Message.objects.count() == 1
