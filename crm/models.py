@@ -140,6 +140,8 @@ class Fan(models.Model):
     value_cents = models.BigIntegerField(default=0)
     # When the platform itself told the value: what was paid before is in it. Null where a file or a person gave it.
     value_as_of = models.DateTimeField(null=True, blank=True)
+    # As the platform last said; null where it has said nothing.
+    subscribed = models.BooleanField(null=True, blank=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, db_default=Now())
@@ -232,6 +234,8 @@ class Message(models.Model):
     platform_message_id = models.CharField(max_length=64, null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     sent_at = models.DateTimeField(null=True, blank=True)
+    # When it was taken back at the platform; the words stay here.
+    deleted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

@@ -1,6 +1,6 @@
 """Answers a wish to send: validates it, writes the rows, publishes after the commit. Writes deliveries."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,10 +19,11 @@ from crm.services import (
     conversation_open,
     message_bulk_create_outbound,
     message_create_outbound,
+    message_status_set,
 )
 from messaging import publishing, queue, selectors, transitions
 from messaging.errors import QueueError, QueueRefused, SendingDisabled
-from messaging.models import Campaign, CampaignStatus, Delivery, Kind
+from messaging.models import OPEN_STATES, Campaign, CampaignStatus, Delivery, Kind
 from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
@@ -311,9 +312,43 @@ def _first_state(slot: datetime, farthest: datetime, *, enabled: bool) -> Messag
     return MessageStatus.PENDING if slot <= farthest else MessageStatus.PARKED
 
 
-def sending_pause(*, creator: Creator, reason: str) -> None:
-    """Hold back everything of this creator, in words that its people read, until somebody resumes it."""
-    transitions.sending_paused(creator_id=creator.pk, reason=reason)
+def sending_pause(*, creator: Creator, reason: str, code: str = "") -> None:
+    """Hold back everything of this creator, in words that its people read, until somebody resumes it.
+
+    code: for a pause that its cause may end by itself (sending_resume_after).
+    """
+    transitions.sending_paused(creator_id=creator.pk, reason=reason, code=code)
+
+
+def sending_resume_after(*, creator: Creator, codes: Collection[str]) -> bool:
+    """End a pause that has one of these codes, and no other; whether there was one."""
+    return transitions.sending_resumed(creator_id=creator.pk, codes=codes)
+
+
+@transaction.atomic
+def delivery_recognise(*, fan: Fan, text: str, platform_message_id: str) -> bool:
+    """Whether a message that the platform shows to this fan is one of ours whose answer has not come.
+
+    The oldest with these words that was handed to the platform, and of which nobody knows the id there, is it: one in
+    doubt is thereby sent; one that is about to be repeated under its key only learns its id.
+    """
+    handed_over = Delivery.objects.filter(
+        fan=fan,
+        first_attempt_at__isnull=False,
+        state__in=(*OPEN_STATES, MessageStatus.UNKNOWN),
+        message__platform_message_id=None,
+    )
+    words = " ".join(text.split())
+    rows = handed_over.select_related("message").order_by("pk").select_for_update(of=("self",), no_key=True)
+    ours = next((row for row in rows if " ".join(row.message.text.split()) == words), None)
+    if ours is None:
+        return False
+    copy = Copy(message_id=ours.pk, dispatch_id=ours.dispatch_id)
+    if not transitions.delivery_sent(copy, platform_message_id=platform_message_id):
+        message_status_set(
+            message_ids=[ours.pk], status=MessageStatus(ours.state), platform_message_id=platform_message_id
+        )
+    return True
 
 
 def sending_resume(*, creator: Creator) -> None:

@@ -182,6 +182,7 @@ def _apps(plan: Plan, child: Mapping[str, str]) -> list[Part]:
         ),
         Part(name="worker", command=(*MANAGE, "run_worker"), env=child),
         Part(name="sweeper", command=(*MANAGE, "sweep", "--forever"), env=child),
+        Part(name="events", command=(*MANAGE, "run_events"), env=child),
     ]
 
 
