@@ -4,14 +4,16 @@ Touches the network through the vendor's SDK alone; knows no table and no Django
 import os
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from onlyfansapi import APIConnectionError, APIStatusError, OnlyFansAPI, OnlyFansAPIError
 
+T = TypeVar("T")
 # A pause longer than this is a mistake of whoever answered.
 RETRY_AFTER_MAX_SECONDS = 24 * 3600.0
 CONNECT_SECONDS = 3.0
@@ -126,6 +128,13 @@ class VendorClient:
         if not isinstance(message_id, int):
             raise _unreadable()
         return str(message_id)
+
+    def ask(self, request: Callable[[OnlyFansAPI], T], *, timeout_seconds: float) -> T:
+        """What one request through the SDK gives; raises VendorError."""
+        try:
+            return request(self._sdk(timeout_seconds))
+        except Exception as error:
+            raise _vendor_error(error) from error
 
     def _sdk(self, timeout_seconds: float) -> OnlyFansAPI:
         connect = min(CONNECT_SECONDS, timeout_seconds)

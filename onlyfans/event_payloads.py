@@ -41,7 +41,14 @@ class EventKind(StrEnum):
 
 
 # What the vendor tells that changes nothing here: asked for all the same, so that it is on record.
-KEPT_ONLY = ("chat_queue.updated", "chat_queue.finished", "media_uploads.completed", "media_uploads.failed")
+KEPT_ONLY = (
+    "accounts.otp_code_required",
+    "accounts.face_otp_required",
+    "chat_queue.updated",
+    "chat_queue.finished",
+    "media_uploads.completed",
+    "media_uploads.failed",
+)
 # What OnlyFans keeps of a payment by its terms of use for creators. Used only where an event names the gross alone, and
 # corrected by the platform's own list.
 FEE_PERCENT = 20

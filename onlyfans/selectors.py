@@ -1,19 +1,31 @@
 """Answers what the OnlyFans boundary has stored, one creator at a time. Touches the database to read."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from crm.errors import NotFound
 from crm.models import Creator
+from onlyfans.client import VendorClient
 from onlyfans.event_payloads import deletion_line
-from onlyfans.models import Account, ImportBatch, WebhookEvent
+from onlyfans.models import Account, AccountState, ImportBatch, WebhookEvent
 
 
 def account_for_creator(creator_id: int) -> Account | None:
     """The creator's vendor account with its key decrypted, connected or not."""
     return Account.objects.filter(creator_id=creator_id).first()
+
+
+def account_list(*, creator_ids: Collection[int] | None = None) -> QuerySet[Account]:
+    """The connected accounts, of these creators or of all, in a fixed order; for operators' commands."""
+    accounts = Account.objects.exclude(state=AccountState.DISCONNECTED).select_related("creator").order_by("pk")
+    return accounts if creator_ids is None else accounts.filter(creator__in=creator_ids)
+
+
+def vendor_client(account: Account) -> VendorClient:
+    return VendorClient(base_url=settings.ONLYFANS_API_BASE_URL, account_id=account.account_id, api_key=account.api_key)
 
 
 def account_by_key(account_key: str) -> Account:

@@ -12,12 +12,14 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
-from onlyfans.events import events_apply
+from onlyfans.events import EventsReport, events_apply
 from onlyfans.services import CHANNEL, webhook_event_prune
 
 logger = structlog.get_logger(__name__)
 # Events are announced by NOTIFY; this long is waited where it is not heard (behind a pooler, say) and for retries.
 POLL_SECONDS = 2.0
+# Between two looks at whether to stop.
+BATCH = 50
 PRUNE_EVERY_SECONDS = 3_600.0
 
 
@@ -32,11 +34,12 @@ class Command(BaseCommand):
         pruned_at = float("-inf")
         while not stopping.is_set():
             try:
-                events_apply()
+                busy = events_apply(limit=BATCH) != EventsReport()
                 if time.monotonic() - pruned_at > PRUNE_EVERY_SECONDS:
                     webhook_event_prune(applied_before=timezone.now() - timedelta(days=settings.WEBHOOK_KEEP_DAYS))
                     pruned_at = time.monotonic()
-                event_wait(POLL_SECONDS)
+                if not busy:
+                    event_wait(POLL_SECONDS)
             except DatabaseError as error:
                 logger.warning("events not possible now", error=type(error).__name__)
                 close_old_connections()
