@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.errors import Conflict, FieldError, InvalidInput
-from crm.models import Creator, Fan, MessageStatus, User
+from crm.models import Creator, Fan, Message, MessageStatus, User
 from crm.payloads import check_content, media_attachments
 from crm.selectors import fan_get_by_recipient
 from crm.services import (
@@ -28,6 +28,8 @@ from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
 SCHEDULE_MAX = timedelta(days=365)
+# How far the platform's clock and ours may differ.
+CLOCKS_APART = timedelta(minutes=1)
 # Recipients of a campaign that are written at once.
 CHUNK = 1_000
 
@@ -326,20 +328,23 @@ def sending_resume_after(*, creator: Creator, codes: Collection[str]) -> bool:
 
 
 @transaction.atomic
-def delivery_recognise(*, fan: Fan, text: str, platform_message_id: str) -> bool:
-    """Whether a message that the platform shows to this fan is one of ours whose answer has not come.
+def delivery_recognise(*, fan: Fan, text: str, platform_message_id: str, sent_at: datetime) -> bool:
+    """Whether a message that the platform shows to this fan is known here, or one of ours whose answer has not come.
 
-    The oldest with these words that was handed to the platform, and of which nobody knows the id there, is it: one in
-    doubt is thereby sent; one that is about to be repeated under its key only learns its id.
+    The oldest with these words that was handed to the platform by then, and of which nobody knows the id there, is it:
+    one in doubt is thereby sent; one that is about to be repeated under its key only learns its id.
     """
     handed_over = Delivery.objects.filter(
         fan=fan,
-        first_attempt_at__isnull=False,
+        first_attempt_at__lte=sent_at + CLOCKS_APART,
         state__in=(*OPEN_STATES, MessageStatus.UNKNOWN),
         message__platform_message_id=None,
     )
     words = " ".join(text.split())
-    rows = handed_over.select_related("message").order_by("pk").select_for_update(of=("self",), no_key=True)
+    # Locked first: a worker that stores the platform's answer in this moment is waited for.
+    rows = list(handed_over.select_related("message").order_by("pk").select_for_update(of=("self",), no_key=True))
+    if Message.objects.filter(creator_id=fan.creator_id, platform_message_id=platform_message_id).exists():
+        return True
     ours = next((row for row in rows if " ".join(row.message.text.split()) == words), None)
     if ours is None:
         return False

@@ -4,20 +4,18 @@ Writes through the services of crm, messaging and this app, one transaction per 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from crm.errors import HuntazeError
-from crm.models import Fan, Message, TransactionKind, TransactionSource, TransactionStatus
-from crm.payloads import media_attachments
-from crm.services import FanNews, fan_meet, message_mark_deleted, message_receive, message_record_sent
-from crm.transaction_services import TransactionRow, transaction_bulk_record
-from messaging.services import delivery_recognise
+from crm.models import Fan, TransactionSource
+from crm.services import fan_meet, message_mark_deleted
+from crm.transaction_services import transaction_bulk_record
 from onlyfans import event_payloads as payloads
-from onlyfans.event_payloads import Envelope, EventKind, FanFacts, MoneyFacts
+from onlyfans.event_payloads import Envelope, EventKind, MoneyFacts
+from onlyfans.intake import bought_message_id, fan_news, message_take, transaction_row
 from onlyfans.models import AccountState, WebhookEvent
 from onlyfans.selectors import deletion_known, webhook_event_list, webhook_event_next
 from onlyfans.services import account_state_set, webhook_event_applied, webhook_event_failed
@@ -61,43 +59,6 @@ class Occasion:
             creator=self.event.account.creator,
             news=fan_news(facts, as_of=self.said_at, seen_at=seen_at, subscribed=subscribed),
         )
-
-
-def fan_news(
-    facts: FanFacts, *, as_of: datetime, seen_at: datetime | None = None, subscribed: bool | None = None
-) -> FanNews:
-    """What the vendor's JSON says of a fan, as the CRM takes it."""
-    return FanNews(
-        platform_id=facts.platform_id,
-        handle=facts.handle,
-        name=facts.name,
-        avatar=facts.avatar,
-        seen_at=seen_at,
-        subscribed=facts.subscribed if subscribed is None else subscribed,
-        value_cents=facts.value_cents,
-        value_as_of=as_of if facts.value_cents is not None else None,
-    )
-
-
-def transaction_row(
-    facts: MoneyFacts, *, source: TransactionSource, fan: Fan | None, message_id: UUID | None = None
-) -> TransactionRow:
-    """What the vendor's JSON says of money, as the CRM takes it."""
-    return TransactionRow(
-        kind=TransactionKind(facts.kind),
-        status=TransactionStatus(facts.status),
-        gross_cents=facts.gross_cents,
-        fee_cents=facts.fee_cents,
-        net_cents=facts.net_cents,
-        vat_cents=facts.vat_cents,
-        currency=facts.currency,
-        occurred_at=facts.occurred_at,
-        source=source,
-        key=facts.key,
-        fan_id=fan.pk if fan else None,
-        fan_name=fan.name or fan.handle if fan else "",
-        message_id=message_id,
-    )
 
 
 def events_apply(*, limit: int | None = None, each: Callable[[int], None] = lambda done: None) -> EventsReport:
@@ -176,29 +137,13 @@ def _retry_at(attempts: int) -> datetime | None:
 def _message_received(occasion: Occasion) -> None:
     facts = payloads.message_of(occasion.envelope.payload, default_at=occasion.at, sent_by_me=False)
     fan = occasion.fan(seen_at=occasion.said_at)
-    message_receive(
-        fan=fan,
-        text=facts.text,
-        received_at=facts.created_at,
-        platform_message_id=facts.platform_id,
-        price_cents=facts.price_cents,
-        attachments=media_attachments(facts.media),
-    )
+    message_take(fan=fan, facts=facts)
     _deletion_carry_out(occasion, facts.platform_id)
 
 
 def _message_sent(occasion: Occasion) -> None:
     facts = payloads.message_of(occasion.envelope.payload, default_at=occasion.at, sent_by_me=True)
-    fan = occasion.fan()
-    if not delivery_recognise(fan=fan, text=facts.text, platform_message_id=facts.platform_id):
-        message_record_sent(
-            fan=fan,
-            text=facts.text,
-            sent_at=facts.created_at,
-            platform_message_id=facts.platform_id,
-            price_cents=facts.price_cents,
-            attachments=media_attachments(facts.media),
-        )
+    message_take(fan=occasion.fan(), facts=facts)
     _deletion_carry_out(occasion, facts.platform_id)
 
 
@@ -216,9 +161,7 @@ def _message_deleted(occasion: Occasion) -> None:
 
 
 def _money(occasion: Occasion, facts: MoneyFacts, *, source: TransactionSource, fan: Fan) -> None:
-    bought = Message.objects.filter(conversation__fan=fan, platform_message_id=facts.message_id)
-    message_id = bought.values_list("pk", flat=True).first() if facts.message_id else None
-    row = transaction_row(facts, source=source, fan=fan, message_id=message_id)
+    row = transaction_row(facts, source=source, fan=fan, message_id=bought_message_id(fan, facts))
     transaction_bulk_record(creator=occasion.event.account.creator, rows=[row], raise_values=True)
 
 

@@ -70,6 +70,37 @@ class WebhookEvent(models.Model):
         return f"{self.kind} {self.event_id}"
 
 
+class Resource(models.TextChoices):
+    """What is synced, in the order in which it is: messages and money are of fans."""
+
+    FANS = "fans", "Fans"
+    CHATS = "chats", "Chats and messages"
+    TRANSACTIONS = "transactions", "Transactions"
+
+
+class SyncState(models.Model):
+    """How far a sync of one resource has come: the cursor of the next page, empty once all of `since` is done.
+
+    `finished_at` is when the last finished sync began: what happened before is stored.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="sync_states")
+    resource = models.CharField(max_length=20, choices=Resource.choices)
+    cursor = models.CharField(max_length=200, blank=True)
+    since = models.DateTimeField(null=True, blank=True)
+    begun_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "resource"], name="sync_state_once"),
+            models.CheckConstraint(condition=Q(resource__in=Resource.values), name="sync_resource_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource} of {self.account_id}"
+
+
 class ImportStatus(models.TextChoices):
     DRY_RUN = "dry_run", "Dry run"
     DONE = "done", "Done"

@@ -10,7 +10,7 @@ from crm.errors import NotFound
 from crm.models import Creator
 from onlyfans.client import VendorClient
 from onlyfans.event_payloads import deletion_line
-from onlyfans.models import Account, AccountState, ImportBatch, WebhookEvent
+from onlyfans.models import Account, AccountState, ImportBatch, SyncState, WebhookEvent
 
 
 def account_for_creator(creator_id: int) -> Account | None:
@@ -67,6 +67,11 @@ def webhook_event_list(*, failed: bool = False, event_id: str = "") -> QuerySet[
     if event_id:
         events = events.filter(event_id=event_id)
     return events.filter(attempts__gt=0) if failed else events
+
+
+def sync_states(*, account: Account) -> dict[str, SyncState]:
+    """How far each resource is, by its name."""
+    return {state.resource: state for state in SyncState.objects.filter(account=account)}
 
 
 def import_list(*, creator: Creator) -> QuerySet[ImportBatch]:

@@ -13,7 +13,15 @@ from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator, User
 from messaging.services import sending_pause, sending_resume_after
 from onlyfans.event_payloads import Envelope, line_of, storable
-from onlyfans.models import Account, AccountState, ImportBatch, ImportStatus, WebhookEvent
+from onlyfans.models import (
+    Account,
+    AccountState,
+    ImportBatch,
+    ImportStatus,
+    Resource,
+    SyncState,
+    WebhookEvent,
+)
 
 ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_-]{1,59}")
 # What an HTTP header can carry, without blanks.
@@ -117,6 +125,27 @@ def webhook_event_prune(*, applied_before: datetime) -> int:
     """Forget events that were applied before then; they hold what fans wrote."""
     deleted, _ = WebhookEvent.objects.filter(applied_at__lt=applied_before).delete()
     return deleted
+
+
+def sync_begin(*, account: Account, resource: Resource, since: datetime, whole: bool) -> SyncState:
+    """Where to go on: after the last page of an unfinished sync that went as far back, else from the start.
+
+    whole: from the start in any case.
+    """
+    state, _ = SyncState.objects.get_or_create(account=account, resource=resource)
+    unfinished = state.cursor and state.since is not None and state.since <= since
+    if whole or not unfinished:
+        state.cursor, state.since, state.begun_at = "", since, timezone.now()
+        state.save()
+    return state
+
+
+def sync_advance(*, state: SyncState, cursor: str) -> None:
+    """The page before `cursor` is stored; an empty one was the last."""
+    state.cursor = cursor
+    if not cursor:
+        state.finished_at = state.begun_at
+    state.save()
 
 
 def import_record(

@@ -16,7 +16,7 @@ from crm.tests.factories import CreatorFactory, FanFactory, MessageFactory
 from messaging.models import Delivery, SendingProfile
 from messaging.services import sending_pause
 from messaging.tests.factories import delivery_make
-from onlyfans import events
+from onlyfans import events, intake
 from onlyfans.event_payloads import EventKind, envelope_of
 from onlyfans.events import EventsReport, events_apply, events_apply_again
 from onlyfans.models import Account, AccountState, WebhookEvent
@@ -100,7 +100,7 @@ def test_our_own_message_is_known_by_its_id(account: Account) -> None:
 @pytest.mark.parametrize("state", [MessageStatus.SENDING, MessageStatus.UNKNOWN])
 def test_our_own_message_is_known_before_its_answer_came(account: Account, state: MessageStatus) -> None:
     fan = FanFactory(creator=account.creator, platform_id="1000005")
-    delivery = delivery_make(fan=fan, state=state, text="written  in the app ", first_attempt_at=timezone.now())
+    delivery = delivery_make(fan=fan, state=state, text="written  in the app ", first_attempt_at=WROTE)
     tell(account, "messages.sent")
     delivery.refresh_from_db()
     message = Message.objects.get()
@@ -109,9 +109,25 @@ def test_our_own_message_is_known_before_its_answer_came(account: Account, state
 
 def test_our_own_message_that_waits_to_be_repeated_learns_its_id(account: Account) -> None:
     fan = FanFactory(creator=account.creator, platform_id="1000005")
-    delivery_make(fan=fan, state=MessageStatus.QUEUED, text="written in the app", first_attempt_at=timezone.now())
+    delivery_make(fan=fan, state=MessageStatus.QUEUED, text="written in the app", first_attempt_at=WROTE)
     tell(account, "messages.sent")
     assert Message.objects.values_list("status", "platform_message_id").get() == ("queued", "1000027")
+
+
+def test_one_that_is_known_is_not_taken_for_another_with_the_same_words(account: Account) -> None:
+    fan = FanFactory(creator=account.creator, platform_id="1000005")
+    MessageFactory(outbound=True, conversation__fan=fan, platform_message_id="1000027")
+    doubtful = delivery_make(fan=fan, state=MessageStatus.UNKNOWN, text="written in the app", first_attempt_at=WROTE)
+    tell(account, "messages.sent")
+    doubtful.refresh_from_db()
+    assert doubtful.state == MessageStatus.UNKNOWN
+
+
+def test_what_was_sent_before_ours_was_handed_over_is_another(account: Account) -> None:
+    fan = FanFactory(creator=account.creator, platform_id="1000005")
+    delivery_make(fan=fan, state=MessageStatus.UNKNOWN, text="written in the app", first_attempt_at=timezone.now())
+    tell(account, "messages.sent")
+    assert Message.objects.count() == 2
 
 
 def test_a_message_that_was_never_handed_over_is_not_taken_for_it(account: Account) -> None:
@@ -252,7 +268,7 @@ def test_trouble_of_the_database_is_tried_again_later_and_leaves_nothing_half_do
         raise OperationalError("lock timeout")
 
     with monkeypatch.context() as patched:
-        patched.setattr(events, "message_receive", fails)
+        patched.setattr(intake, "message_receive", fails)
         assert tell(account, "messages.received") == EventsReport(failed=1)
     event = WebhookEvent.objects.get()
     assert (event.attempts, Fan.objects.exists()) == (1, False)
