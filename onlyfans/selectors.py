@@ -41,7 +41,7 @@ def deletion_known(*, account: Account, message_id: str) -> bool:
     return WebhookEvent.objects.filter(account=account, line=deletion_line(message_id)).exists()
 
 
-def webhook_event_next(*, after: int = 0) -> WebhookEvent | None:
+def webhook_event_next() -> WebhookEvent | None:
     """The next event whose turn it is, locked until the caller's transaction ends; those that others hold are left out.
 
     In order within a line: an event waits while an earlier one of its line has not been tried. One that was tried and
@@ -51,7 +51,7 @@ def webhook_event_next(*, after: int = 0) -> WebhookEvent | None:
         account=OuterRef("account"), line=OuterRef("line"), pk__lt=OuterRef("pk"), applied_at=None, attempts=0
     ).exclude(line="")
     return (
-        WebhookEvent.objects.filter(applied_at=None, pk__gt=after)
+        WebhookEvent.objects.filter(applied_at=None)
         .filter(Q(attempts=0) | Q(retry_at__lte=timezone.now()))
         .exclude(Exists(earlier))
         .order_by("pk")
