@@ -25,6 +25,7 @@ from crm.models import (
     User,
     uuid7,
 )
+from crm.payloads import PRICE_MAX_CENTS, PRICE_MIN_CENTS
 from crm.statements import statement_run
 
 
@@ -61,6 +62,68 @@ def fan_identify(*, fan: Fan, platform_id: str) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class FanNews:
+    """What the platform said of one fan; empty and None for what it did not say.
+
+    `value_cents` is all that the fan paid up to `value_as_of`, fees included.
+    """
+
+    platform_id: str
+    handle: str = ""
+    name: str = ""
+    avatar: str = ""
+    seen_at: datetime | None = None
+    subscribed: bool | None = None
+    value_cents: int | None = None
+    value_as_of: datetime | None = None
+
+
+@transaction.atomic
+def fan_meet(*, creator: Creator, news: FanNews) -> Fan:
+    """The creator's fan with this id, with what is new about them; made where there is none.
+
+    One who came by handle alone is found by it and gets the id. The handle follows the platform; a name that somebody
+    gave here stays; last seen and the value's date only move forward.
+    """
+    handle = news.handle.removeprefix("@")
+    fans = Fan.objects.filter(creator=creator, platform=creator.platform)
+    fan = fans.filter(platform_id=news.platform_id).first()
+    if fan is None and handle and (stand_in := fans.filter(platform_id=handle.lower()).first()) is not None:
+        fan_identify(fan=stand_in, platform_id=news.platform_id)
+        fan = fans.filter(platform_id=news.platform_id).first()
+    if fan is None:
+        fan, _ = Fan.objects.get_or_create(
+            creator=creator,
+            platform=creator.platform,
+            platform_id=news.platform_id,
+            defaults={"handle": handle, "name": news.name, "avatar": news.avatar},
+        )
+    fan = fans.select_for_update(no_key=True).get(pk=fan.pk)
+    changes: dict[str, Any] = {}
+    if handle and handle.lower() != fan.handle.lower():
+        changes["handle"] = handle
+    if news.name and not fan.name:
+        changes["name"] = news.name
+    if news.avatar and not fan.avatar:
+        changes["avatar"] = news.avatar
+    if news.seen_at is not None and (fan.last_seen_at is None or news.seen_at > fan.last_seen_at):
+        changes["last_seen_at"] = news.seen_at
+    if news.subscribed is not None and news.subscribed != fan.subscribed:
+        changes["subscribed"] = news.subscribed
+    if (
+        news.value_cents is not None
+        and news.value_as_of is not None
+        and (fan.value_as_of is None or news.value_as_of > fan.value_as_of)
+    ):
+        changes |= {"value_cents": news.value_cents, "value_as_of": news.value_as_of}
+    if changes:
+        for name, value in changes.items():
+            setattr(fan, name, value)
+        fan.save(update_fields=[*changes, "updated_at"])
+    return fan
+
+
 def conversation_open(*, fan: Fan) -> Conversation:
     """The fan's conversation, begun when there is none and back in the inbox when it was archived."""
     conversation, created = Conversation.objects.get_or_create(fan=fan, defaults={"creator_id": fan.creator_id})
@@ -83,13 +146,21 @@ def conversation_mark_read(*, conversation: Conversation) -> None:
 
 @transaction.atomic
 def message_receive(
-    *, fan: Fan, text: str, received_at: datetime, platform_message_id: str | None = None, price_cents: int = 0
+    *,
+    fan: Fan,
+    text: str,
+    received_at: datetime,
+    platform_message_id: str | None = None,
+    price_cents: int = 0,
+    attachments: Sequence[dict[str, str]] = (),
+    read: bool = False,
 ) -> Message | None:
     """Store what a fan wrote and count it as unread; None when this platform message is stored already.
 
-    The conversation's row is locked by the update, so that counts of messages that arrive together add up.
+    The conversation's row is locked first, so that two who tell of one message store it once, and counts of messages
+    that arrive together add up. read: it was answered or read at the platform.
     """
-    conversation = conversation_open(fan=fan)
+    conversation = _conversation_hold(fan=fan)
     if (
         platform_message_id is not None
         and Message.objects.filter(creator_id=fan.creator_id, platform_message_id=platform_message_id).exists()
@@ -101,27 +172,44 @@ def message_receive(
         direction=Direction.IN,
         text=text,
         price_cents=price_cents,
+        attachments=list(attachments),
         status=MessageStatus.RECEIVED,
+        read=read,
         platform_message_id=platform_message_id,
         created_at=received_at,
     )
-    Conversation.objects.filter(pk=conversation.pk).update(unread_count=F("unread_count") + 1)
+    if not read:
+        Conversation.objects.filter(pk=conversation.pk).update(unread_count=F("unread_count") + 1)
     _conversation_advance(conversation=conversation, message=message)
     return message
 
 
 @transaction.atomic
 def message_record_sent(
-    *, fan: Fan, text: str, sent_at: datetime, platform_message_id: str, sender: User | None = None
-) -> Message:
-    """Store a message that went out already, from elsewhere than here."""
-    conversation = conversation_open(fan=fan)
+    *,
+    fan: Fan,
+    text: str,
+    sent_at: datetime,
+    platform_message_id: str,
+    sender: User | None = None,
+    price_cents: int = 0,
+    attachments: Sequence[dict[str, str]] = (),
+) -> Message | None:
+    """Store a message that went out already, from elsewhere than here; None when it is stored already.
+
+    A price outside the bounds of our own messages is left out.
+    """
+    conversation = _conversation_hold(fan=fan)
+    if Message.objects.filter(creator_id=fan.creator_id, platform_message_id=platform_message_id).exists():
+        return None
     message = Message.objects.create(
         creator_id=fan.creator_id,
         conversation=conversation,
         sender=sender,
         direction=Direction.OUT,
         text=text,
+        price_cents=price_cents if PRICE_MIN_CENTS <= price_cents <= PRICE_MAX_CENTS else 0,
+        attachments=list(attachments),
         status=MessageStatus.SENT,
         platform_message_id=platform_message_id,
         created_at=sent_at,
@@ -129,6 +217,26 @@ def message_record_sent(
     )
     _conversation_advance(conversation=conversation, message=message)
     return message
+
+
+@transaction.atomic
+def message_mark_deleted(*, creator: Creator, platform_message_id: str, deleted_at: datetime) -> bool:
+    """Note that a message was taken back at the platform; one that nobody had read counts as unread no more.
+
+    Whether it is stored here and was not marked yet.
+    """
+    message = Message.objects.filter(creator=creator, platform_message_id=platform_message_id, deleted_at=None).first()
+    if message is None:
+        return False
+    # The conversation before its messages, as those who read them do.
+    Conversation.objects.select_for_update(no_key=True).get(pk=message.conversation_id)
+    unread = Message.objects.filter(pk=message.pk, direction=Direction.IN, read=False).update(read=True)
+    Message.objects.filter(pk=message.pk).update(deleted_at=deleted_at)
+    if unread:
+        Conversation.objects.filter(pk=message.conversation_id, unread_count__gt=0).update(
+            unread_count=F("unread_count") - 1
+        )
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +345,12 @@ def message_status_set(
     if platform_message_id is not None:
         fields["platform_message_id"] = platform_message_id
     Message.objects.filter(pk__in=message_ids).update(**fields)
+
+
+def _conversation_hold(*, fan: Fan) -> Conversation:
+    """The fan's open conversation, locked until the caller's transaction ends."""
+    conversation = conversation_open(fan=fan)
+    return Conversation.objects.select_for_update(no_key=True).get(pk=conversation.pk)
 
 
 def _conversation_advance(*, conversation: Conversation, message: Message) -> None:

@@ -162,6 +162,8 @@ MESSAGING_GATEWAY = env.text("MESSAGING_GATEWAY", default="onlyfans.gateway.Only
 # --- OnlyFans -------------------------------------------------------------------------------------------------------
 
 ONLYFANS_API_BASE_URL = env.text("ONLYFANS_API_BASE_URL", default="https://app.onlyfansapi.com")
+# How long events are kept once they are applied: they hold what fans wrote.
+WEBHOOK_KEEP_DAYS = env.integer("WEBHOOK_KEEP_DAYS", default=30, minimum=1, maximum=3_650)
 IMPORT_MAX_BYTES = env.integer("IMPORT_MAX_BYTES", default=10_000_000, minimum=1_000, maximum=1_000_000_000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = IMPORT_MAX_BYTES
 

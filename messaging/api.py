@@ -213,6 +213,7 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
     attachments = AttachmentSerializer(many=True)
     createdAt = serializers.DateTimeField(source="created_at")
     sentAt = serializers.DateTimeField(source="sent_at", allow_null=True)
+    deletedAt = serializers.DateTimeField(source="deleted_at", allow_null=True)
     expectedAt = serializers.SerializerMethodField()
     reason = serializers.SerializerMethodField()
     retryable = serializers.SerializerMethodField()
@@ -229,6 +230,7 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
             "status",
             "createdAt",
             "sentAt",
+            "deletedAt",
             "expectedAt",
             "reason",
             "retryable",

@@ -291,7 +291,7 @@ class Consumer:
 
     def _store_rejected(self, delivery: Delivery, copy: Copy, outcome: Rejected) -> None:
         if outcome.scope is Scope.CREATOR:
-            transitions.sending_paused(creator_id=delivery.creator_id, reason=outcome.reason)
+            transitions.sending_paused(creator_id=delivery.creator_id, reason=outcome.reason, code=outcome.code)
             self._reschedule(
                 delivery,
                 copy,

@@ -39,6 +39,8 @@ class SendingProfile(models.Model):
     last_claimed_at = models.DateTimeField(null=True, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_reason = models.CharField(max_length=200, blank=True)
+    # What paused it, for whoever may end that pause; empty where a person did.
+    paused_code = models.CharField(max_length=50, blank=True)
 
     class Meta:
         constraints = [

@@ -1,6 +1,6 @@
 """Answers a wish to send: validates it, writes the rows, publishes after the commit. Writes deliveries."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,16 +11,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.errors import Conflict, FieldError, InvalidInput, NotFound
-from crm.models import Creator, Fan, MessageStatus, User
+from crm.models import Creator, Fan, Message, MessageStatus, User
 from crm.payloads import check_content, media_attachments
 from crm.selectors import fan_map_by_recipient
+from crm.services import message_status_set
 from messaging import outbox, publishing, queue, selectors, transitions
 from messaging.errors import QueueError, QueueRefused
-from messaging.models import CampaignStatus, Delivery, Kind, SendingProfile, Stage
+from messaging.models import OPEN_STATES, CampaignStatus, Delivery, Kind, SendingProfile, Stage
 from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
 SCHEDULE_MAX = timedelta(days=365)
+# How far the platform's clock and ours may differ.
+CLOCKS_APART = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,9 +293,46 @@ def _refused_raise(receipt: SendReceipt) -> None:
         )
 
 
-def sending_pause(*, creator: Creator, reason: str) -> None:
-    """Hold back everything of this creator, in words that its people read, until somebody resumes it."""
-    transitions.sending_paused(creator_id=creator.pk, reason=reason)
+def sending_pause(*, creator: Creator, reason: str, code: str = "") -> None:
+    """Hold back everything of this creator, in words that its people read, until somebody resumes it.
+
+    code: for a pause that its cause may end by itself (sending_resume_after).
+    """
+    transitions.sending_paused(creator_id=creator.pk, reason=reason, code=code)
+
+
+def sending_resume_after(*, creator: Creator, codes: Collection[str]) -> bool:
+    """End a pause that has one of these codes, and no other; whether there was one."""
+    return transitions.sending_resumed(creator_id=creator.pk, codes=codes)
+
+
+@transaction.atomic
+def delivery_recognise(*, fan: Fan, text: str, platform_message_id: str, sent_at: datetime) -> bool:
+    """Whether a message that the platform shows to this fan is known here, or one of ours whose answer has not come.
+
+    The oldest with these words that was handed to the platform by then, and of which nobody knows the id there, is it:
+    one in doubt is thereby sent; one that is about to be repeated under its key only learns its id.
+    """
+    handed_over = Delivery.objects.filter(
+        fan=fan,
+        first_attempt_at__lte=sent_at + CLOCKS_APART,
+        state__in=(*OPEN_STATES, MessageStatus.UNKNOWN),
+        message__platform_message_id=None,
+    )
+    words = " ".join(text.split())
+    # Locked first: a worker that stores the platform's answer in this moment is waited for.
+    rows = list(handed_over.select_related("message").order_by("pk").select_for_update(of=("self",), no_key=True))
+    if Message.objects.filter(creator_id=fan.creator_id, platform_message_id=platform_message_id).exists():
+        return True
+    ours = next((row for row in rows if " ".join(row.message.text.split()) == words), None)
+    if ours is None:
+        return False
+    copy = Copy(message_id=ours.pk, dispatch_id=ours.dispatch_id)
+    if not transitions.delivery_sent(copy, platform_message_id=platform_message_id):
+        message_status_set(
+            message_ids=[ours.pk], status=MessageStatus(ours.state), platform_message_id=platform_message_id
+        )
+    return True
 
 
 def sending_resume(*, creator: Creator) -> None:

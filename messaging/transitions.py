@@ -514,13 +514,20 @@ def audience_without(fan: Fan, audience: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def sending_paused(*, creator_id: int, reason: str) -> None:
+def sending_paused(*, creator_id: int, reason: str, code: str = "") -> None:
     """Nothing of this creator goes out until somebody resumes it; the first reason stays."""
-    SendingProfile.objects.filter(pk=creator_id, paused_at=None).update(paused_at=Now(), paused_reason=reason[:200])
-
-
-def sending_resumed(*, creator_id: int) -> bool:
-    """Whether it had been paused; the sweeper publishes what waited."""
-    return bool(
-        SendingProfile.objects.filter(pk=creator_id, paused_at__isnull=False).update(paused_at=None, paused_reason="")
+    SendingProfile.objects.get_or_create(creator_id=creator_id)
+    SendingProfile.objects.filter(pk=creator_id, paused_at=None).update(
+        paused_at=Now(), paused_reason=reason[:200], paused_code=code[:CODE_MAX]
     )
+
+
+def sending_resumed(*, creator_id: int, codes: Collection[str] | None = None) -> bool:
+    """Whether it had been paused; the sweeper publishes what waited.
+
+    codes: end only a pause with one of these.
+    """
+    paused = SendingProfile.objects.filter(pk=creator_id, paused_at__isnull=False)
+    if codes is not None:
+        paused = paused.filter(paused_code__in=codes)
+    return bool(paused.update(paused_at=None, paused_reason="", paused_code=""))

@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 from crm.admin import ReadOnlyAdmin
 from crm.models import Creator, Fan
 from onlyfans import selectors
-from onlyfans.models import Account, ImportBatch
+from onlyfans.models import Account, ImportBatch, WebhookEvent
 from onlyfans.resources import FanCsv, FanResource, FanResult, UploadStorage
 from onlyfans.services import ACCOUNT_ID, API_KEY, account_connect, account_disconnect
 
@@ -81,6 +81,21 @@ class AccountAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     def disconnect(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
         for account in queryset.select_related("creator"):
             account_disconnect(creator=account.creator)
+
+
+@admin.register(WebhookEvent)
+class WebhookEventAdmin(ReadOnlyAdmin):
+    list_display = ("event_id", "kind", "account", "received_at", "applied_at", "attempts", "error")
+    list_filter = ("kind", "account")
+    list_select_related = ("account",)
+    search_fields = ("=event_id",)
+    ordering = ("-id",)
+    # The body stays out: it holds what fans wrote.
+    fields = (*list_display, "line", "retry_at")
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
+        return cast("QuerySet[WebhookEvent]", super().get_queryset(request)).defer("body")
 
 
 @admin.register(ImportBatch)

@@ -6,11 +6,12 @@ import os
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -18,6 +19,7 @@ import httpx
 import onlyfansapi.resources.chats.messages  # noqa: F401
 from onlyfansapi import APIConnectionError, APIStatusError, OnlyFansAPI, OnlyFansAPIError, omit
 
+T = TypeVar("T")
 # A pause longer than this is a mistake of whoever answered.
 RETRY_AFTER_MAX_SECONDS = 24 * 3600.0
 CONNECT_SECONDS = 3.0
@@ -169,6 +171,13 @@ class VendorClient:
         except Exception as error:
             raise _vendor_error(error) from error
         return messages, messages[-1].message_id if more else ""
+
+    def ask(self, request: Callable[[OnlyFansAPI], T], *, timeout_seconds: float) -> T:
+        """What one request through the SDK gives; raises VendorError."""
+        try:
+            return request(self._sdk(timeout_seconds))
+        except Exception as error:
+            raise _vendor_error(error) from error
 
     def _sdk(self, timeout_seconds: float) -> OnlyFansAPI:
         connect = min(CONNECT_SECONDS, timeout_seconds)

@@ -1,4 +1,5 @@
-"""Answers which tables the OnlyFans boundary keeps: vendor accounts and imports. Touches nothing but the database."""
+"""Answers which tables the OnlyFans boundary keeps: vendor accounts, events, how far a sync is, imports.
+Touches nothing but the database."""
 
 from django.conf import settings
 from django.db import models
@@ -21,6 +22,9 @@ class Account(models.Model):
     creator = models.OneToOneField(Creator, on_delete=models.CASCADE, related_name="account")
     account_id = models.CharField(max_length=64, unique=True, help_text="The vendor's id of the account: acct_…")
     api_key = EncryptedTextField()
+    # What events are signed with; none comes in without. The one before counts too, until the vendor has the new one.
+    webhook_secret = EncryptedTextField(null=True, blank=True)
+    webhook_secret_previous = EncryptedTextField(null=True, blank=True)
     state = models.CharField(max_length=20, choices=AccountState.choices, default=AccountState.CONNECTED)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -31,6 +35,70 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.account_id
+
+
+class WebhookEvent(models.Model):
+    """One event as the vendor told it, stored once before anything is done about it.
+
+    Events of one `line` (a fan, the account) are applied in the order in which they came; an empty line stands alone.
+    Without `applied_at` it waits: for its turn, for `retry_at`, or, with attempts and no `retry_at`, for a person.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="webhook_events")
+    event_id = models.CharField(max_length=100)
+    kind = models.CharField(max_length=100)
+    line = models.CharField(max_length=100, blank=True)
+    # The text and not jsonb, which cannot hold all that JSON may say.
+    body = models.TextField()
+    received_at = models.DateTimeField(db_default=Now(), editable=False)
+    applied_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "event_id"], name="webhook_event_once"),
+        ]
+        indexes = [
+            models.Index("id", name="webhook_event_waiting", condition=Q(applied_at=None)),
+            models.Index("account", "line", "id", name="webhook_event_in_line", condition=~Q(line="")),
+            models.Index("applied_at", name="webhook_event_applied", condition=Q(applied_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.event_id}"
+
+
+class Resource(models.TextChoices):
+    """What is synced, in the order in which it is: messages and money are of fans."""
+
+    FANS = "fans", "Fans"
+    CHATS = "chats", "Chats and messages"
+    TRANSACTIONS = "transactions", "Transactions"
+
+
+class SyncState(models.Model):
+    """How far a sync of one resource has come: the cursor of the next page, empty once all of `since` is done.
+
+    `finished_at` is when the last finished sync began: what happened before is stored.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="sync_states")
+    resource = models.CharField(max_length=20, choices=Resource.choices)
+    cursor = models.CharField(max_length=200, blank=True)
+    since = models.DateTimeField(null=True, blank=True)
+    begun_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "resource"], name="sync_state_once"),
+            models.CheckConstraint(condition=Q(resource__in=Resource.values), name="sync_resource_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource} of {self.account_id}"
 
 
 class ImportStatus(models.TextChoices):

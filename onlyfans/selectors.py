@@ -2,17 +2,77 @@
 
 from collections.abc import Collection, Iterator
 
-from django.db.models import Q, QuerySet, TextField
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
+from django.utils import timezone
 
 from crm.errors import NotFound
 from crm.models import Creator
-from onlyfans.models import Account, ImportBatch
+from onlyfans.client import VendorClient
+from onlyfans.event_payloads import deletion_line
+from onlyfans.models import Account, AccountState, ImportBatch, SyncState, WebhookEvent
 
 
 def account_for_creator(creator_id: int) -> Account | None:
     """The creator's vendor account with its key decrypted, connected or not."""
     return Account.objects.filter(creator_id=creator_id).first()
+
+
+def account_list(*, creator_ids: Collection[int] | None = None) -> QuerySet[Account]:
+    """The connected accounts, of these creators or of all, in a fixed order; for operators' commands."""
+    accounts = Account.objects.exclude(state=AccountState.DISCONNECTED).select_related("creator").order_by("pk")
+    return accounts if creator_ids is None else accounts.filter(creator__in=creator_ids)
+
+
+def vendor_client(account: Account) -> VendorClient:
+    return VendorClient(base_url=settings.ONLYFANS_API_BASE_URL, account_id=account.account_id, api_key=account.api_key)
+
+
+def account_by_key(account_key: str) -> Account:
+    """The account that an event's address names: the vendor's id. Of any creator, since the vendor signs in by it."""
+    account = Account.objects.select_related("creator").filter(account_id=account_key).first()
+    if account is None:
+        raise NotFound("There is no such account.", code="account_not_found")
+    return account
+
+
+def deletion_known(*, account: Account, message_id: str) -> bool:
+    """Whether the vendor told that this message was taken back, possibly before it told of the message."""
+    return WebhookEvent.objects.filter(account=account, line=deletion_line(message_id)).exists()
+
+
+def webhook_event_next() -> WebhookEvent | None:
+    """The next event whose turn it is, locked until the caller's transaction ends; those that others hold are left out.
+
+    In order within a line: an event waits while an earlier one of its line has not been tried. One that was tried and
+    failed lets the later ones pass.
+    """
+    earlier = WebhookEvent.objects.filter(
+        account=OuterRef("account"), line=OuterRef("line"), pk__lt=OuterRef("pk"), applied_at=None, attempts=0
+    ).exclude(line="")
+    return (
+        WebhookEvent.objects.filter(applied_at=None)
+        .filter(Q(attempts=0) | Q(retry_at__lte=timezone.now()))
+        .exclude(Exists(earlier))
+        .order_by("pk")
+        .select_for_update(skip_locked=True, of=("self",), no_key=True)
+        .select_related("account__creator")
+        .first()
+    )
+
+
+def webhook_event_list(*, failed: bool = False, event_id: str = "") -> QuerySet[WebhookEvent]:
+    """Events that are not applied, in their order, for an operator; `failed`: only those that were tried."""
+    events = WebhookEvent.objects.filter(applied_at=None).select_related("account").order_by("pk")
+    if event_id:
+        events = events.filter(event_id=event_id)
+    return events.filter(attempts__gt=0) if failed else events
+
+
+def sync_states(*, account: Account) -> dict[str, SyncState]:
+    """How far each resource is, by its name."""
+    return {state.resource: state for state in SyncState.objects.filter(account=account)}
 
 
 def import_list(*, creator: Creator) -> QuerySet[ImportBatch]:

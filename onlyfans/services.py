@@ -1,17 +1,41 @@
 """Answers how the OnlyFans boundary's tables change; the only writer of them. Touches the database alone."""
 
+import hashlib
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
 
 from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator, User
-from onlyfans.models import Account, AccountState, ImportBatch, ImportStatus
+from messaging.services import sending_pause, sending_resume_after
+from onlyfans.event_payloads import Envelope, line_of, storable
+from onlyfans.models import (
+    Account,
+    AccountState,
+    ImportBatch,
+    ImportStatus,
+    Resource,
+    SyncState,
+    WebhookEvent,
+)
 
 ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_-]{1,59}")
 # What an HTTP header can carry, without blanks.
 API_KEY = re.compile(r"[!-~]{1,500}")
+# The pauses that end when the account is connected again: our own, and those of the gateway's refusals.
+PAUSED_BY_ACCOUNT = (AccountState.DISCONNECTED, AccountState.SESSION_EXPIRED, "unauthorized", "session_ended")
+PAUSE_REASONS = {
+    AccountState.DISCONNECTED: "The OnlyFans account was disconnected. Connect it again.",
+    AccountState.SESSION_EXPIRED: "The OnlyFans session ended. Sign in again at the vendor.",
+}
+# An event without an id that says the same again within this time is the same delivery, repeated.
+REPEAT_WINDOW = timedelta(minutes=10)
+# Who waits for events hears of a new one by PostgreSQL's NOTIFY.
+CHANNEL = "onlyfans_events"
 
 
 def account_connect(*, creator: Creator, account_id: str, api_key: str) -> Account:
@@ -39,8 +63,89 @@ def account_connect(*, creator: Creator, account_id: str, api_key: str) -> Accou
 
 
 def account_disconnect(*, creator: Creator) -> None:
-    """Nothing more is sent for the creator until the account is connected again."""
-    Account.objects.filter(creator=creator).update(state=AccountState.DISCONNECTED)
+    """Nothing more is sent for the creator, and no event comes in, until the account is connected again."""
+    Account.objects.filter(creator=creator).update(
+        state=AccountState.DISCONNECTED, webhook_secret=None, webhook_secret_previous=None
+    )
+
+
+@transaction.atomic
+def account_state_set(*, account: Account, state: AccountState) -> None:
+    """What the vendor says of the account: without a session sending pauses, with one again such a pause ends."""
+    Account.objects.filter(pk=account.pk).update(state=state)
+    account.state = state
+    if state is AccountState.CONNECTED:
+        sending_resume_after(creator=account.creator, codes=PAUSED_BY_ACCOUNT)
+    else:
+        sending_pause(creator=account.creator, reason=PAUSE_REASONS[state], code=state)
+
+
+def account_secret_rotate(*, account: Account, secret: str) -> None:
+    """Sign events with this secret from now on; the one before counts until the next rotation."""
+    Account.objects.filter(pk=account.pk).update(webhook_secret=secret, webhook_secret_previous=account.webhook_secret)
+    account.webhook_secret, account.webhook_secret_previous = secret, account.webhook_secret
+
+
+def webhook_event_store(*, account: Account, event_id: str, envelope: Envelope, body: str) -> bool:
+    """Keep an event and wake whoever applies events; whether it is new.
+
+    Without an id of its own (the vendor gives `users.*` none) it is known by what it says.
+    """
+    now = timezone.now()
+    if not event_id:
+        window = int(now.timestamp() // REPEAT_WINDOW.total_seconds())
+        event_id = f"{window}:{hashlib.sha256(body.encode()).hexdigest()}"
+    with transaction.atomic():
+        _, created = WebhookEvent.objects.get_or_create(
+            account=account,
+            event_id=storable(event_id)[:100],
+            defaults={"kind": envelope.kind, "line": line_of(envelope), "body": body, "received_at": now},
+        )
+        if created:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+    return created
+
+
+def webhook_event_applied(*, event: WebhookEvent) -> None:
+    """Called in the transaction that did what the event asks for."""
+    WebhookEvent.objects.filter(pk=event.pk).update(
+        applied_at=timezone.now(), attempts=F("attempts") + 1, retry_at=None, error=""
+    )
+
+
+def webhook_event_failed(*, event: WebhookEvent, error: str, retry_at: datetime | None) -> None:
+    """Not done; tried again at `retry_at`, or by a person where there is none."""
+    WebhookEvent.objects.filter(pk=event.pk, applied_at=None).update(
+        attempts=F("attempts") + 1, retry_at=retry_at, error=error[:500]
+    )
+
+
+def webhook_event_prune(*, applied_before: datetime) -> int:
+    """Forget events that were applied before then; they hold what fans wrote."""
+    deleted, _ = WebhookEvent.objects.filter(applied_at__lt=applied_before).delete()
+    return deleted
+
+
+def sync_begin(*, account: Account, resource: Resource, since: datetime, whole: bool) -> SyncState:
+    """Where to go on: after the last page of an unfinished sync that went as far back, else from the start.
+
+    whole: from the start in any case.
+    """
+    state, _ = SyncState.objects.get_or_create(account=account, resource=resource)
+    unfinished = state.cursor and state.since is not None and state.since <= since
+    if whole or not unfinished:
+        state.cursor, state.since, state.begun_at = "", since, timezone.now()
+        state.save()
+    return state
+
+
+def sync_advance(*, state: SyncState, cursor: str) -> None:
+    """The page before `cursor` is stored; an empty one was the last."""
+    state.cursor = cursor
+    if not cursor:
+        state.finished_at = state.begun_at
+    state.save()
 
 
 def import_record(

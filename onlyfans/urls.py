@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from onlyfans import api
+from onlyfans import api, webhooks
 
 urlpatterns = [
+    path("webhooks/<str:account_key>", webhooks.WebhookView.as_view(), name="webhooks"),
     path("import/csv", api.ImportCsvView.as_view(), name="import-csv"),
     path("imports", api.ImportListView.as_view(), name="imports"),
     path("imports/<int:import_id>", api.ImportView.as_view(), name="import-detail"),

@@ -48,7 +48,9 @@ class Endpoint:
 # Changes whatever version of the fan is stored.
 ANY_VERSION = {"If-Match": "*"}
 # Addresses that ask for no user, because they are how one becomes one, or say nothing about anybody.
+# The webhook asks for a signature.
 OPEN = {
+    ("onlyfans/webhooks/{account_key}", "post"),
     ("auth/token", "post"),
     ("auth/token/refresh", "post"),
     ("auth/token/verify", "post"),

@@ -5,7 +5,20 @@ from datetime import UTC, datetime
 import factory
 from factory.django import DjangoModelFactory
 
-from crm.models import Conversation, Creator, Direction, Fan, Membership, Message, MessageStatus, Role, User
+from crm.models import (
+    Conversation,
+    Creator,
+    Direction,
+    Fan,
+    Membership,
+    Message,
+    MessageStatus,
+    Role,
+    Transaction,
+    TransactionKind,
+    TransactionSource,
+    User,
+)
 
 PASSWORD = "a long enough password"
 
@@ -77,3 +90,20 @@ class MessageFactory(DjangoModelFactory[Message]):
     status = MessageStatus.RECEIVED
     text = factory.Sequence(lambda n: f"Message {n}")
     created_at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+class TransactionFactory(DjangoModelFactory[Transaction]):
+    """A tip of ten dollars from the platform's list, of which eight are the creator's."""
+
+    class Meta:
+        model = Transaction
+
+    fan = factory.SubFactory(FanFactory)
+    creator = factory.SelfAttribute("fan.creator")
+    kind = TransactionKind.TIP
+    gross_cents = 1_000
+    fee_cents = 200
+    net_cents = 800
+    occurred_at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    source = TransactionSource.LEDGER
+    platform_transaction_id = factory.Sequence(lambda n: f"{n:032x}")

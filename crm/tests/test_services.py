@@ -191,3 +191,48 @@ def test_the_database_refuses_a_fan_that_cannot_be(fields: dict[str, object]) ->
 def test_the_database_refuses_an_address_in_capitals() -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         UserFactory(email="ADA@example.com")
+
+
+def test_a_fan_is_met_once_and_news_only_move_forward() -> None:
+    creator = CreatorFactory()
+    first = services.fan_meet(
+        creator=creator,
+        news=services.FanNews("5", handle="ada", name="Ada", seen_at=NOW, value_cents=900, value_as_of=NOW),
+    )
+    before = NOW - timedelta(days=1)
+    again = services.fan_meet(
+        creator=creator,
+        news=services.FanNews("5", handle="Ada2", name="Other", seen_at=before, value_cents=100, value_as_of=before),
+    )
+    assert again == first
+    assert (again.handle, again.name, again.last_seen_at, again.value_cents) == ("Ada2", "Ada", NOW, 900)
+
+
+def test_nothing_new_about_a_fan_writes_nothing() -> None:
+    news = services.FanNews("5", handle="ada", name="Ada", seen_at=NOW)
+    fan = services.fan_meet(creator=CreatorFactory(), news=news)
+    assert services.fan_meet(creator=fan.creator, news=news).updated_at == fan.updated_at
+
+
+def test_a_message_that_went_out_elsewhere_is_stored_once() -> None:
+    fan = FanFactory()
+    sent = {"fan": fan, "text": "Hi", "sent_at": NOW, "platform_message_id": "7", "price_cents": 100}
+    message = services.message_record_sent(**sent)
+    assert message is not None
+    assert message.price_cents == 0
+    assert services.message_record_sent(**sent) is None
+
+
+def test_a_message_read_elsewhere_counts_not_as_unread() -> None:
+    fan = FanFactory()
+    services.message_receive(fan=fan, text="hello", received_at=NOW, platform_message_id="1", read=True)
+    assert Conversation.objects.get(fan=fan).unread_count == 0
+
+
+def test_a_message_is_marked_as_taken_back_once() -> None:
+    fan = FanFactory()
+    services.message_receive(fan=fan, text="hello", received_at=NOW, platform_message_id="1")
+    mark = {"creator": fan.creator, "platform_message_id": "1", "deleted_at": NOW}
+    assert [services.message_mark_deleted(**mark) for _ in range(2)] == [True, False]
+    assert not services.message_mark_deleted(**{**mark, "creator": CreatorFactory()})
+    assert Conversation.objects.get(fan=fan).unread_count == 0

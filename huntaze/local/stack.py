@@ -104,6 +104,8 @@ async def _start(plan: Plan, stack_env: Path, supervisor: Supervisor) -> None:
     for part in _apps(plan, child):
         await supervisor.start(part)
     await supervisor.wait_ready("web")
+    if plan.simulator and plan.postgres is not None:
+        await supervisor.start(_webhooks(plan, child))
     if plan.simulator:
         with contextlib.suppress(PartDown):
             await supervisor.wait_ready("simulator", within=10)
@@ -153,7 +155,18 @@ def _simulator(plan: Plan, child: Mapping[str, str]) -> Part:
     data = str(plan.local / "simulator.sqlite3")
     return Part(
         name="simulator",
-        command=(*MANAGE, "run_simulator", "--port", str(port), "--data", data, "--fans", FANS, *_vendor_limits()),
+        command=(
+            *MANAGE,
+            "run_simulator",
+            "--port",
+            str(port),
+            "--data",
+            data,
+            "--fans",
+            FANS,
+            *_vendor_limits(),
+            *_vendor_life(),
+        ),
         env=child,
         ready=lambda: _get(LOOPBACK, port, "/log.json") == http.HTTPStatus.OK,
     )
@@ -165,6 +178,18 @@ def _vendor_limits() -> list[str]:
     window = env.seconds("RATE_LIMIT_WINDOW_SECONDS", default=60, minimum=0.1, maximum=86_399)
     gap = env.seconds("RATE_LIMIT_MIN_GAP_SECONDS", default=3, minimum=0, maximum=3_600)
     return [f"--limit={limit}", f"--window={window}", f"--min-gap={gap}"]
+
+
+def _vendor_life() -> list[str]:
+    """A fan or so a minute, so that whoever looks sees one answer."""
+    return [f"--life={env.seconds('SIMULATOR_LIFE', default=1, minimum=0, maximum=1_000)}"]
+
+
+def _webhooks(plan: Plan, child: Mapping[str, str]) -> Part:
+    """The simulator tells the demo's creators what their fans do."""
+    host = LOOPBACK if plan.host == "0.0.0.0" else plan.host  # noqa: S104  compared, not bound
+    url = f"http://{f'[{host}]' if ':' in host else host}:{plan.ports['web']}"
+    return Part(name="webhooks", command=(*MANAGE, "connect_webhooks", "--url", url), env=child, restarts=False)
 
 
 def _apps(plan: Plan, child: Mapping[str, str]) -> list[Part]:
@@ -183,6 +208,7 @@ def _apps(plan: Plan, child: Mapping[str, str]) -> list[Part]:
         # Ctrl-C ends all in five seconds, and here nobody else waits for what a poll that is cut off hides.
         Part(name="worker", command=(*MANAGE, "run_worker"), env={**child, "WORKER_STOP_SECONDS": "1"}),
         Part(name="sweeper", command=(*MANAGE, "sweep", "--forever"), env=child),
+        Part(name="events", command=(*MANAGE, "run_events"), env=child),
     ]
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from crm.models import Message, MessageStatus
 from crm.services import message_record_sent
-from crm.tests.factories import FanFactory
+from crm.tests.factories import CreatorFactory, FanFactory
 from messaging import transitions
 from messaging.models import Campaign, Delivery, SendingProfile, Stage
 from messaging.tests.factories import delivery_make, profile_make
@@ -183,3 +183,12 @@ def test_a_delivery_is_held_by_its_creator_or_its_campaign(paused, campaign, hel
     profile = profile_make(paused_at=timezone.now() if paused else None)
     of = campaign and Campaign.objects.create(creator=profile.creator, name="x", content="x", status=campaign)
     assert delivery_make(fan=FanFactory(creator=profile.creator), campaign=of).held == held
+
+
+def test_a_pause_is_ended_by_its_own_cause_alone() -> None:
+    creator = CreatorFactory()
+    transitions.sending_paused(creator_id=creator.pk, reason="The session ended.", code="session_ended")
+    assert not transitions.sending_resumed(creator_id=creator.pk, codes=["disconnected"])
+    assert transitions.sending_resumed(creator_id=creator.pk, codes=["disconnected", "session_ended"])
+    transitions.sending_paused(creator_id=creator.pk, reason="On holiday.")
+    assert not transitions.sending_resumed(creator_id=creator.pk, codes=["session_ended"])

@@ -12,9 +12,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from onlyfans.simulator import sending, shapes
+from onlyfans.simulator.events import Courier
 from onlyfans.simulator.faults import Fault, Faults, Kind, On, fault_of
 from onlyfans.simulator.page import HEADERS, page
-from onlyfans.simulator.store import Account, Fan, Limits, Store
+from onlyfans.simulator.store import Account, Fan, Limits, Message, Store
 
 HTML_PAGE = "<!doctype html><title>Web server is returning an unknown error</title><h1>Error</h1>"
 
@@ -27,9 +28,19 @@ class Simulator:
     limits: Limits = field(default_factory=Limits)
     latency_ms: int = 0
     faults: Faults = field(default_factory=Faults)
+    courier: Courier = field(default_factory=Courier)
+    # Counts the resets: what fans had in mind before the last one is forgotten.
+    era: int = 0
+    # How fast the fans live: 1 is a minute or so between two of them, 0 not at all.
+    life: float = 0
+    # What the fans do when a message reaches one; set where they live.
+    on_message: Callable[[Account, Message], None] = lambda account, message: None
     # Requests under way, by account and idempotency key.
     running: set[tuple[str, str]] = field(default_factory=set)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.courier.wanted = lambda webhook: webhook in self.store.webhooks(account=webhook.account)
 
     async def sleep(self, milliseconds: float) -> None:
         """Wait, but not longer than the server runs."""
@@ -66,11 +77,15 @@ def starlette_app(simulator: Simulator) -> Starlette:
             Route("/_control", control, methods=["GET", "POST"]),
             vendor("/api/whoami", _whoami, On.WHOAMI),
             vendor("/api/accounts", _accounts),
+            vendor("/api/webhooks", _webhooks),
+            vendor("/api/webhooks", _webhook_add, method="POST"),
+            vendor("/api/webhooks/{number:int}", _webhook_remove, method="DELETE"),
             vendor("/api/{account}/me", _me),
-            vendor("/api/{account}/fans/{which:str}", _fans),
+            vendor("/api/{account}/fans/{which:str}", _fans, On.LIST),
             vendor("/api/{account}/users/{username}", _user, On.USER),
-            vendor("/api/{account}/chats", _chats),
-            vendor("/api/{account}/chats/{fan}/messages", _messages),
+            vendor("/api/{account}/transactions", _transactions, On.LIST),
+            vendor("/api/{account}/chats", _chats, On.LIST),
+            vendor("/api/{account}/chats/{fan}/messages", _messages, On.LIST),
             vendor("/api/{account}/chats/{fan}/messages", _send, On.SEND, "POST"),
         ]
     )
@@ -194,7 +209,15 @@ async def _chats(request: Request, simulator: Simulator, owner: Account) -> Resp
     next_page = (
         str(request.url.include_query_params(limit=limit, offset=offset + limit)) if len(lasts) > limit else None
     )
-    chats = [shapes.chat_shape(last, simulator.store.fan(last.fan), owner) for last in lasts[:limit]]
+    chats = [
+        shapes.chat_shape(
+            last,
+            simulator.store.fan(last.fan),
+            owner,
+            unread=simulator.store.unread(account=owner.id, fan=last.fan),
+        )
+        for last in lasts[:limit]
+    ]
     return _data(simulator, owner, chats, _pagination={"next_page": next_page})
 
 
@@ -211,6 +234,61 @@ async def _messages(request: Request, simulator: Simulator, owner: Account) -> R
     return _data(simulator, owner, data, _pagination={"next_page": next_page})
 
 
+async def _transactions(request: Request, simulator: Simulator, owner: Account) -> Response:
+    limit, marker = _number(request, "limit", 10, 100), _number(request, "marker", 0, 10**18)
+    if limit is None or marker is None:
+        return _out_of_range(limit="The limit must be between 1 and 100, the marker a number.")
+    try:
+        since = shapes.milliseconds(request.query_params.get("startDate", "1970-01-01"))
+    except ValueError:
+        return _out_of_range(startDate="The start date is not a date.")
+    found = simulator.store.transactions(
+        account=owner.id,
+        kind=request.query_params.get("type", ""),
+        since=since,
+        before=marker,
+        limit=limit + 1,
+    )
+    fans = {each.fan: simulator.store.fan(each.fan) for each in found}
+    some, more = found[:limit], len(found) > limit
+    data = {
+        "list": [shapes.transaction_shape(each, fan) for each in some if (fan := fans[each.fan])],
+        "hasMore": more,
+        "marker": marker,
+        "nextMarker": some[-1].number if more else None,
+    }
+    return _data(simulator, owner, data)
+
+
+async def _webhooks(request: Request, simulator: Simulator, owner: Account) -> Response:
+    webhooks = [shapes.webhook_shape(each) for each in simulator.store.webhooks(account=owner.id)]
+    return _data(simulator, owner, webhooks)
+
+
+async def _webhook_add(request: Request, simulator: Simulator, owner: Account) -> Response:
+    """Every key here reaches one account, so that is the only one of any scope."""
+    try:
+        body = json.loads(await request.body())
+        url, events, scope = body["endpoint_url"], body["events"], body["account_scope"]
+        fits = url.startswith(("http://", "https://")) and all(isinstance(each, str) for each in events)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        fits = False
+    if not fits or scope not in ("global", "inclusive", "exclusive"):
+        return _out_of_range(endpoint_url="Give endpoint_url, events and account_scope.")
+    if scope == "inclusive" and owner.id not in body.get("account_ids", ()):
+        return _out_of_range(account_ids="Name an account of your team.")
+    made = simulator.store.webhook_add(
+        account=owner.id, url=url, events=events, secret=body.get("signing_secret") or ""
+    )
+    return _data(simulator, owner, shapes.webhook_shape(made))
+
+
+async def _webhook_remove(request: Request, simulator: Simulator, owner: Account) -> Response:
+    if not simulator.store.webhook_remove(account=owner.id, number=request.path_params["number"]):
+        return JSONResponse({"error": "NOT_FOUND", "message": "There is no such webhook."}, 404)
+    return _data(simulator, owner, {"success": True})
+
+
 async def _send(request: Request, simulator: Simulator, owner: Account) -> Response:
     fault: Fault | None = request.state.fault
     raw = await request.body()
@@ -225,36 +303,43 @@ async def _send(request: Request, simulator: Simulator, owner: Account) -> Respo
     try:
         await simulator.sleep(request.state.before_ms)
         kept = fault is None or fault.kept
-        return _reply(sending.send(simulator.store, post, limits=simulator.limits, kept=kept))
+        reply, taken = sending.send(simulator.store, post, limits=simulator.limits, kept=kept)
+        if taken is not None:
+            simulator.on_message(owner, taken)
+        return _reply(reply)
     finally:
         simulator.running.discard(under_way)
 
 
 async def _control(request: Request, simulator: Simulator) -> Response:
-    """Turn the knobs: `reset`, `latency_ms`, `messages`, `window_seconds`, `min_gap_seconds`, `faults`."""
+    """Turn the knobs: `reset`, `latency_ms`, `messages`, `window_seconds`, `min_gap_seconds`, `life`, `faults`."""
     if request.method == "POST":
         try:
             control(simulator, json.loads(await request.body()))
         except (ValueError, TypeError, AttributeError) as error:
             return JSONResponse({"error": "VALIDATION_ERROR", "message": str(error)}, 422)
     faults = [asdict(fault) for fault in simulator.faults.waiting()]
-    return JSONResponse({"latency_ms": simulator.latency_ms, **asdict(simulator.limits), "faults": faults})
+    return JSONResponse(
+        {"latency_ms": simulator.latency_ms, "life": simulator.life, **asdict(simulator.limits), "faults": faults}
+    )
 
 
 def control(simulator: Simulator, knobs: Mapping[str, Any]) -> None:
     """Raises ValueError, and then nothing was turned."""
     limits = {name: knobs[name] for name in ("messages", "window_seconds", "min_gap_seconds") if name in knobs}
-    unknown = set(knobs) - {"reset", "latency_ms", "faults", *limits}
+    unknown = set(knobs) - {"reset", "latency_ms", "life", "faults", *limits}
     if unknown:
         raise ValueError(f"Unknown: {', '.join(sorted(unknown))}.")
-    numbers = [*limits.values(), knobs.get("latency_ms", 0)]
+    numbers = [*limits.values(), knobs.get("latency_ms", 0), knobs.get("life", 0)]
     if not all(isinstance(number, int | float) and number >= 0 for number in numbers) or limits.get("messages") == 0:
-        raise ValueError("Limits and latency are numbers from 0, messages from 1.")
+        raise ValueError("Limits, latency and life are numbers from 0, messages from 1.")
     faults = [fault_of(spec) for spec in knobs.get("faults", ())]
     if knobs.get("reset"):
+        simulator.era += 1
         simulator.faults.clear()
         simulator.store.forget()
     simulator.limits = replace(simulator.limits, **limits)
     simulator.latency_ms = knobs.get("latency_ms", simulator.latency_ms)
+    simulator.life = knobs.get("life", simulator.life)
     for fault in faults:
         simulator.faults.add(fault)

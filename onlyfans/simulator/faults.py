@@ -22,6 +22,7 @@ class On(StrEnum):
     SEND = "send"
     USER = "user"
     WHOAMI = "whoami"
+    LIST = "list"
     ANY = "any"
 
 

@@ -67,27 +67,24 @@ def replay(store: Store, post: Post) -> Reply | None:
     return Reply(kept.status, body, {"Idempotent-Replayed": "true"})
 
 
-def send(store: Store, post: Post, *, limits: Limits, kept: bool = True) -> Reply:
-    """Take the message if the platform would; with `kept` false the key remembers nothing of it."""
+def send(store: Store, post: Post, *, limits: Limits, kept: bool = True) -> tuple[Reply, Message | None]:
+    """Take the message if the platform would, and say which; with `kept` false the key remembers nothing of it."""
     now = now_ms()
     parsed = _parse(store, post)
     if isinstance(parsed, Reply):
         _keep(store, post, parsed, kept=kept, now=now)
-        return parsed
+        return parsed, None
     wait = store.wait_ms(account=post.account.id, limits=limits, now=now)
     if wait > 0:
-        return Reply(
-            429,
-            shapes.upstream_error("Too many messages. Please wait.", 429),
-            {"Retry-After": str(-(-wait // 1000))},
-        )
+        refused = shapes.upstream_error("Too many messages. Please wait.", 429)
+        return Reply(429, refused, {"Retry-After": str(-(-wait // 1000))}), None
     body_of = _success(store, post)
     message = store.take(
         parsed,
         answer=(lambda taken: Answer(post.fingerprint, 200, json.dumps(body_of(taken)), taken.id)) if kept else None,
     )
     logger.info("message delivered account=%s fan=%s message=%s", message.account, message.fan, message.id)
-    return Reply(200, body_of(message))
+    return Reply(200, body_of(message)), message
 
 
 def _success(store: Store, post: Post) -> Callable[[Message], dict[str, Any]]:

@@ -6,7 +6,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from onlyfans.simulator.app import Simulator, control, deliveries, starlette_app
-from onlyfans.simulator.store import DEMO_ACCOUNTS, Account, Limits, Store
+from onlyfans.simulator.life import Life
+from onlyfans.simulator.store import DEMO_ACCOUNTS, Account, Fan, Limits, Store
 
 SAMPLE_FANS = Path(__file__).resolve().parent.parent / "samples" / "fans_app_format.csv"
 
@@ -40,10 +41,11 @@ class Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn that ends every wait of the simulator when it is asked to stop."""
+    """uvicorn beside which the fans live; it ends every wait of the simulator when it is asked to stop."""
 
-    def __init__(self, simulator: Simulator, *, host: str, port: int) -> None:
+    def __init__(self, simulator: Simulator, *, host: str, port: int, seed: int = 1) -> None:
         self.simulator = simulator
+        self.life = Life(simulator, seed)
         super().__init__(
             uvicorn.Config(
                 starlette_app(simulator),
@@ -61,6 +63,15 @@ class Server(uvicorn.Server):
                 server_header=False,
             )
         )
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        living = asyncio.create_task(self.life.run())
+        try:
+            await super().serve(sockets)
+        finally:
+            living.cancel()
+            await asyncio.gather(living, return_exceptions=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.simulator.stopping.set()
@@ -89,7 +100,8 @@ class SimulatorServer:
             self._simulator = Simulator(store, NO_LIMITS)
             listening = stack.enter_context(contextlib.closing(socket.create_server(("127.0.0.1", 0))))
             self.base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            stack.enter_context(_serving(Server(self._simulator, host="127.0.0.1", port=0), listening))
+            self._server = Server(self._simulator, host="127.0.0.1", port=0)
+            stack.enter_context(_serving(self._server, listening))
             self._stack = stack.pop_all()
         return self
 
@@ -109,6 +121,18 @@ class SimulatorServer:
             raise KeyError(username)
         return str(fan.id)
 
+    def life(self, do: Callable[[Life, Account, Fan], Any], *, username: str, account: int = 1) -> Any:
+        """Have one fan do something at an account, in the server's own thread; what `do` gives (a coroutine, too)."""
+        fan = self._simulator.store.fan_named(username)
+        if fan is None:
+            raise KeyError(username)
+
+        async def act() -> Any:
+            done = do(self._server.life, self.accounts[account - 1], fan)
+            return await done if asyncio.iscoroutine(done) else done
+
+        return asyncio.run_coroutine_threadsafe(act(), self._server.loop).result(10)
+
     def usernames(self) -> list[str]:
         return [fan.username for fan in self._simulator.store.fans()]
 
@@ -117,12 +141,12 @@ class SimulatorServer:
         control(self._simulator, {"faults": [{"kind": kind, **spec}]})
 
     def configure(self, **knobs: Any) -> None:
-        """`latency_ms`, `messages`, `window_seconds`, `min_gap_seconds`."""
+        """`latency_ms`, `messages`, `window_seconds`, `min_gap_seconds`, `life`."""
         control(self._simulator, knobs)
 
     def reset(self) -> None:
-        """As it was at the start: no messages, no faults, no latency, no limits."""
-        control(self._simulator, {"reset": True, "latency_ms": 0})
+        """As it was at the start: no messages, no webhooks, no faults, no latency, no limits, no life."""
+        control(self._simulator, {"reset": True, "latency_ms": 0, "life": 0})
         self._simulator.limits = NO_LIMITS
 
 
@@ -152,6 +176,7 @@ class Options:
     limits: Limits
     latency_ms: int
     seed: int
+    life: float = 0
 
 
 def serve(options: Options) -> None:
@@ -159,5 +184,5 @@ def serve(options: Options) -> None:
     options.data.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(Store(options.data)) as store:
         store.seed(accounts=DEMO_ACCOUNTS, fans_csv=options.fans_csv, seed=options.seed)
-        simulator = Simulator(store, options.limits, options.latency_ms)
-        Server(simulator, host=options.host, port=options.port).run()
+        simulator = Simulator(store, options.limits, options.latency_ms, life=options.life)
+        Server(simulator, host=options.host, port=options.port, seed=options.seed).run()

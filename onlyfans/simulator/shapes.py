@@ -1,11 +1,12 @@
 """Answers what the vendor's JSON looks like: fans, chats, messages, errors, `_meta`. Touches nothing."""
 
+import hashlib
 import html
 import re
 from datetime import UTC, datetime
 from typing import Any
 
-from onlyfans.simulator.store import Account, Fan, Message
+from onlyfans.simulator.store import Account, Fan, Message, Transaction, Webhook
 
 CREDITS = 10_000
 REQUESTS_A_MINUTE = 1_000
@@ -28,6 +29,12 @@ def moment(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
 
 
+def milliseconds(date: str) -> int:
+    """The way back; UTC where there is no offset. Raises ValueError."""
+    found = datetime.fromisoformat(date)
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
 def dollars(cents: int) -> int | float:
     """As the vendor writes money: whole dollars as an integer, else a float."""
     return cents // 100 if cents % 100 == 0 else cents / 100
@@ -39,9 +46,13 @@ def plain(text: str) -> str:
     return html.unescape(re.sub(r"<[^<>]*>", "", lines))
 
 
+def paragraph(text: str) -> str:
+    return f"<p>{html.escape(text, quote=False)}</p>"
+
+
 def is_expired(fan: Fan) -> bool:
-    """Every fifth fan no longer subscribes."""
-    return fan.id % 5 == 0
+    """At first every fifth fan no longer subscribes."""
+    return fan.id % 5 == 0 if fan.subscribed is None else not fan.subscribed
 
 
 def fan_shape(fan: Fan) -> dict[str, Any]:
@@ -97,8 +108,8 @@ def message_shape(message: Message, sender: Account) -> dict[str, Any]:
         "isTip": False,
         "isReportedByMe": False,
         "isCouplePeopleMedia": False,
-        "isSentByMe": True,
-        "fromUser": {"id": sender.user_id, "_view": "s"},
+        "isSentByMe": not message.from_fan,
+        "fromUser": {"id": message.fan if message.from_fan else sender.user_id, "_view": "s"},
         "isFromQueue": False,
         "isOpened": False,
         "isNew": True,
@@ -114,19 +125,106 @@ def message_shape(message: Message, sender: Account) -> dict[str, Any]:
     }
 
 
-def chat_shape(last: Message, fan: Fan | None, sender: Account) -> dict[str, Any]:
+def chat_shape(last: Message, fan: Fan | None, sender: Account, *, unread: int) -> dict[str, Any]:
     return {
         "fan": fan_shape(fan) if fan else {"id": last.fan},
         "canNotSendReason": False,
         "canSendMessage": True,
         "canGoToProfile": True,
-        "unreadMessagesCount": 0,
+        "unreadMessagesCount": unread,
         "hasUnreadTips": False,
         "isMutedNotifications": False,
         "lastMessage": message_shape(last, sender),
         "lastReadMessageId": last.id,
         "countPinnedMessages": 0,
         "hasPurchasedFeed": False,
+    }
+
+
+# The platform's share of what a fan pays, in hundredths.
+FEE_PERCENT = 20
+DESCRIPTIONS = {
+    "tips": "Tip from",
+    "chat_messages": "Payment for message from",
+    "subscribes": "Recurring subscription from",
+}
+
+
+def transaction_id(transaction: Transaction) -> str:
+    """A made-up id of the platform's form: the same in the list and in the event."""
+    return hashlib.md5(
+        f"{transaction.account}:{transaction.number}:{transaction.paid_at}".encode(), usedforsecurity=False
+    ).hexdigest()
+
+
+def transaction_shape(transaction: Transaction, fan: Fan) -> dict[str, Any]:
+    fee = transaction.cents * FEE_PERCENT // 100
+    return {
+        "id": transaction_id(transaction),
+        "type": transaction.kind,
+        "amount": dollars(transaction.cents),
+        "fee": dollars(fee),
+        "net": dollars(transaction.cents - fee),
+        "vatAmount": 0,
+        "taxAmount": 0,
+        "currency": "USD",
+        "description": f"{DESCRIPTIONS[transaction.kind]} {person(fan)['name']}",
+        "status": "done",
+        "createdAt": moment(transaction.paid_at),
+        "payoutPendingDays": 7,
+        "user": {"view": "x", **person(fan)},
+    }
+
+
+def transaction_event(transaction: Transaction, fan: Fan) -> dict[str, Any]:
+    """The same money as the event tells it, which differs from the list."""
+    listed = transaction_shape(transaction, fan)
+    names = ("id", "type", "amount", "currency", "description", "status")
+    return {
+        **{name: listed[name] for name in names},
+        "fee_amount": listed["fee"],
+        "net_amount": listed["net"],
+        "created_at": moment(transaction.paid_at).replace("T", " ").removesuffix("+00:00"),
+        "fan": {**person(fan), "id": str(fan.id)},
+    }
+
+
+def person(fan: Fan) -> dict[str, Any]:
+    return {"id": fan.id, "name": fan.name or fan.username, "username": fan.username}
+
+
+def message_event(message: Message, fan: Fan, account: Account) -> dict[str, Any]:
+    """A message as `messages.received` or `messages.sent` tells it."""
+    shape = message_shape(message, account)
+    names = ("id", "text", "price", "isFree", "isTip", "mediaCount", "media", "createdAt")
+    told = {name: shape[name] for name in names}
+    if not message.from_fan:
+        return {**told, "toUser": person(fan)}
+    spending = {"total": dollars(fan.spent_cents), "messages": dollars(fan.spent_cents), "subscribes": 0, "tips": 0}
+    return {**told, "fromUser": person(fan), "fanData": {"spending": spending}}
+
+
+def notice(number: int, at: int, fan: Fan, account: Account, text: str, **more: Any) -> dict[str, Any]:
+    """A notification: `user` is the fan, `user_id` the creator."""
+    return {
+        "id": str(number),
+        "createdAt": moment(at),
+        "user_id": account.user_id,
+        "text": text,
+        "replacePairs": {},
+        "user": person(fan),
+        **more,
+    }
+
+
+def webhook_shape(webhook: Webhook) -> dict[str, Any]:
+    return {
+        "id": str(webhook.number),
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "enabled": True,
+        "has_signing_secret": bool(webhook.secret),
+        "created_at": moment(webhook.created_at),
     }
 
 

@@ -1,4 +1,4 @@
-"""Answers what the simulator remembers: accounts, fans, the messages it took and its answers to idempotency keys.
+"""Answers what the simulator remembers: accounts, fans, chats, money, webhooks and its answers to idempotency keys.
 Touches its own SQLite file; a message is committed before anybody hears that it was taken."""
 
 import csv
@@ -24,12 +24,13 @@ CREATE TABLE IF NOT EXISTS accounts (
 );
 CREATE TABLE IF NOT EXISTS fans (
     id INTEGER PRIMARY KEY, username TEXT NOT NULL UNIQUE COLLATE NOCASE, name TEXT NOT NULL, tier TEXT NOT NULL,
-    spent_cents INTEGER NOT NULL, last_seen TEXT NOT NULL
+    spent_cents INTEGER NOT NULL, last_seen TEXT NOT NULL, subscribed INTEGER
 );
 CREATE TABLE IF NOT EXISTS messages (
     id INTEGER PRIMARY KEY, account TEXT NOT NULL, fan INTEGER NOT NULL, html TEXT NOT NULL,
     price_cents INTEGER NOT NULL, media TEXT NOT NULL,
-    idempotency_key TEXT NOT NULL, received_at INTEGER NOT NULL, replays INTEGER NOT NULL DEFAULT 0
+    idempotency_key TEXT NOT NULL, received_at INTEGER NOT NULL, replays INTEGER NOT NULL DEFAULT 0,
+    from_fan INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS messages_by_time ON messages (account, received_at);
 CREATE INDEX IF NOT EXISTS messages_by_chat ON messages (account, fan, id);
@@ -37,7 +38,17 @@ CREATE TABLE IF NOT EXISTS answers (
     account TEXT NOT NULL, idempotency_key TEXT NOT NULL, request TEXT NOT NULL, status INTEGER NOT NULL,
     body TEXT NOT NULL, message INTEGER, stored_at INTEGER NOT NULL, PRIMARY KEY (account, idempotency_key)
 );
+CREATE TABLE IF NOT EXISTS transactions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, fan INTEGER NOT NULL, kind TEXT NOT NULL,
+    cents INTEGER NOT NULL, message INTEGER, paid_at INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS webhooks (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, url TEXT NOT NULL, events TEXT NOT NULL,
+    secret TEXT NOT NULL, created_at INTEGER NOT NULL
+);
 """
+# What a file of an older simulator lacks.
+COLUMNS = (("fans", "subscribed", "INTEGER"), ("messages", "from_fan", "INTEGER NOT NULL DEFAULT 0"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,33 @@ class Fan:
     tier: str
     spent_cents: int
     last_seen: str
+    # None until it changes: the file says nothing of it.
+    subscribed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Money that a fan paid; `kind` is the vendor's name for it, `message` what was bought."""
+
+    number: int
+    account: str
+    fan: int
+    kind: str
+    cents: int
+    message: int | None
+    paid_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where the events of an account go, and what they are signed with."""
+
+    number: int
+    account: str
+    url: str
+    events: tuple[str, ...]
+    secret: str
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +110,7 @@ class Message:
     idempotency_key: str
     received_at: int
     replays: int
+    from_fan: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +154,10 @@ class Store:
         # A commit is in the file before it returns, so a killed process loses nothing; only a power cut may.
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
+        for table, column, kind in COLUMNS:
+            known = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            if column not in known:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     def close(self) -> None:
         with self._lock:
@@ -139,16 +182,17 @@ class Store:
                     taken.add(numbered.id)
                     known.add(fan.username.lower())
                     self._db.execute(
-                        "INSERT INTO fans VALUES (?, ?, ?, ?, ?, ?)",
+                        "INSERT INTO fans VALUES (?, ?, ?, ?, ?, ?, NULL)",
                         (numbered.id, fan.username, fan.name, fan.tier, fan.spent_cents, fan.last_seen),
                     )
 
     def forget(self) -> None:
-        """Drop every message and answer; accounts and fans stay."""
+        """Drop all that happened; accounts and fans stay."""
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("DELETE FROM messages")
-            self._db.execute("DELETE FROM answers")
+            for table in ("messages", "answers", "transactions", "webhooks"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608  a name of ours
+            self._db.execute("UPDATE fans SET subscribed = NULL")
 
     def accounts(self) -> list[Account]:
         return [Account(*row) for row in self._rows("SELECT * FROM accounts ORDER BY id")]
@@ -166,11 +210,65 @@ class Store:
         return int(self._rows("SELECT count(*) FROM fans")[0][0])
 
     def messages(self, *, account: str = "", limit: int = -1) -> list[Message]:
-        """The newest first."""
+        """Those that were sent to fans, the newest first."""
         rows = self._rows(
-            "SELECT * FROM messages WHERE account = ? OR ? = '' ORDER BY id DESC LIMIT ?", account, account, limit
-        )
+            "SELECT * FROM messages WHERE from_fan = 0 AND (account = ? OR ? = '') ORDER BY id DESC LIMIT ?",
+            account, account, limit,
+        )  # fmt: skip
         return [_message(row) for row in rows]
+
+    def unread(self, *, account: str, fan: int) -> int:
+        """What the fan wrote since the last answer."""
+        rows = self._rows(
+            "SELECT count(*) FROM messages WHERE account = ? AND fan = ? AND from_fan = 1 AND id >"
+            " (SELECT coalesce(max(id), 0) FROM messages WHERE account = ? AND fan = ? AND from_fan = 0)",
+            account, fan, account, fan,
+        )  # fmt: skip
+        return int(rows[0][0])
+
+    def fan_subscribe(self, fan_id: int, *, subscribed: bool) -> None:
+        with self._lock:
+            self._db.execute("UPDATE fans SET subscribed = ? WHERE id = ?", (int(subscribed), fan_id))
+
+    def pay(self, *, account: str, fan: int, kind: str, cents: int, message: int | None = None) -> Transaction:
+        """Take a fan's money; the total that the fan spent grows by it."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            number = self._db.execute(
+                "INSERT INTO transactions (account, fan, kind, cents, message, paid_at) VALUES (?, ?, ?, ?, ?, ?)",
+                (account, fan, kind, cents, message, now_ms()),
+            ).lastrowid
+            self._db.execute("UPDATE fans SET spent_cents = spent_cents + ? WHERE id = ?", (cents, fan))
+        return Transaction(*self._rows("SELECT * FROM transactions WHERE number = ?", number)[0])
+
+    def transactions(self, *, account: str, kind: str, since: int, before: int, limit: int) -> list[Transaction]:
+        """The newest first, older than the number `before` (0: from the newest on); an empty kind is every kind."""
+        rows = self._rows(
+            "SELECT * FROM transactions WHERE account = ? AND (kind = ? OR ? = '') AND paid_at >= ?"
+            " AND (number < ? OR ? = 0) ORDER BY number DESC LIMIT ?",
+            account, kind, kind, since, before, before, limit,
+        )  # fmt: skip
+        return [Transaction(*row) for row in rows]
+
+    def webhook_add(self, *, account: str, url: str, events: Iterable[str], secret: str) -> Webhook:
+        with self._lock:
+            number = self._db.execute(
+                "INSERT INTO webhooks (account, url, events, secret, created_at) VALUES (?, ?, ?, ?, ?)",
+                (account, url, json.dumps(list(events)), secret, now_ms()),
+            ).lastrowid
+        return next(each for each in self.webhooks(account=account) if each.number == number)
+
+    def webhooks(self, *, account: str) -> list[Webhook]:
+        rows = self._rows("SELECT * FROM webhooks WHERE account = ? ORDER BY number", account)
+        return [
+            Webhook(number, owner, url, tuple(json.loads(events)), secret, created_at)
+            for number, owner, url, events, secret, created_at in rows
+        ]
+
+    def webhook_remove(self, *, account: str, number: int) -> bool:
+        with self._lock:
+            found = self._db.execute("DELETE FROM webhooks WHERE account = ? AND number = ?", (account, number))
+            return bool(found.rowcount)
 
     def chat(self, *, account: str, fan: int, before: int, limit: int) -> list[Message]:
         """One chat's messages older than the id `before` (0: from the newest on), the newest first."""
@@ -191,7 +289,9 @@ class Store:
 
     def count(self, *, account: str, since: int = 0) -> int:
         return int(
-            self._rows("SELECT count(*) FROM messages WHERE account = ? AND received_at > ?", account, since)[0][0]
+            self._rows(
+                "SELECT count(*) FROM messages WHERE from_fan = 0 AND account = ? AND received_at > ?", account, since
+            )[0][0]
         )
 
     def wait_ms(self, *, account: str, limits: Limits, now: int) -> int:
@@ -199,7 +299,7 @@ class Store:
         times = [
             int(row[0])
             for row in self._rows(
-                "SELECT received_at FROM messages WHERE account = ? ORDER BY received_at DESC LIMIT ?",
+                "SELECT received_at FROM messages WHERE from_fan = 0 AND account = ? ORDER BY received_at DESC LIMIT ?",
                 account, limits.messages,
             )
         ]  # fmt: skip
@@ -220,7 +320,7 @@ class Store:
             last = int(self._db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()[0])
             taken = replace(message, id=max(last + 1, message.received_at))
             values = {**asdict(taken), "media": json.dumps(taken.media)}
-            self._db.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", tuple(values.values()))
+            self._db.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", tuple(values.values()))
             if answer and taken.idempotency_key:
                 self.keep_answer(
                     account=taken.account,

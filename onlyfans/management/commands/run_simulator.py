@@ -46,7 +46,10 @@ class Command(BaseCommand):
         parser.add_argument("--window", type=not_negative, default=60, help="seconds")
         parser.add_argument("--min-gap", type=not_negative, default=3, help="seconds between two messages")
         parser.add_argument("--latency-ms", type=not_negative, default=0)
-        parser.add_argument("--seed", type=int, default=1, help="another seed gives the fans other ids")
+        parser.add_argument("--seed", type=int, default=1, help="another seed gives the fans other ids and ideas")
+        parser.add_argument(
+            "--life", type=not_negative, default=0, help="how fast fans write, buy and tip; 1 is one a minute, 0 none"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["fans"].is_file():
@@ -64,5 +67,6 @@ class Command(BaseCommand):
                 limits=Limits(options["limit"], options["window"], options["min_gap"]),
                 latency_ms=round(options["latency_ms"]),
                 seed=options["seed"],
+                life=options["life"],
             )
         )
