@@ -1,5 +1,6 @@
 """Answers operators: vendor accounts, the history of imports, import and export of fans. Touches services alone."""
 
+from itertools import islice
 from typing import Any, cast
 
 from django import forms
@@ -106,16 +107,16 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImportBatch]:
-        return cast("QuerySet[ImportBatch]", super().get_queryset(request)).defer("rejected", "notices", "header")
+        return cast("QuerySet[ImportBatch]", super().get_queryset(request)).defer("notices", "header")
 
     @admin.display(description="What was wrong")
     def problems(self, batch: ImportBatch) -> str:
         lines = [
             f"Line {problem['row']}: {problem['column']} {problem['error']}"
-            for problem in selectors.import_problems(batch)
+            for problem in islice(selectors.import_problems(batch), PROBLEMS_SHOWN_MAX + 1)
         ]
-        more = len(lines) - PROBLEMS_SHOWN_MAX
-        return "\n".join(lines[:PROBLEMS_SHOWN_MAX] + ([f"… and {more} more"] if more > 0 else []))
+        more = ["… and more; the download has them all"] if len(lines) > PROBLEMS_SHOWN_MAX else []
+        return "\n".join(lines[:PROBLEMS_SHOWN_MAX] + more)
 
 
 class FanImportForm(ImportForm):  # type: ignore[misc]

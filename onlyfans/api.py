@@ -118,7 +118,7 @@ class ImportResultSerializer(serializers.Serializer[ImportBatch]):
 
     @extend_schema_field(ImportNoticeSerializer(many=True))
     def get_notices(self, batch: ImportBatch) -> list[dict[str, object]]:
-        return list(batch.notices[:SHOWN_MAX])
+        return list(islice(selectors.import_notices(batch), SHOWN_MAX))
 
 
 class ImportListSerializer(serializers.Serializer[Any]):

@@ -41,9 +41,9 @@ class ImportStatus(models.TextChoices):
 class ImportBatch(models.Model):
     """One file of fans and what became of each of its rows.
 
-    `mapping` is `{fan field: column header}`. `rejected` has an entry per rejected row: `{"row": its line in the file,
-    "problems": [{"column", "value", "error"}], "raw": its cells as they were}`; `header` goes with `raw`. `notices` has
-    what a person should know of rows that were not rejected: `[{"row": line or null for the whole file, "text"}]`.
+    `mapping` is `{fan field: column header}`; `header` has the file's headers, as its rows have their cells. `notices`
+    has what a person should know of the file as a whole: `[{"row": null, "text"}]`. What became of the rows that are no
+    fans now stands in ImportRow.
     """
 
     creator = models.ForeignKey(Creator, on_delete=models.CASCADE, related_name="import_batches")
@@ -60,7 +60,6 @@ class ImportBatch(models.Model):
     unchanged = models.PositiveIntegerField(default=0)
     skipped = models.PositiveIntegerField(default=0)
     rejected_rows = models.PositiveIntegerField(default=0)
-    rejected = models.JSONField(default=list)
     notices = models.JSONField(default=list)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -79,3 +78,23 @@ class ImportBatch(models.Model):
 
     def __str__(self) -> str:
         return self.filename
+
+
+class ImportRow(models.Model):
+    """A row of a file that was not stored: rejected for its `problems`, or skipped for a later row about the same fan.
+
+    `problems` is `[{"column", "value", "error"}]` and `cells` the row as it was, both empty for a skipped row.
+    """
+
+    # Written by the hundred thousand, always behind their import and in its transaction.
+    batch = models.ForeignKey(ImportBatch, on_delete=models.CASCADE, related_name="rows", db_constraint=False)
+    line = models.PositiveIntegerField()
+    overtaken_by = models.PositiveIntegerField(null=True, blank=True)
+    problems = models.JSONField(default=list)
+    cells = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["batch", "line"], name="import_row_once_per_line")]
+
+    def __str__(self) -> str:
+        return f"line {self.line} of import {self.batch_id}"

@@ -92,7 +92,7 @@ def import_result(request: HttpRequest, import_id: int) -> HttpResponse:
         "batch": batch,
         "dry_run": batch.status == ImportStatus.DRY_RUN,
         "problems": list(islice(selectors.import_problems(batch), SHOWN_MAX)),
-        "notices": batch.notices[:SHOWN_MAX],
+        "notices": list(islice(selectors.import_notices(batch), SHOWN_MAX)),
         "shown_max": SHOWN_MAX,
         "columns": [
             {"label": label, "header": batch.mapping[field]}

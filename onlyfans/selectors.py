@@ -6,7 +6,9 @@ from django.db.models import QuerySet
 
 from crm.errors import NotFound
 from crm.models import Creator
-from onlyfans.models import Account, ImportBatch
+from onlyfans.models import Account, ImportBatch, ImportRow
+
+ROWS_AT_A_TIME = 2_000
 
 
 def account_for_creator(creator_id: int) -> Account | None:
@@ -16,9 +18,7 @@ def account_for_creator(creator_id: int) -> Account | None:
 
 def import_list(*, creator: Creator) -> QuerySet[ImportBatch]:
     """The creator's imports without their rejected rows, unordered: a page or a paginator orders them."""
-    return (
-        ImportBatch.objects.filter(creator=creator).select_related("created_by").defer("rejected", "notices", "header")
-    )
+    return ImportBatch.objects.filter(creator=creator).select_related("created_by").defer("notices", "header")
 
 
 def import_get(*, creator: Creator, import_id: int) -> ImportBatch:
@@ -28,8 +28,21 @@ def import_get(*, creator: Creator, import_id: int) -> ImportBatch:
     return batch
 
 
+def import_rejected(batch: ImportBatch) -> Iterator[ImportRow]:
+    """The rejected rows, in the order of the file and a few at a time."""
+    return batch.rows.filter(overtaken_by=None).order_by("line").iterator(chunk_size=ROWS_AT_A_TIME)
+
+
 def import_problems(batch: ImportBatch) -> Iterator[dict[str, object]]:
     """`{row, column, value, error}` of each problem, in the order of the file; a row may have several."""
-    for rejected in batch.rejected:
-        for problem in rejected["problems"]:
-            yield {"row": rejected["row"], **problem}
+    for row in import_rejected(batch):
+        for problem in row.problems:
+            yield {"row": row.line, **problem}
+
+
+def import_notices(batch: ImportBatch) -> Iterator[dict[str, object]]:
+    """`{row, text}` of what a person should know beside the problems: of the file first, then of each skipped row."""
+    yield from batch.notices
+    skipped = batch.rows.exclude(overtaken_by=None).order_by("line").values_list("line", "overtaken_by")
+    for line, by in skipped.iterator(chunk_size=ROWS_AT_A_TIME):
+        yield {"row": line, "text": f"Skipped: line {by} is about the same fan, and the last one counts."}

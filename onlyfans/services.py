@@ -1,13 +1,15 @@
 """Answers how the OnlyFans boundary's tables change; the only writer of them. Touches the database alone."""
 
+import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator, User
-from onlyfans.models import Account, AccountState, ImportBatch, ImportStatus
+from onlyfans.models import Account, AccountState, ImportBatch, ImportRow, ImportStatus
 
 ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_-]{1,59}")
 # What an HTTP header can carry, without blanks.
@@ -43,19 +45,10 @@ def account_disconnect(*, creator: Creator) -> None:
     Account.objects.filter(creator=creator).update(state=AccountState.DISCONNECTED)
 
 
-def import_record(
-    *,
-    creator: Creator,
-    user: User | None,
-    filename: str,
-    dry_run: bool,
-    mapping: dict[str, str],
-    header: list[str],
-    counts: dict[str, int],
-    rejected: list[dict[str, Any]],
-    notices: list[dict[str, Any]],
+def import_begin(
+    *, creator: Creator, user: User | None, filename: str, dry_run: bool, mapping: dict[str, str], header: list[str]
 ) -> ImportBatch:
-    """Keep what became of a file; `counts` has inserted, updated, unchanged and skipped rows."""
+    """The record of a file that is about to be imported, in the transaction that imports it."""
     return ImportBatch.objects.create(
         creator=creator,
         created_by=user,
@@ -63,9 +56,26 @@ def import_record(
         status=ImportStatus.DRY_RUN if dry_run else ImportStatus.DONE,
         mapping=mapping,
         header=header,
-        total_rows=sum(counts.values()) + len(rejected),
-        rejected_rows=len(rejected),
-        rejected=rejected,
-        notices=notices,
-        **counts,
     )
+
+
+def import_rows_add(*, batch: ImportBatch, rows: Iterable[ImportRow]) -> None:
+    """Keep rows that are not stored as fans."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy("COPY onlyfans_importrow (batch_id, line, overtaken_by, problems, cells) FROM STDIN") as copy,
+    ):
+        for row in rows:
+            copy.write_row((batch.pk, row.line, row.overtaken_by, json.dumps(row.problems), json.dumps(row.cells)))
+
+
+def import_finish(
+    *, batch: ImportBatch, counts: dict[str, int], rejected_rows: int, notices: list[dict[str, Any]]
+) -> None:
+    """Say what became of the file; `counts` has inserted, updated, unchanged and skipped rows."""
+    for name, count in counts.items():
+        setattr(batch, name, count)
+    batch.rejected_rows = rejected_rows
+    batch.total_rows = sum(counts.values()) + rejected_rows
+    batch.notices = notices
+    batch.save(update_fields=[*counts, "rejected_rows", "total_rows", "notices"])

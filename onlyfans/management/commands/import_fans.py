@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Command(BaseCommand):
             },
             "mapping": batch.mapping,
             "errors": list(selectors.import_problems(batch)),
-            "notices": batch.notices,
+            "notices": list(selectors.import_notices(batch)),
         }
         self.stdout.write(json.dumps(report, ensure_ascii=False, indent=2))
 
@@ -72,12 +73,13 @@ class Command(BaseCommand):
                 f"{batch.unchanged} unchanged, {batch.skipped} skipped, {batch.rejected_rows} rejected."
             )
         )
-        problems = list(selectors.import_problems(batch))
+        problems = list(islice(selectors.import_problems(batch), SHOWN_MAX + 1))
         for problem in problems[:SHOWN_MAX]:
             where = f"{problem['column']} {problem['value']!r}: " if problem["column"] else ""
             self.stdout.write(self.style.ERROR(f"Line {problem['row']}: {where}{problem['error']}"))
-        for notice in batch.notices[:SHOWN_MAX]:
+        notices = list(islice(selectors.import_notices(batch), SHOWN_MAX + 1))
+        for notice in notices[:SHOWN_MAX]:
             line = f"Line {notice['row']}: " if notice["row"] else ""
             self.stdout.write(self.style.WARNING(f"{line}{notice['text']}"))
-        if len(problems) > SHOWN_MAX or len(batch.notices) > SHOWN_MAX:
+        if len(problems) > SHOWN_MAX or len(notices) > SHOWN_MAX:
             self.stdout.write(f"The first {SHOWN_MAX} of each are shown; --json prints all.")
