@@ -119,15 +119,30 @@ class ImportBatchAdmin(ReadOnlyAdmin):
         return "\n".join(lines[:PROBLEMS_SHOWN_MAX] + more)
 
 
+DAY_FIRST = {"true": True, "false": False}
+DAY_FIRST_CHOICES = (("", "as the file shows"), ("true", "day first: 3 April"), ("false", "month first: March 4"))
+
+
 class FanImportForm(ImportForm):  # type: ignore[misc]
     """The file and the creator whose fans it has."""
 
     creator = forms.ModelChoiceField(Creator.objects.order_by("name"), widget=UnfoldAdminSelectWidget)
-    field_order = ("resource", "creator", "import_file", "format")
+    day_first = forms.TypedChoiceField(
+        label="Dates such as 3/4/2026",
+        choices=DAY_FIRST_CHOICES,
+        coerce=DAY_FIRST.get,
+        empty_value=None,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+    )
+    field_order = ("resource", "creator", "import_file", "format", "day_first")
 
 
 class FanConfirmImportForm(ConfirmImportForm):  # type: ignore[misc]
     creator = forms.ModelChoiceField(Creator.objects.all(), widget=forms.HiddenInput)
+    day_first = forms.TypedChoiceField(
+        choices=DAY_FIRST_CHOICES, coerce=DAY_FIRST.get, empty_value=None, required=False, widget=forms.HiddenInput
+    )
 
 
 @admin.register(Fan)
@@ -160,10 +175,16 @@ class FanAdmin(ReadOnlyAdmin, ImportExportModelAdmin):  # type: ignore[misc]
         initial: dict[str, Any] = super().get_confirm_form_initial(request, import_form)
         if import_form:
             initial["creator"] = import_form.cleaned_data["creator"].pk
+            initial["day_first"] = import_form.data.get("day_first", "")
         return initial
 
     def get_import_data_kwargs(self, **kwargs: Any) -> dict[str, Any]:
-        return {"creator": kwargs["form"].cleaned_data["creator"], "max_bytes": settings.IMPORT_MAX_BYTES}
+        cleaned = kwargs["form"].cleaned_data
+        return {
+            "creator": cleaned["creator"],
+            "day_first": cleaned["day_first"],
+            "max_bytes": settings.IMPORT_MAX_BYTES,
+        }
 
     def process_result(self, result: FanResult, request: HttpRequest) -> HttpResponse:
         if result.batch is None:  # for instance when the upload waited for too long

@@ -64,9 +64,28 @@ class MappingField(serializers.JSONField):
 
 class ImportRequestSerializer(serializers.Serializer[Any]):
     # An empty file is told from no file, in the words of the import itself.
-    file = serializers.FileField(allow_empty_file=True, help_text="CSV with a header; UTF-8, UTF-16 or cp1252.")
+    file = serializers.FileField(
+        allow_empty_file=True, help_text="CSV or .xlsx with a header; text in UTF-8, UTF-16 or cp1252."
+    )
     mapping = MappingField(required=False, allow_null=True, default=None)
+    overwrite = serializers.CharField(
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Fields that follow the file even where people edited them here: name, email, tags, notes; "
+        "with commas between them.",
+    )
+    dayFirst = serializers.BooleanField(
+        source="day_first",
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="How to read 3/4/2026. Only needed where nothing in the file says so; the answer is then 422.",
+    )
     dryRun = serializers.BooleanField(source="dry_run", required=False, default=False)
+
+    def validate_overwrite(self, value: str) -> list[str]:
+        return [name for name in (part.strip() for part in value.split(",")) if name]
 
 
 class ImportSummarySerializer(serializers.Serializer[ImportBatch]):
@@ -173,6 +192,8 @@ class ImportCsvView(ManagerAPIView):
             filename=upload.name,
             content=upload.file,
             mapping=serializer.validated_data["mapping"],
+            overwrite=serializer.validated_data["overwrite"],
+            day_first=serializer.validated_data["day_first"],
             dry_run=serializer.validated_data["dry_run"],
             max_bytes=settings.IMPORT_MAX_BYTES,
         ).batch

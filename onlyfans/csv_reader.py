@@ -13,7 +13,7 @@ from itertools import chain
 from typing import IO, TYPE_CHECKING
 
 from crm.errors import Unreadable
-from onlyfans import csv_workbook
+from onlyfans import csv_text, csv_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,8 +27,8 @@ DELIMITERS = ",;\t"
 # More columns than any tool exports; a file of delimiters alone must not become a table of a million columns.
 COLUMNS_MAX = 200
 SNIFF_CHARACTERS = 64_000
-BLOCK_BYTES = 1_000_000
-# Rows that are in memory at once: 50,000 of ordinary length are some 20 MB on their way through the import.
+# What is in memory at once: some 50,000 rows of ordinary length, which take ten times that on their way.
+BLOCK_BYTES = 4_000_000
 CHUNK_ROWS = 50_000
 BOMS = (
     # UTF-32 first: its little-endian mark begins with that of UTF-16.
@@ -47,8 +47,6 @@ NO_TEXT = "This is no text file. Export the list as CSV and upload that."
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
 SUB = "\x1a"
 SEPARATOR_HINT = re.compile(r"sep=([,;\t])\n", re.IGNORECASE)
-# Behind the last line; no text file holds it, so finding it within a longer cell means that a quotation never ended.
-END = "\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +109,15 @@ def sheet_read(content: bytes | IO[bytes], *, recognised: Callable[[Sequence[str
     with _seekable(content) as file, tempfile.TemporaryFile() as spool:
         start = file.read(8)
         if csv_workbook.is_workbook(start):
-            yield _spooled(csv_workbook.records(file, recognised=recognised), spool, encoding="xlsx", delimiter="")
+            found = csv_workbook.records(file, recognised=recognised)
+            header = _header(found)
+            yield _spooled(header, _batches(found, header), spool, encoding="xlsx", delimiter="")
             return
         text = _decode(file)
         hint = SEPARATOR_HINT.match(text.head)  # Excel's own first line, which says the delimiter and is no row
         delimiter = hint[1] if hint else _delimiter(text.head, recognised)
-        records = _records(file, text.encoding, delimiter, skip=1 if hint else 0)
-        yield _spooled(records, spool, encoding=text.encoding, delimiter=delimiter)
+        header, batches = _text_batches(_blocks(file, text.encoding), delimiter, skip=1 if hint else 0)
+        yield _spooled(header, batches, spool, encoding=text.encoding, delimiter=delimiter)
 
 
 @contextmanager
@@ -193,67 +193,76 @@ def _delimiter(head: str, recognised: Callable[[Sequence[str]], int]) -> str:
     return max(DELIMITERS, key=score)
 
 
-def _records(file: IO[bytes], encoding: str, delimiter: str, *, skip: int) -> Iterator[tuple[int, list[str]]]:
-    """Each record with the line on which it begins. Line ends become `\\n`, within cells too."""
+def _blocks(file: IO[bytes], encoding: str) -> Iterator[str]:
+    """The text in pieces of whole lines that end with `\\n`, whatever they end with in the file."""
     file.seek(0)
-    lines = _lines(file, encoding)
-    for _ in range(skip):
-        next(lines)
-    reader = csv.reader(chain(lines, [END]), delimiter=delimiter)
-    line = skip + 1
-    before: tuple[int, list[str]] | None = None
-    try:
-        for record in reader:
-            if record and END in record[-1]:
-                break
-            if before is not None:
-                yield before
-            before = (line, record)
-            line = reader.line_num + skip + 1
-    except csv.Error as error:
-        raise Unreadable(
-            f"The cell that begins near line {line} is longer than {csv.field_size_limit():,} characters; "
-            "a quotation mark may not be closed.",
-            code="cell_too_long",
-        ) from error
-    if record != [END]:
-        raise Unreadable(
-            f"A quotation mark near line {line} is opened and never closed, so the rows below cannot be told apart.",
-            code="quote_not_closed",
-        )
-    if before is not None:
-        if before[1]:
-            before[1][-1] = before[1][-1].rstrip(SUB)
-        yield before
-
-
-def _lines(file: IO[bytes], encoding: str) -> Iterator[str]:
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
     rest = ""
     while block := file.read(BLOCK_BYTES):
-        text = rest + decoder.decode(block)
-        whole, newline, rest = text.rpartition("\n")
+        whole, newline, rest = (rest + decoder.decode(block)).rpartition("\n")
         if newline:
-            yield from io.StringIO(whole + newline, newline="\n")
-    yield from io.StringIO(rest + decoder.decode(b"", final=True), newline="\n")
+            yield whole + newline
+    if rest := (rest + decoder.decode(b"", final=True)).rstrip(SUB):
+        yield rest
 
 
-def _spooled(records: Iterator[tuple[int, list[str]]], spool: IO[bytes], *, encoding: str, delimiter: str) -> Sheet:
-    """Find the header, and write what is below it to `spool`, column by column."""
-    import pyarrow as pa  # with pandas two seconds to import, so only where a file is read
+def _text_batches(blocks: Iterator[str], delimiter: str, *, skip: int) -> tuple[list[str], Iterator[pa.RecordBatch]]:
+    """The header, and the rows below it; `skip` lines above it are none."""
+    first = next(blocks, "")
+    text = io.StringIO(first, newline="\n")
+    for _ in range(skip):
+        text.readline()
+    line = 1 + skip
+    if not (csv_text.is_closed(first) and text.getvalue()[text.tell() :].strip()):
+        found = csv_text.records(chain(text, csv_text.lines(blocks)), delimiter=delimiter, line=line)
+        header = _header(found)
+        return header, _batches(found, header)
+    header = _header(csv_text.records(text, delimiter=delimiter, line=line))
+    rest = text.read()
+    line = 1 + first.count("\n") - rest.count("\n")
+    return header, _block_batches(chain([rest] if rest else [], blocks), delimiter, header, line)
 
+
+def _block_batches(blocks: Iterator[str], delimiter: str, header: list[str], line: int) -> Iterator[pa.RecordBatch]:
+    for block in blocks:
+        found = csv_text.plain_table(block, delimiter=delimiter, width=len(header))
+        if found is not None:
+            yield _plain_batch(*found, delimiter, header, line)
+        elif csv_text.is_closed(block):
+            lines = csv_text.lines([block])
+            yield from _batches(csv_text.records(lines, delimiter=delimiter, line=line), header)
+        else:
+            # A quotation goes on in the next block, or it never ends; the csv module will see.
+            lines = csv_text.lines(chain([block], blocks))
+            yield from _batches(csv_text.records(lines, delimiter=delimiter, line=line), header)
+            return
+        line += block.count("\n")
+
+
+def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
     header = next(([cell.strip() for cell in cells] for _, cells in records if any(map(str.strip, cells))), None)
     if header is None:
         raise Unreadable("The file is empty.", code="empty")
     if len(header) > COLUMNS_MAX:
         raise Unreadable(f"The file has {len(header)} columns; at most {COLUMNS_MAX} can be read.")
-    width = len(header)
-    schema = pa.schema(
-        [("line", pa.int64()), ("ragged", pa.list_(pa.string())), *((str(i), pa.string()) for i in range(width))]
-    )
+    return header
+
+
+def _schema(width: int) -> pa.Schema:
+    import pyarrow as pa  # with pandas two seconds to import, so only where a file is read
+
+    texts = [(str(position), pa.string()) for position in range(width)]
+    return pa.schema([("line", pa.int64()), ("ragged", pa.list_(pa.string())), *texts])
+
+
+def _spooled(
+    header: list[str], batches: Iterator[pa.RecordBatch], spool: IO[bytes], *, encoding: str, delimiter: str
+) -> Sheet:
+    import pyarrow as pa
+
     rows = 0
-    with pa.ipc.new_stream(spool, schema) as stream:
-        for batch in _batches(records, schema, width):
+    with pa.ipc.new_stream(spool, _schema(len(header))) as stream:
+        for batch in batches:
             stream.write_batch(batch)
             rows += batch.num_rows
     if not rows:
@@ -261,7 +270,31 @@ def _spooled(records: Iterator[tuple[int, list[str]]], spool: IO[bytes], *, enco
     return Sheet(header=header, rows=rows, encoding=encoding, delimiter=delimiter, _spool=spool)
 
 
-def _batches(records: Iterator[tuple[int, list[str]]], schema: pa.Schema, width: int) -> Iterator[pa.RecordBatch]:
+def _plain_batch(table: pa.Table, odd: dict[int, str], delimiter: str, header: list[str], line: int) -> pa.RecordBatch:
+    """The rows that Arrow split, and among them, split by the csv module, those of another width."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    schema = _schema(len(header))
+    lines = np.delete(np.arange(line, line + table.num_rows + len(odd)), list(odd))
+    columns = [pc.utf8_trim_whitespace(column.combine_chunks()) for column in table.columns]
+    full = np.zeros(len(lines), dtype=bool)
+    for column in columns:
+        full |= pc.not_equal(column, "").to_numpy(zero_copy_only=False)
+    batch = pa.record_batch([pa.array(lines), pa.nulls(len(lines), schema.field("ragged").type), *columns], schema)
+    batch = batch.filter(pa.array(full))
+    records = ((line + position, next(csv.reader([text], delimiter=delimiter))) for position, text in odd.items())
+    parts = [batch, *_batches(records, header)]
+    if len(parts) == 1:
+        return batch
+    whole = pa.Table.from_batches(parts).sort_by("line").combine_chunks()
+    return whole.to_batches()[0]
+
+
+def _batches(records: Iterator[tuple[int, list[str]]], header: list[str]) -> Iterator[pa.RecordBatch]:
+    width = len(header)
+    schema = _schema(width)
     lines: list[int] = []
     ragged: list[list[str] | None] = []
     table: list[list[str]] = []
@@ -274,14 +307,10 @@ def _batches(records: Iterator[tuple[int, list[str]]], schema: pa.Schema, width:
         return pa.record_batch([pa.array(lines), pa.array(ragged, schema.field("ragged").type), *columns], schema)
 
     for line, cells in records:
-        if len(cells) == width:
-            odd = None
-            # Most rows show by their first cell that they are not blank.
-            if not (cells[0] or any(cells)) or not any(map(str.strip, cells)):
-                continue
-        elif not any(map(str.strip, cells)):
+        odd = None
+        if not any(map(str.strip, cells)):
             continue
-        else:
+        if len(cells) != width:
             # Excel fills rows up with empty cells; nothing is lost with them.
             odd = None if len(cells) > width and not any(map(str.strip, cells[width:])) else cells
             cells = (cells + [""] * width)[:width]

@@ -219,7 +219,8 @@ def reading_decide(
     if dates is None:
         name = columns.mapping()["last_seen_at"]
         sentence = (
-            f"The dates in the column {name[:100]!r} can be read day first or month first; say which with dayFirst."
+            f"The dates in the column {name[:100]!r} can be read with the day or the month first; "
+            "say which it is (dayFirst)."
         )
         raise Unreadable(sentence, code="date_order_unknown", errors=(FieldError("dayFirst", "required", sentence),))
     amounts = csv_conventions.decimal_mark(column("value_cents"), language=columns.language)

@@ -130,6 +130,7 @@ class FanResource(ModelResource):  # type: ignore[misc]
         creator: Creator,
         user: User,
         max_bytes: int,
+        day_first: bool | None = None,
         file_name: str | None = None,
         **kwargs: Any,
     ) -> FanResult:
@@ -142,6 +143,7 @@ class FanResource(ModelResource):  # type: ignore[misc]
                 user=user,
                 filename=file_name or "",
                 content=dataset.content,
+                day_first=day_first,
                 dry_run=dry_run,
                 max_bytes=max_bytes,
             )
