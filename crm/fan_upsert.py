@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from django.db import connection, transaction
 
-from crm.models import Creator
+from crm.models import Creator, FanBatch
 from crm.payloads import FanRow
 
 
@@ -34,6 +34,7 @@ class FanUpsert:
 # Fields that people edit here; a source fills them where they are empty, and overwrites them only where it is told to.
 EDITED_HERE = ("name", "email", "tags", "notes")
 
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('crm.fan_bulk_upsert', %(creator)s))"
 _CREATE = """
 CREATE TEMPORARY TABLE fan_upsert_row (
     ord integer NOT NULL,
@@ -50,7 +51,7 @@ CREATE TEMPORARY TABLE fan_upsert_row (
 _COLUMNS = "ord, platform_id, handle, name, email, tags, notes, value_cents, last_seen_at"
 _COPY_TYPES = ("int4", "text", "text", "text", "text", "text[]", "text", "int8", "timestamptz")
 # More memory for one statement's sorts and joins than a web request gets; it is given back with the transaction.
-_MEMORY = "SET LOCAL work_mem = '64MB'"
+_MEMORY = "SET LOCAL work_mem = '256MB'"
 
 # A row that knows the handle alone is about the fan whose id another row of the batch tells, ...
 _JOIN_WITHIN = """
@@ -111,6 +112,15 @@ _IDENTIFY = """
 UPDATE crm_fan AS f SET platform_id = l.platform_id, updated_at = now()
 FROM fan_upsert_last AS l WHERE l.stand_in = f.id
 """
+_BEFORE = ", ".join(
+    f"'{name}', f.{name}"
+    for name in ("platform_id", "handle", "name", "email", "tags", "notes", "value_cents", "last_seen_at")
+)
+_KEEP_STAND_INS = f"""
+INSERT INTO crm_fanbefore (batch_id, fan_id, before, written_at)
+SELECT %(batch)s, f.id, jsonb_build_object({_BEFORE}), now()
+FROM fan_upsert_last AS l JOIN crm_fan AS f ON f.id = l.stand_in
+"""  # noqa: S608  parts of this module
 # In the order of the keys, which also spares the indexes: neighbours in the file are neighbours in the tree.
 _INSERT = """
 WITH inserted AS (
@@ -147,36 +157,44 @@ _KEPT = "CASE WHEN f.{name} = {empty} THEN COALESCE(l.{name}, {empty}) ELSE f.{n
 _OVERWRITTEN = "COALESCE(NULLIF(l.{name}, {empty}), f.{name})"
 _UPDATE = """
 WITH changed AS (
-    SELECT f.id, {new_values}
+    SELECT f.id, jsonb_build_object({before}) AS before, {new_values}
     FROM fan_upsert_last AS l JOIN crm_fan AS f ON f.id = l.fan_id
     WHERE ({columns}) IS DISTINCT FROM ({expressions})
     ORDER BY l.platform_id
     FOR UPDATE OF f
-), written AS (
+), {keep}written AS (
     UPDATE crm_fan AS f SET {assignments}, updated_at = now()
     FROM changed AS n WHERE f.id = n.id
     RETURNING f.id
 )
 UPDATE fan_upsert_last AS l SET changed = true FROM written WHERE l.fan_id = written.id
 """
+_KEEP = """kept AS (
+    INSERT INTO crm_fanbefore (batch_id, fan_id, before, written_at)
+    SELECT {batch:d}, id, before, now() FROM changed ON CONFLICT DO NOTHING
+), """
 _OUTCOME = """
 CASE WHEN r.ord < l.ord THEN 'overtaken' WHEN l.fan_id IS NULL THEN 'inserted'
     WHEN l.changed OR l.stand_in IS NOT NULL THEN 'updated' ELSE 'unchanged' END
 """
-_COUNT = f"""
-SELECT {_OUTCOME}, count(*) FROM fan_upsert_row AS r JOIN fan_upsert_last AS l USING (platform_id) GROUP BY 1
-"""  # noqa: S608  parts of this module
+_COUNT = """
+SELECT (SELECT count(*) FROM fan_upsert_row), count(*), count(*) FILTER (WHERE fan_id IS NULL),
+    count(*) FILTER (WHERE changed OR stand_in IS NOT NULL)
+FROM fan_upsert_last
+"""
 _READ = f"""
-SELECT {_OUTCOME} FROM fan_upsert_row AS r JOIN fan_upsert_last AS l USING (platform_id) ORDER BY r.ord LIMIT %s
-"""  # noqa: S608
+SELECT {_OUTCOME} FROM (SELECT ord, platform_id FROM fan_upsert_row ORDER BY ord LIMIT %s) AS r
+JOIN fan_upsert_last AS l USING (platform_id) ORDER BY r.ord
+"""  # noqa: S608  parts of this module
 
 
 class FanUpsertion:
     """A batch of rows on its way into the table of fans; fan_upsert_open makes one."""
 
-    def __init__(self, creator: Creator, overwrite: Collection[str]) -> None:
+    def __init__(self, creator: Creator, overwrite: Collection[str], batch: FanBatch | None) -> None:
         self._scope: dict[str, int | str] = {"creator": creator.pk, "platform": creator.platform}
         self._overwrite = overwrite
+        self._batch = batch
         # The ids of the fans that write() made, as ranges of the first and the last.
         self.inserted: list[tuple[int, int]] = []
 
@@ -216,9 +234,7 @@ class FanUpsertion:
     def write(self) -> dict[FanOutcome, int]:
         """Store the rows; how many had which outcome."""
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended('crm.fan_bulk_upsert', %(creator)s))", self._scope
-            )
+            cursor.execute(LOCK, self._scope)
             cursor.execute(_MEMORY)
             cursor.execute("ANALYZE fan_upsert_row")
             cursor.execute(_JOIN_WITHIN)
@@ -228,6 +244,8 @@ class FanUpsertion:
             cursor.execute(_FIND_STAND_INS, self._scope)
             if cursor.rowcount:
                 cursor.execute(_LOCK_STAND_INS)
+                if self._batch is not None:
+                    cursor.execute(_KEEP_STAND_INS, {"batch": self._batch.pk})
                 cursor.execute(_IDENTIFY)
             cursor.execute("SELECT count(*) FROM fan_upsert_last WHERE fan_id IS NULL")
             [new] = cursor.fetchone()
@@ -236,9 +254,19 @@ class FanUpsertion:
             if sum(last - first + 1 for first, last in self.inserted) < new:
                 first, last = zip(*self.inserted, strict=True) if self.inserted else ((), ())
                 cursor.execute(_FIND_LATECOMERS, {**self._scope, "first": list(first), "last": list(last)})
+            if self._batch is not None:
+                self._batch.first_ids = [first for first, _ in self.inserted]
+                self._batch.last_ids = [last for _, last in self.inserted]
+                self._batch.save(update_fields=["first_ids", "last_ids"])
             cursor.execute(self._update())
             cursor.execute(_COUNT)
-            return {FanOutcome(outcome): count for outcome, count in cursor.fetchall()}
+            rows, last_rows, inserted, updated = cursor.fetchone()
+        return {
+            FanOutcome.INSERTED: inserted,
+            FanOutcome.UPDATED: updated,
+            FanOutcome.UNCHANGED: last_rows - inserted - updated,
+            FanOutcome.OVERTAKEN: rows - last_rows,
+        }
 
     def _update(self) -> str:
         values = dict(_NEW_VALUES)
@@ -246,6 +274,8 @@ class FanUpsertion:
             template = _OVERWRITTEN if name in self._overwrite else _KEPT
             values[name] = template.format(name=name, empty="'{}'" if name == "tags" else "''")
         return _UPDATE.format(
+            before=_BEFORE,
+            keep="" if self._batch is None else _KEEP.format(batch=self._batch.pk),
             new_values=", ".join(f"{value} AS {name}" for name, value in values.items()),
             columns=", ".join(f"f.{name}" for name in values),
             expressions=", ".join(values.values()),
@@ -267,7 +297,9 @@ class FanUpsertion:
 
 
 @contextmanager
-def fan_upsert_open(*, creator: Creator, overwrite: Collection[str] = ()) -> Iterator[FanUpsertion]:
+def fan_upsert_open(
+    *, creator: Creator, overwrite: Collection[str] = (), batch: FanBatch | None = None
+) -> Iterator[FanUpsertion]:
     """Collect validated rows and then store them as the creator's fans, in one transaction.
 
     A row's key is its `platform_id`. Where that is the handle (the source knows no id), the row joins the fan who has
@@ -279,13 +311,15 @@ def fan_upsert_open(*, creator: Creator, overwrite: Collection[str] = ()) -> Ite
     source's wherever it gives one. `last_seen_at` only moves forward. The handle follows the source. Nothing is
     written, `updated_at` included, to a fan for whom nothing changes.
 
+    With `batch` it is written down what this changes, so that crm.fan_undo can take it back.
+
     Batches of one creator wait for each other; rows are written in the order of their keys, so that a batch and another
     writer of several fans lock them in the same order.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(_CREATE)
-        yield FanUpsertion(creator, overwrite)
+        yield FanUpsertion(creator, overwrite, batch)
         # Dropped here, not left to the commit: an outer transaction may store a second batch.
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE fan_upsert_row")

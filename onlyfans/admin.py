@@ -16,11 +16,19 @@ from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
 from crm.admin import ReadOnlyAdmin
+from crm.errors import Conflict
 from crm.models import Creator, Fan
 from onlyfans import selectors
 from onlyfans.models import Account, ImportBatch
 from onlyfans.resources import FanCsv, FanResource, FanResult, UploadStorage
-from onlyfans.services import ACCOUNT_ID, API_KEY, account_connect, account_disconnect
+from onlyfans.services import (
+    ACCOUNT_ID,
+    API_KEY,
+    account_connect,
+    account_disconnect,
+    import_undo,
+    undo_sentence,
+)
 
 PROBLEMS_SHOWN_MAX = 200
 
@@ -105,6 +113,18 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
     fields = (*list_display, "mapping", "problems")
     show_full_result_count = False
+    actions = ("undo",)
+
+    def has_undo_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
+
+    @admin.action(description="Undo: delete the fans it made, put back those it changed", permissions=["undo"])
+    def undo(self, request: HttpRequest, queryset: QuerySet[ImportBatch]) -> None:
+        for batch in queryset.order_by("-created_at", "-pk"):  # the newest first: the older may lie beneath it
+            try:
+                messages.success(request, f"{batch.filename}: {undo_sentence(import_undo(batch=batch))}")
+            except Conflict as error:
+                messages.error(request, f"{batch.filename}: {error.detail}")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImportBatch]:
         return cast("QuerySet[ImportBatch]", super().get_queryset(request)).defer("notices", "header")

@@ -14,9 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, KeysetPagination
+from crm.fan_undo import FanUndo
 from crm.models import Role
 from crm.selectors import MANAGERS
-from onlyfans import selectors
+from onlyfans import selectors, services
 from onlyfans.csv_import import fans_import, rejected_csv, size_check
 from onlyfans.models import ImportBatch, ImportStatus
 
@@ -121,6 +122,7 @@ class ImportResultSerializer(serializers.Serializer[ImportBatch]):
     filename = serializers.CharField()
     dryRun = serializers.SerializerMethodField()
     createdAt = serializers.DateTimeField(source="created_at")
+    undoneAt = serializers.DateTimeField(source="undone_at", allow_null=True)
     summary = ImportSummarySerializer(source="*")
     mapping = MappingField()
     errors = serializers.SerializerMethodField(  # type: ignore[assignment]
@@ -145,6 +147,7 @@ class ImportListSerializer(serializers.Serializer[Any]):
     filename = serializers.CharField()
     dryRun = serializers.SerializerMethodField()
     createdAt = serializers.DateTimeField(source="created_at")
+    undoneAt = serializers.DateTimeField(source="undone_at", allow_null=True)
     createdBy = serializers.CharField(source="created_by.email", default=None, allow_null=True)
     summary = ImportSummarySerializer(source="*")
 
@@ -218,6 +221,31 @@ class ImportView(ManagerAPIView):
     @extend_schema(operation_id="imports_retrieve", parameters=CREATOR_PARAMETERS, responses=ImportResultSerializer)
     def get(self, request: Request, import_id: int) -> Response:
         return Response(ImportResultSerializer(selectors.import_get(creator=self.creator, import_id=import_id)).data)
+
+
+class ImportUndoneSerializer(serializers.Serializer[FanUndo]):
+    """`kept` counts the fans that somebody changed since; they stay as they are."""
+
+    deleted = serializers.IntegerField()
+    restored = serializers.IntegerField()
+    kept = serializers.IntegerField()
+
+
+class ImportUndoView(ManagerAPIView):
+    """Undo an import: the fans it made go, the fans it changed are put back; 409 once a message went to one of them."""
+
+    @extend_schema(
+        operation_id="imports_undo",
+        parameters=CREATOR_PARAMETERS,
+        request=None,
+        responses={
+            200: ImportUndoneSerializer,
+            409: OpenApiResponse(description="Nothing to undo, undone already, or its fans are in use by now."),
+        },
+    )
+    def post(self, request: Request, import_id: int) -> Response:
+        batch = selectors.import_get(creator=self.creator, import_id=import_id)
+        return Response(ImportUndoneSerializer(services.import_undo(batch=batch)).data)
 
 
 class CsvRenderer(BaseRenderer):

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -84,7 +85,7 @@ def fans_import(
             now=timezone.now(),
             day_first=day_first,
         )
-        with transaction.atomic(), fan_upsert_open(creator=creator, overwrite=overwrite) as upsertion:
+        with transaction.atomic(), ExitStack() as stack:
             batch = services.import_begin(
                 creator=creator,
                 user=user,
@@ -92,6 +93,9 @@ def fans_import(
                 dry_run=dry_run,
                 mapping=reading.columns.mapping(),
                 header=sheet.header,
+            )
+            upsertion = stack.enter_context(
+                fan_upsert_open(creator=creator, overwrite=overwrite, batch=batch.fan_batch)
             )
             first, rejected = _collect(sheet, reading, batch, upsertion, progress)
             with transaction.atomic():
@@ -105,7 +109,7 @@ def fans_import(
             )
             services.import_finish(
                 batch=batch,
-                counts={name: counts.get(outcome, 0) for outcome, name in COUNTED.items()},
+                counts={name: counts[outcome] for outcome, name in COUNTED.items()},
                 rejected_rows=rejected,
                 notices=[{"row": None, "text": text} for text in reading.notices],
             )

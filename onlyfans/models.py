@@ -6,7 +6,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from encrypted_fields.fields import EncryptedTextField
 
-from crm.models import Creator
+from crm.models import Creator, FanBatch
 
 
 class AccountState(models.TextChoices):
@@ -36,6 +36,7 @@ class Account(models.Model):
 class ImportStatus(models.TextChoices):
     DRY_RUN = "dry_run", "Dry run"
     DONE = "done", "Done"
+    UNDONE = "undone", "Undone"
 
 
 class ImportBatch(models.Model):
@@ -61,6 +62,9 @@ class ImportBatch(models.Model):
     skipped = models.PositiveIntegerField(default=0)
     rejected_rows = models.PositiveIntegerField(default=0)
     notices = models.JSONField(default=list)
+    # By which the import can be undone; gone where there is nothing to undo.
+    fan_batch = models.OneToOneField(FanBatch, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    undone_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

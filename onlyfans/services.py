@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from crm.errors import Conflict, FieldError, InvalidInput
-from crm.models import Creator, User
+from crm.fan_undo import FanUndo, fan_batch_undo
+from crm.models import Creator, FanBatch, User
 from onlyfans.models import Account, AccountState, ImportBatch, ImportRow, ImportStatus
 
 ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_-]{1,59}")
@@ -50,6 +52,7 @@ def import_begin(
 ) -> ImportBatch:
     """The record of a file that is about to be imported, in the transaction that imports it."""
     return ImportBatch.objects.create(
+        fan_batch=None if dry_run else FanBatch.objects.create(creator=creator),
         creator=creator,
         created_by=user,
         filename=filename,
@@ -79,3 +82,30 @@ def import_finish(
     batch.total_rows = sum(counts.values()) + rejected_rows
     batch.notices = notices
     batch.save(update_fields=[*counts, "rejected_rows", "total_rows", "notices"])
+
+
+@transaction.atomic
+def import_undo(*, batch: ImportBatch) -> FanUndo:
+    """Take an import back as crm.fan_undo does.
+
+    Raises Conflict with the reason: it was a dry run, was undone already, or its fans are in use by now.
+    """
+    batch = ImportBatch.objects.select_for_update(of=("self",)).select_related("fan_batch").get(pk=batch.pk)
+    if batch.status == ImportStatus.DRY_RUN:
+        raise Conflict("A dry run changed nothing, so there is nothing to undo.", code="import_dry_run")
+    if batch.status == ImportStatus.UNDONE:
+        raise Conflict("This import was undone already.", code="import_undone")
+    if batch.fan_batch is None:
+        raise Conflict("This import is older than undoing; what it changed is not known.", code="import_too_old")
+    undone = fan_batch_undo(batch=batch.fan_batch)
+    ImportBatch.objects.filter(pk=batch.pk).update(
+        status=ImportStatus.UNDONE,
+        undone_at=timezone.now(),
+        notices=[*batch.notices, {"row": None, "text": undo_sentence(undone)}],
+    )
+    return undone
+
+
+def undo_sentence(undone: FanUndo) -> str:
+    kept = f" {undone.kept:,} were changed since and stay as they are." if undone.kept else ""
+    return f"Undone: {undone.deleted:,} fans deleted, {undone.restored:,} put back.{kept}"
