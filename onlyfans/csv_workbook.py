@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 ZIP = b"PK\x03\x04"
-# A million rows of fans unpack to about 300 MB; a file of 10 MB that claims to hold more is no list of fans.
-UNPACKED_MAX_BYTES = 500_000_000
+# Some 600,000 rows of fans. The texts of a workbook are in memory all at once, so this bounds that, too.
+UNPACKED_MAX_BYTES = 200_000_000
 MEMBERS_MAX = 1_000
 BLOCK_BYTES = 1_000_000
 NO_WORKBOOK = "This is a ZIP archive or a damaged Excel workbook. Save the sheet as .xlsx or CSV and upload that."
