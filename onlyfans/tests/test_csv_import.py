@@ -325,7 +325,7 @@ def test_the_name_of_the_file_is_kept_without_its_folders(creator: Creator) -> N
     assert batch.filename == "ab.csv"
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)  # the first one imports Arrow
 @given(st.text(alphabet=',"\n xy', max_size=25))
 def test_every_text_is_split_as_the_csv_module_splits_it(text: str) -> None:
     text = f"username,b\n{text}"

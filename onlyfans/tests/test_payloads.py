@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.errors import InvalidInput, Unreadable
@@ -80,6 +80,7 @@ def test_every_amount_survives_being_written(mark: str, cents: int, symbol: str)
         assert money(f"{symbol}{text}", mark) == cents
 
 
+@settings(deadline=None)  # the first one imports Arrow
 @given(st.text(max_size=30))
 def test_no_text_breaks_the_reading(text: str) -> None:
     for field in payloads.FIELDS:
