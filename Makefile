@@ -1,6 +1,6 @@
 # The commands of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run reset test check check-project openapi format lock bench chaos screenshots clean
+.PHONY: help run reset test check check-project openapi format lock bench bench-import chaos screenshots clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ PRODUCTION_LIKE := DEBUG=false ALLOWED_HOSTS=crm.example.com CSRF_TRUSTED_ORIGIN
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Huntaze needs Python 3.11 or later; name one with make PYTHON=...")'
@@ -63,6 +63,9 @@ bench: $(VENV)/.bench-stamp ## Measure the limiter, the producer and the worker,
 
 chaos: $(VENV)/.dev-stamp ## Send through faults and kills, then count what was lost or doubled (SEED=, MINUTES=2)
 	$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+bench-import: $(VENV)/.bench-stamp ## Measure the import of 100,000 and 1,000,000 fans beside \copy and others (20 minutes)
+	$(BIN)/python -m bench.csv_import
 
 openapi: $(VENV)/.dev-stamp ## Write openapi.yaml anew
 	$(BIN)/python -m huntaze.local exec -- $(BIN)/python manage.py spectacular --validate --fail-on-warn --file openapi.yaml

@@ -13,7 +13,7 @@ from crm import selectors
 from crm.errors import Conflict, NotFound, Stale
 from crm.fan_holders import fan_holders
 from crm.idempotency import keys_forget
-from crm.models import Conversation, Creator, Direction, Fan, Message
+from crm.models import Conversation, Creator, Direction, Fan, FanBefore, Message
 
 logger = structlog.get_logger(__name__)
 # Fans that one call of fans_purge erases at most; the next call goes on.
@@ -124,6 +124,8 @@ def _erase(fan: Fan) -> None:
     Conversation.objects.filter(fan=fan).update(archived=True, unread_count=0)
     said = Message.objects.filter(conversation__fan=fan, direction=Direction.OUT).values_list("pk", flat=True)
     keys_forget(subjects=[str(pk) for pk in said])
+    # What an import changed could be put back only where it is remembered.
+    FanBefore.objects.filter(fan=fan).delete()
     Message.objects.filter(conversation__fan=fan).update(text="", attachments=[], platform_message_id=None, read=True)
     now = timezone.now()
     Fan.objects.filter(pk=fan.pk).update(

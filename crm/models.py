@@ -203,6 +203,32 @@ class Fan(models.Model):
         return self.name or self.handle or self.platform_id
 
 
+class FanBatch(models.Model):
+    """What one bulk write of fans made: their ids, as ranges from `first_ids[i]` to `last_ids[i]`."""
+
+    creator = models.ForeignKey(Creator, on_delete=models.CASCADE, related_name="fan_batches")
+    first_ids = ArrayField(models.BigIntegerField(), default=list)
+    last_ids = ArrayField(models.BigIntegerField(), default=list)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return f"batch {self.pk} of {self.creator_id}"
+
+
+class FanBefore(models.Model):
+    """What a fan was before a batch changed it at `written_at`: `{column: value}`. It goes with the fan."""
+
+    pk = models.CompositePrimaryKey("batch_id", "fan_id")
+    # Written by the hundred thousand in one statement; a check of each row would cost as much as the row.
+    batch = models.ForeignKey(FanBatch, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False)
+    fan = models.ForeignKey(Fan, on_delete=models.CASCADE, related_name="+", db_constraint=False)
+    before = models.JSONField()
+    written_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"fan {self.fan_id} before batch {self.batch_id}"
+
+
 class Conversation(models.Model):
     """The one thread between a creator and a fan."""
 

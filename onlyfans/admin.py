@@ -1,5 +1,6 @@
 """Answers operators: vendor accounts, the history of imports, import and export of fans. Touches services alone."""
 
+from itertools import islice
 from typing import Any, cast
 
 from django import forms
@@ -15,11 +16,19 @@ from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
 from crm.admin import ReadOnlyAdmin
+from crm.errors import Conflict
 from crm.models import Creator, Fan
 from onlyfans import selectors
 from onlyfans.models import Account, ImportBatch, WebhookEvent
 from onlyfans.resources import FanCsv, FanResource, FanResult, UploadStorage
-from onlyfans.services import ACCOUNT_ID, API_KEY, account_connect, account_disconnect
+from onlyfans.services import (
+    ACCOUNT_ID,
+    API_KEY,
+    account_connect,
+    account_disconnect,
+    import_undo,
+    undo_sentence,
+)
 
 PROBLEMS_SHOWN_MAX = 200
 
@@ -119,29 +128,56 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
     fields = (*list_display, "mapping", "problems")
     show_full_result_count = False
+    actions = ("undo",)
+
+    def has_undo_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
+
+    @admin.action(description="Undo: delete the fans it made, put back those it changed", permissions=["undo"])
+    def undo(self, request: HttpRequest, queryset: QuerySet[ImportBatch]) -> None:
+        for batch in queryset.order_by("-created_at", "-pk"):  # the newest first: the older may lie beneath it
+            try:
+                messages.success(request, f"{batch.filename}: {undo_sentence(import_undo(batch=batch))}")
+            except Conflict as error:
+                messages.error(request, f"{batch.filename}: {error.detail}")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImportBatch]:
-        return cast("QuerySet[ImportBatch]", super().get_queryset(request)).defer("rejected", "notices", "header")
+        return cast("QuerySet[ImportBatch]", super().get_queryset(request)).defer("notices", "header")
 
     @admin.display(description="What was wrong")
     def problems(self, batch: ImportBatch) -> str:
         lines = [
             f"Line {problem['row']}: {problem['column']} {problem['error']}"
-            for problem in selectors.import_problems(batch)
+            for problem in islice(selectors.import_problems(batch), PROBLEMS_SHOWN_MAX + 1)
         ]
-        more = len(lines) - PROBLEMS_SHOWN_MAX
-        return "\n".join(lines[:PROBLEMS_SHOWN_MAX] + ([f"… and {more} more"] if more > 0 else []))
+        more = ["… and more; the download has them all"] if len(lines) > PROBLEMS_SHOWN_MAX else []
+        return "\n".join(lines[:PROBLEMS_SHOWN_MAX] + more)
+
+
+DAY_FIRST = {"true": True, "false": False}
+DAY_FIRST_CHOICES = (("", "as the file shows"), ("true", "day first: 3 April"), ("false", "month first: March 4"))
 
 
 class FanImportForm(ImportForm):  # type: ignore[misc]
     """The file and the creator whose fans it has."""
 
     creator = forms.ModelChoiceField(Creator.objects.order_by("name"), widget=UnfoldAdminSelectWidget)
-    field_order = ("resource", "creator", "import_file", "format")
+    day_first = forms.TypedChoiceField(
+        label="Dates such as 3/4/2026",
+        choices=DAY_FIRST_CHOICES,
+        coerce=DAY_FIRST.get,
+        empty_value=None,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+    )
+    field_order = ("resource", "creator", "import_file", "format", "day_first")
 
 
 class FanConfirmImportForm(ConfirmImportForm):  # type: ignore[misc]
     creator = forms.ModelChoiceField(Creator.objects.all(), widget=forms.HiddenInput)
+    day_first = forms.TypedChoiceField(
+        choices=DAY_FIRST_CHOICES, coerce=DAY_FIRST.get, empty_value=None, required=False, widget=forms.HiddenInput
+    )
 
 
 @admin.register(Fan)
@@ -179,10 +215,16 @@ class FanAdmin(ReadOnlyAdmin, ImportExportModelAdmin):  # type: ignore[misc]
         initial: dict[str, Any] = super().get_confirm_form_initial(request, import_form)
         if import_form:
             initial["creator"] = import_form.cleaned_data["creator"].pk
+            initial["day_first"] = import_form.data.get("day_first", "")
         return initial
 
     def get_import_data_kwargs(self, **kwargs: Any) -> dict[str, Any]:
-        return {"creator": kwargs["form"].cleaned_data["creator"], "max_bytes": settings.IMPORT_MAX_BYTES}
+        cleaned = kwargs["form"].cleaned_data
+        return {
+            "creator": cleaned["creator"],
+            "day_first": cleaned["day_first"],
+            "max_bytes": settings.IMPORT_MAX_BYTES,
+        }
 
     def process_result(self, result: FanResult, request: HttpRequest) -> HttpResponse:
         if result.batch is None:  # for instance when the upload waited for too long

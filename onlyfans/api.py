@@ -14,11 +14,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView
+from crm.fan_undo import FanUndo
 from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
 from crm.models import Role
 from crm.pagination import KeysetPagination
 from crm.selectors import MANAGERS
-from onlyfans import selectors
+from onlyfans import selectors, services
 from onlyfans.csv_import import fans_import, rejected_csv, size_check
 from onlyfans.models import ImportBatch, ImportStatus
 
@@ -66,9 +67,28 @@ class MappingField(serializers.JSONField):
 
 class ImportRequestSerializer(serializers.Serializer[Any]):
     # An empty file is told from no file, in the words of the import itself.
-    file = serializers.FileField(allow_empty_file=True, help_text="CSV with a header; UTF-8, UTF-16 or cp1252.")
+    file = serializers.FileField(
+        allow_empty_file=True, help_text="CSV or .xlsx with a header; text in UTF-8, UTF-16 or cp1252."
+    )
     mapping = MappingField(required=False, allow_null=True, default=None)
+    overwrite = serializers.CharField(
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Fields that follow the file even where people edited them here: name, email, tags, notes; "
+        "with commas between them.",
+    )
+    dayFirst = serializers.BooleanField(
+        source="day_first",
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="How to read 3/4/2026. Only needed where nothing in the file says so; the answer is then 422.",
+    )
     dryRun = serializers.BooleanField(source="dry_run", required=False, default=False)
+
+    def validate_overwrite(self, value: str) -> list[str]:
+        return [name for name in (part.strip() for part in value.split(",")) if name]
 
 
 class ImportSummarySerializer(serializers.Serializer[ImportBatch]):
@@ -104,6 +124,7 @@ class ImportResultSerializer(serializers.Serializer[ImportBatch]):
     filename = serializers.CharField()
     dryRun = serializers.SerializerMethodField()
     createdAt = serializers.DateTimeField(source="created_at")
+    undoneAt = serializers.DateTimeField(source="undone_at", allow_null=True)
     summary = ImportSummarySerializer(source="*")
     mapping = MappingField()
     errors = serializers.SerializerMethodField(  # type: ignore[assignment]
@@ -120,7 +141,7 @@ class ImportResultSerializer(serializers.Serializer[ImportBatch]):
 
     @extend_schema_field(ImportNoticeSerializer(many=True))
     def get_notices(self, batch: ImportBatch) -> list[dict[str, object]]:
-        return list(batch.notices[:SHOWN_MAX])
+        return list(islice(selectors.import_notices(batch), SHOWN_MAX))
 
 
 class ImportListSerializer(serializers.Serializer[Any]):
@@ -128,6 +149,7 @@ class ImportListSerializer(serializers.Serializer[Any]):
     filename = serializers.CharField()
     dryRun = serializers.SerializerMethodField()
     createdAt = serializers.DateTimeField(source="created_at")
+    undoneAt = serializers.DateTimeField(source="undone_at", allow_null=True)
     createdBy = serializers.CharField(source="created_by.email", default=None, allow_null=True)
     summary = ImportSummarySerializer(source="*")
 
@@ -180,6 +202,8 @@ class ImportCsvView(OnceAPIView, ManagerAPIView):
             filename=upload.name,
             content=upload.file,
             mapping=serializer.validated_data["mapping"],
+            overwrite=serializer.validated_data["overwrite"],
+            day_first=serializer.validated_data["day_first"],
             dry_run=serializer.validated_data["dry_run"],
             max_bytes=settings.IMPORT_MAX_BYTES,
             on_stored=self.stored,
@@ -207,6 +231,31 @@ class ImportView(ManagerAPIView):
     @extend_schema(operation_id="imports_retrieve", parameters=CREATOR_PARAMETERS, responses=ImportResultSerializer)
     def get(self, request: Request, import_id: int) -> Response:
         return Response(ImportResultSerializer(selectors.import_get(creator=self.creator, import_id=import_id)).data)
+
+
+class ImportUndoneSerializer(serializers.Serializer[FanUndo]):
+    """`kept` counts the fans that somebody changed since; they stay as they are."""
+
+    deleted = serializers.IntegerField()
+    restored = serializers.IntegerField()
+    kept = serializers.IntegerField()
+
+
+class ImportUndoView(ManagerAPIView):
+    """Undo an import: the fans it made go, the fans it changed are put back; 409 once a message went to one of them."""
+
+    @extend_schema(
+        operation_id="imports_undo",
+        parameters=CREATOR_PARAMETERS,
+        request=None,
+        responses={
+            200: ImportUndoneSerializer,
+            409: OpenApiResponse(description="Nothing to undo, undone already, or its fans are in use by now."),
+        },
+    )
+    def post(self, request: Request, import_id: int) -> Response:
+        batch = selectors.import_get(creator=self.creator, import_id=import_id)
+        return Response(ImportUndoneSerializer(services.import_undo(batch=batch)).data)
 
 
 class CsvRenderer(BaseRenderer):

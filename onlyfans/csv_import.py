@@ -1,23 +1,34 @@
 """Answers what a file of fans changes and what became of each row. Touches fans and imports by their services."""
 
+import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO
 
 from defusedcsv import csv
 from django.db import transaction
 from django.utils import timezone
 
-from crm.errors import TooLarge
-from crm.fan_upsert import FanOutcome, FanUpsert, fan_bulk_upsert
+from crm.errors import FieldError, InvalidInput, TooLarge
+from crm.fan_upsert import EDITED_HERE, FanOutcome, FanUpsertion, fan_upsert_open
 from crm.models import Creator, User
 from crm.payloads import FanRow
-from onlyfans import payloads, services
-from onlyfans.csv_reader import Sheet, sheet_read
-from onlyfans.models import ImportBatch
+from onlyfans import payloads, selectors, services
+from onlyfans.csv_reader import Chunk, Sheet, sheet_read
+from onlyfans.models import ImportBatch, ImportRow
 
 ERROR_COLUMN = "error"
+# How many of the rows that were taken an answer shows one by one.
+PREVIEW_MAX = 200
+# The counts of an ImportBatch.
+COUNTED = {
+    "inserted": (FanOutcome.INSERTED,),
+    "updated": (FanOutcome.UPDATED,),
+    "unchanged": (FanOutcome.UNCHANGED,),
+    "skipped": (FanOutcome.OVERTAKEN, FanOutcome.DELETED),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +42,7 @@ class ImportedRow:
 
 @dataclass(frozen=True, slots=True)
 class FanImport:
-    """What is kept of an import, and what is not: its good rows one by one."""
+    """What is kept of an import, and what is not: the first of its good rows one by one."""
 
     batch: ImportBatch
     rows: list[ImportedRow] = field(default_factory=list)
@@ -44,52 +55,98 @@ def fans_import(
     filename: str,
     content: bytes | IO[bytes],
     mapping: Mapping[str, str | None] | None = None,
+    overwrite: Collection[str] = (),
+    day_first: bool | None = None,
     dry_run: bool = False,
     max_bytes: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
     on_stored: Callable[[int], None] | None = None,
 ) -> FanImport:
-    """Import a CSV file of fans; crm.fan_upsert says what a stored fan keeps. A dry run counts the same, keeps nothing.
+    """Import a file of fans; crm.fan_upsert says what a stored fan keeps. A dry run counts the same, keeps nothing.
 
-    `mapping` is `{field of payloads.FIELDS: column header}` for what the headers' names do not say by themselves.
+    `mapping` is `{field of payloads.FIELDS: column header}` for what the headers' names do not say by themselves; the
+    fields of crm.fan_upsert.EDITED_HERE named in `overwrite` follow the file. `day_first` says how to read 3/4/2026.
+    `content` is bytes or a file that can be gone through more than once. `progress` is called with the rows read so far
+    and all of them.
+
     Every row of the file is inserted, updated, unchanged, skipped (overtaken by a later row about the same fan, or
     about one who was deleted) or rejected with the reason. Raises Unreadable, TooLarge (over `max_bytes`) or
     InvalidInput (a mapping that does not fit), and then nothing is stored. `on_stored` is called with the import's id
     in the transaction that keeps it.
     """
-    sheet = sheet_read(_bytes(content, max_bytes), recognised=payloads.headers_known)
-    columns = payloads.columns_match(sheet.header, mapping)
-    values = payloads.fan_values(cells=sheet.cells, columns=columns, ragged=sheet.ragged, now=timezone.now())
-    lines = [sheet.lines[position] for position in values.positions]
-    with transaction.atomic():
-        with transaction.atomic():
-            upsert = fan_bulk_upsert(creator=creator, rows=values.rows)
-            # The dry run is the import itself, taken back: it cannot count otherwise than the import would.
-            transaction.set_rollback(dry_run)
-        batch = services.import_record(
-            creator=creator,
-            user=user,
-            filename=filename_clean(filename),
-            dry_run=dry_run,
-            mapping=columns.mapping(),
-            header=sheet.header,
-            counts={
-                "inserted": upsert.count(FanOutcome.INSERTED),
-                "updated": upsert.count(FanOutcome.UPDATED),
-                "unchanged": upsert.count(FanOutcome.UNCHANGED),
-                "skipped": upsert.count(FanOutcome.OVERTAKEN) + upsert.count(FanOutcome.DELETED),
-            },
-            rejected=_rejected(sheet, values),
-            notices=_notices(values, upsert, lines),
+    size_check(_size(content), max_bytes=max_bytes)
+    if unknown := sorted(set(overwrite) - set(EDITED_HERE)):
+        raise InvalidInput(
+            "Only fields that people edit here can be overwritten.",
+            errors=(FieldError("overwrite", "unknown_field", f"There is no field {unknown[0][:50]!r} to overwrite."),),
         )
-        if on_stored is not None:
-            on_stored(batch.pk)
+    with sheet_read(content, recognised=payloads.headers_known) as sheet:
+        reading = payloads.reading_decide(
+            columns=payloads.columns_match(sheet.header, mapping),
+            pieces=sheet.columns,
+            now=timezone.now(),
+            day_first=day_first,
+        )
+        with transaction.atomic(), ExitStack() as stack:
+            batch = services.import_begin(
+                creator=creator,
+                user=user,
+                filename=filename_clean(filename),
+                dry_run=dry_run,
+                mapping=reading.columns.mapping(),
+                header=sheet.header,
+            )
+            upsertion = stack.enter_context(
+                fan_upsert_open(creator=creator, overwrite=overwrite, batch=batch.fan_batch)
+            )
+            first, rejected = _collect(sheet, reading, batch, upsertion, progress)
+            with transaction.atomic():
+                counts = upsertion.write()
+                outcomes = upsertion.outcomes(len(first))
+                overtaken, deleted = upsertion.overtaken(), upsertion.deleted()
+                # The dry run is the import itself, taken back: it cannot count otherwise than the import would.
+                transaction.set_rollback(dry_run)
+            services.import_rows_add(
+                batch=batch, rows=(ImportRow(line=line, overtaken_by=by) for line, by in overtaken)
+            )
+            services.import_rows_add(batch=batch, rows=(ImportRow(line=line, fan_deleted=True) for line in deleted))
+            services.import_finish(
+                batch=batch,
+                counts={name: sum(counts[outcome] for outcome in became) for name, became in COUNTED.items()},
+                rejected_rows=rejected,
+                notices=[{"row": None, "text": text} for text in reading.notices],
+            )
+            if on_stored is not None:
+                on_stored(batch.pk)
     return FanImport(
         batch=batch,
-        rows=[
-            ImportedRow(line, row, outcome)
-            for line, row, outcome in zip(lines, values.rows, upsert.outcomes, strict=True)
-        ],
+        rows=[ImportedRow(line, row, outcome) for (line, row), outcome in zip(first, outcomes, strict=True)],
     )
+
+
+def _collect(
+    sheet: Sheet,
+    reading: payloads.Reading,
+    batch: ImportBatch,
+    upsertion: FanUpsertion,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[list[tuple[int, FanRow]], int]:
+    """Hand the right rows on and keep the others; the first right ones with their lines, and how many are wrong."""
+    first: list[tuple[int, FanRow]] = []
+    rejected = done = 0
+    for chunk in sheet.chunks():
+        values = payloads.fan_values(cells=chunk.cells, ragged=chunk.ragged, reading=reading)
+        lines = chunk.lines[values.positions]
+        upsertion.copy_csv([payloads.fans_csv(values.fans, lines)])
+        if len(first) < PREVIEW_MAX:
+            more = values.rows(PREVIEW_MAX - len(first))
+            first += zip(lines.tolist(), more, strict=False)
+        rejected += len(values.problems)
+        services.import_rows_add(batch=batch, rows=_rejected(chunk, values))
+        done += len(chunk.cells)
+        if progress is not None:
+            progress(done, sheet.rows)
+    return first, rejected
 
 
 def size_check(size: int, *, max_bytes: int | None) -> None:
@@ -102,11 +159,8 @@ def size_check(size: int, *, max_bytes: int | None) -> None:
         )
 
 
-def _bytes(content: bytes | IO[bytes], max_bytes: int | None) -> bytes:
-    if not isinstance(content, bytes):
-        content = content.read() if max_bytes is None else content.read(max_bytes + 1)
-    size_check(len(content), max_bytes=max_bytes)
-    return content
+def _size(content: bytes | IO[bytes]) -> int:
+    return len(content) if isinstance(content, bytes) else content.seek(0, io.SEEK_END)
 
 
 def filename_clean(filename: str) -> str:
@@ -115,26 +169,12 @@ def filename_clean(filename: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f]", "", name).strip()[:255] or "fans.csv"
 
 
-def _rejected(sheet: Sheet, values: payloads.FanValues) -> list[dict[str, Any]]:
-    raw = sheet.raw(list(values.problems))
-    return [
-        {"row": sheet.lines[position], "problems": [problem.as_dict() for problem in problems], "raw": cells}
-        for (position, problems), cells in zip(values.problems.items(), raw, strict=True)
-    ]
-
-
-def _notices(values: payloads.FanValues, upsert: FanUpsert, lines: list[int]) -> list[dict[str, Any]]:
-    skipped = {
-        index: f"Skipped: line {lines[by]} is about the same fan, and the last one counts."
-        for index, by in upsert.overtaken_by.items()
-    } | {
-        index: "Skipped: this fan was deleted. Restore the fan first to import the row."
-        for index, outcome in enumerate(upsert.outcomes)
-        if outcome is FanOutcome.DELETED
-    }
-    return [{"row": None, "text": text} for text in values.notices] + [
-        {"row": lines[index], "text": text} for index, text in sorted(skipped.items())
-    ]
+def _rejected(chunk: Chunk, values: payloads.FanValues) -> Iterator[ImportRow]:
+    raw = chunk.raw(list(values.problems))
+    for (position, problems), cells in zip(values.problems.items(), raw, strict=True):
+        yield ImportRow(
+            line=int(chunk.lines[position]), problems=[problem.as_dict() for problem in problems], cells=cells
+        )
 
 
 class _Echo:
@@ -159,6 +199,6 @@ def rejected_csv(batch: ImportBatch) -> Iterator[str]:
 
     yield "\ufeff"  # by which Excel knows UTF-8
     yield writer.writerow([ERROR_COLUMN, *without_old(batch.header)])
-    for rejected in batch.rejected:
-        reasons = "; ".join(f"{p['column']}: {p['error']}" if p["column"] else p["error"] for p in rejected["problems"])
-        yield writer.writerow([reasons, *without_old(rejected["raw"])])
+    for row in selectors.import_rejected(batch):
+        reasons = "; ".join(f"{p['column']}: {p['error']}" if p["column"] else p["error"] for p in row.problems)
+        yield writer.writerow([reasons, *without_old(row.cells)])

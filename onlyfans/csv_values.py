@@ -1,16 +1,9 @@
-"""Answers what the cells of one column say: money, dates, ids, handles, texts. Touches nothing."""
+"""Answers what one cell says: money, a date, an id, a handle, a text. Touches nothing."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import pandas as pd
 
 # Ten million dollars from one fan is a slipped decimal mark, not a fan.
 VALUE_MAX_CENTS = 10_000_000_00
@@ -82,44 +75,8 @@ ACCENTS = str.maketrans("éèûôÉÈÛÔ", "eeuoEEUO")
 DAY_MONTH, MONTH_DAY = "D/M/YYYY", "M/D/YYYY"
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """One value per row, None for an empty or a wrong cell; the wrong ones by position with the reason."""
-
-    values: list[object]
-    errors: list[tuple[int, str]]
-
-
-class _WrongError(ValueError):
+class WrongError(ValueError):
     """The cell is not what its column says; the text is the reason, for a person."""
-
-
-def parse(field: str, series: pd.Series, *, date_order: str, decimal_mark: str, now: datetime) -> Parsed:
-    """The cells of one field. Each distinct text is read once, then spread over the rows that have it."""
-    readers: dict[str, Callable[[str], object]] = {
-        "platform_id": platform_id,
-        "handle": handle,
-        "name": name,
-        "email": email,
-        "tags": tags,
-        "tier": tags,
-        "notes": notes,
-        "value_cents": lambda text: money_cents(text, decimal_mark=decimal_mark),
-        "last_seen_at": lambda text: moment(text, order=date_order, latest=now + FUTURE_MAX),
-    }
-    read = readers[field]
-    codes, distinct = series.factorize()
-    results: list[object] = []
-    wrong: dict[int, str] = {}
-    for code, text in enumerate(distinct.tolist()):
-        try:
-            results.append(read(unescape(text)))
-        except _WrongError as error:
-            results.append(None)
-            wrong[code] = str(error)
-    positions = codes.tolist()
-    errors = [(i, wrong[code]) for i, code in enumerate(positions) if code in wrong] if wrong else []
-    return Parsed([results[code] for code in positions], errors)
 
 
 def unescape(text: str) -> str:
@@ -134,7 +91,7 @@ def platform_id(text: str) -> str | None:
         return None
     found = PLATFORM_ID.fullmatch(text)
     if not found:
-        raise _WrongError("This is no fan id: an id has digits only.")
+        raise WrongError("This is no fan id: an id has digits only.")
     return found[1]
 
 
@@ -145,7 +102,7 @@ def handle(text: str) -> str | None:
         return None
     plain = re.sub(r"^(?:https?://)?(?:www\.)?onlyfans\.com/", "", plain).rstrip("/").removeprefix("@")
     if not HANDLE.fullmatch(plain):
-        raise _WrongError("This is no username: letters, digits, dots, dashes and underscores, at most 64.")
+        raise WrongError("This is no username: letters, digits, dots, dashes and underscores, at most 64.")
     return plain
 
 
@@ -154,7 +111,7 @@ def name(text: str) -> str | None:
     if plain.lower() in EMPTY_SIGNS:
         return None
     if len(plain) > NAME_MAX:
-        raise _WrongError(f"A name has at most {NAME_MAX} characters.")
+        raise WrongError(f"A name has at most {NAME_MAX} characters.")
     return plain
 
 
@@ -162,7 +119,7 @@ def email(text: str) -> str | None:
     if text.lower() in EMPTY_WORDS:
         return None
     if len(text) > EMAIL_MAX or not EMAIL.fullmatch(text) or len(text.partition("@")[0]) > 64:
-        raise _WrongError("This is no e-mail address.")
+        raise WrongError("This is no e-mail address.")
     return text
 
 
@@ -172,7 +129,7 @@ def tags(text: str) -> tuple[str, ...] | None:
         return None
     parts = tuple(dict.fromkeys(" ".join(part.split()) for part in re.split(r"[,;|\n]", text) if part.strip()))
     if len(parts) > TAGS_MAX or any(len(part) > TAG_MAX for part in parts):
-        raise _WrongError(f"At most {TAGS_MAX} tags of at most {TAG_MAX} characters each.")
+        raise WrongError(f"At most {TAGS_MAX} tags of at most {TAG_MAX} characters each.")
     return parts or None
 
 
@@ -180,18 +137,18 @@ def notes(text: str) -> str | None:
     if text in EMPTY_SIGNS:
         return None
     if len(text) > NOTES_MAX:
-        raise _WrongError(f"Notes have at most {NOTES_MAX:,} characters.")
+        raise WrongError(f"Notes have at most {NOTES_MAX:,} characters.")
     return text
 
 
-def _amount(text: str) -> tuple[str, str]:
+def amount(text: str) -> tuple[str, str]:
     """Sign and digits with separators of what may be an amount of money: `("-", "1,234.56")`."""
     plain = AMOUNT_BLANKS.sub("", text.lower())
     if plain.startswith("(") and plain.endswith(")"):
         plain = f"-{plain[1:-1]}"
     found = AMOUNT.fullmatch(plain)
     if not found or (found[1] and found[2]):
-        raise _WrongError("This is no amount of money.")
+        raise WrongError("This is no amount of money.")
     sign = (found[1] or found[2] or "").replace("+", "")
     return ("-" if sign else "", found[3])
 
@@ -200,7 +157,7 @@ def money_cents(text: str, *, decimal_mark: str) -> int | None:
     """Whole cents, exactly. `decimal_mark` settles what can be read in two ways alone: 1,234 and 1.234."""
     if text.lower() in EMPTY_WORDS:
         return None
-    sign, digits = _amount(text)
+    sign, digits = amount(text)
     if AMBIGUOUS.fullmatch(digits):
         mark = decimal_mark
     elif digits.isdigit() or DOT_DECIMAL.fullmatch(digits):
@@ -208,76 +165,17 @@ def money_cents(text: str, *, decimal_mark: str) -> int | None:
     elif COMMA_DECIMAL.fullmatch(digits):
         mark = ","
     else:
-        raise _WrongError("This is no amount of money.")
+        raise WrongError("This is no amount of money.")
     whole, _, fraction = digits.replace("," if mark == "." else ".", "").partition(mark)
     fraction = fraction.rstrip("0")
     if len(fraction) > 2:
-        raise _WrongError("An amount has whole cents: at most two decimals.")
+        raise WrongError("An amount has whole cents: at most two decimals.")
     whole = whole.lstrip("0")
     if len(whole) > 12 or (cents := int((whole or "0") + fraction.ljust(2, "0"))) > VALUE_MAX_CENTS:
-        raise _WrongError(f"An amount is at most {VALUE_MAX_CENTS // 100:,}.")
+        raise WrongError(f"An amount is at most {VALUE_MAX_CENTS // 100:,}.")
     if sign and cents:
-        raise _WrongError("An amount that a fan spent cannot be negative.")
+        raise WrongError("An amount that a fan spent cannot be negative.")
     return cents
-
-
-def decimal_mark(series: pd.Series | None, *, language: str) -> tuple[str, str]:
-    """The file's decimal mark by its clear amounts, else by the header's language; a notice where that was a guess."""
-    if series is None:
-        return ".", ""
-    dots = commas = unclear = 0
-    for text in series.unique().tolist():
-        try:
-            digits = _amount(unescape(text))[1]
-        except _WrongError:
-            continue
-        if AMBIGUOUS.fullmatch(digits):
-            unclear += 1
-        elif not digits.isdigit():
-            dots += bool(DOT_DECIMAL.fullmatch(digits))
-            commas += bool(COMMA_DECIMAL.fullmatch(digits))
-    mark = ("." if dots > commas else ",") if dots != commas else ("," if language == "fr" else ".")
-    if not unclear or (dots == 0) != (commas == 0):
-        return mark, ""
-    thousands = "," if mark == "." else "."
-    return mark, f"Amounts such as 1{thousands}234 were read as one thousand two hundred and thirty-four."
-
-
-def date_order(series: pd.Series | None, *, others: Sequence[pd.Series], language: str) -> tuple[str, str]:
-    """Whether 3/4/2026 has the day first, by the column's own dates, else by the file's others, else by the language.
-
-    The notice says what was chosen where nothing in the column settled it.
-    """
-    fallback = DAY_MONTH if language == "fr" else MONTH_DAY
-    if series is None:
-        return fallback, ""
-    unclear, first, second = _order_evidence(series)
-    if first and second:
-        order = DAY_MONTH if first > second else MONTH_DAY
-        return order, f"Some dates have the day first and some the month; they were read as {order}."
-    if first or second:
-        return DAY_MONTH if first else MONTH_DAY, ""
-    if not unclear:
-        return fallback, ""
-    evidence = [_order_evidence(other) for other in others]
-    first, second = sum(item[1] for item in evidence), sum(item[2] for item in evidence)
-    if bool(first) != bool(second):
-        fallback = DAY_MONTH if first else MONTH_DAY
-        return fallback, f"Dates such as 3/4/2026 were read as {fallback}, like the dates of another column."
-    return fallback, f"Dates such as 3/4/2026 can be read in two ways; they were read as {fallback}."
-
-
-def _order_evidence(series: pd.Series) -> tuple[int, int, int]:
-    """How many distinct dates of numbers are unclear, have a first number over 12, have a second one over 12."""
-    unclear = first = second = 0
-    for text in series.unique().tolist():
-        found = NUMBERS.fullmatch(text)
-        if found:
-            a, b = int(found["a"]), int(found["b"])
-            first += a > 12 >= b
-            second += b > 12 >= a
-            unclear += a <= 12 and b <= 12 and a != b
-    return unclear, first, second
 
 
 def moment(text: str, *, order: str, latest: datetime) -> datetime | None:
@@ -295,22 +193,22 @@ def moment(text: str, *, order: str, latest: datetime) -> datetime | None:
     elif found := (MONTH_FIRST.fullmatch(plain) or DAY_FIRST.fullmatch(plain)):
         month, day = MONTHS.get(found["name"].lower(), 0), int(found["day"])
     else:
-        raise _WrongError("This is no date that can be read; write it as YYYY-MM-DD.")
+        raise WrongError("This is no date that can be read; write it as YYYY-MM-DD.")
     hour = int(found["hour"] or 0)
     if found["half"]:
         hour = hour % 12 + (12 if found["half"].lower() == "p" else 0) if 1 <= hour <= 12 else 24
     if (year := int(found["year"])) < YEAR_MIN:
-        raise _WrongError(f"This date is before {YEAR_MIN}.")
+        raise WrongError(f"This date is before {YEAR_MIN}.")
     if year > latest.year + 1:
-        raise _WrongError("This date is in the future.")
+        raise WrongError("This date is in the future.")
     try:
         when = datetime(year, month, day, hour, int(found["minute"] or 0), int(found["second"] or 0), tzinfo=UTC)
     except ValueError:
-        raise _WrongError("There is no such date.") from None
+        raise WrongError("There is no such date.") from None
     zone = found["zone"] or ""
     if zone[:1] in {"+", "-"}:
         offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
         when += -offset if zone[0] == "+" else offset
     if when > latest:
-        raise _WrongError("This date is in the future.")
+        raise WrongError("This date is in the future.")
     return when

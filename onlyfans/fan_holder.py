@@ -6,7 +6,9 @@ from typing import Any
 from crm.fan_holders import Section
 from crm.models import Fan
 from onlyfans import selectors, services
-from onlyfans.models import ImportBatch
+from onlyfans.models import ImportRow
+
+CHUNK = 1_000
 
 
 class ImportsHolder:
@@ -16,20 +18,18 @@ class ImportsHolder:
         """Imports send nothing."""
 
     def erase(self, fan: Fan) -> None:
-        names = _names(fan)
-        for batch in selectors.import_list_naming(creator=fan.creator, texts=names):
-            rejected = [_emptied(entry) if _is_about(batch, entry, names) else entry for entry in batch.rejected]
-            services.import_rejected_set(batch=batch, rejected=rejected)
+        for row in _rows(fan):
+            services.import_row_emptied(row=row)
 
     def export(self, fan: Fan) -> Mapping[str, Section]:
-        return {"rejectedImportRows": self._rows(fan)}
+        return {"rejectedImportRows": map(_told, _rows(fan))}
 
-    def _rows(self, fan: Fan) -> Iterator[Mapping[str, Any]]:
-        names = _names(fan)
-        for batch in selectors.import_list_naming(creator=fan.creator, texts=names):
-            for entry in batch.rejected:
-                if _is_about(batch, entry, names):
-                    yield _told(batch, entry)
+
+def _rows(fan: Fan) -> Iterator[ImportRow]:
+    names = _names(fan)
+    for row in selectors.import_rows_naming(creator=fan.creator, texts=names).iterator(chunk_size=CHUNK):
+        if _is_about(row, names):
+            yield row
 
 
 def _names(fan: Fan) -> frozenset[str]:
@@ -37,27 +37,21 @@ def _names(fan: Fan) -> frozenset[str]:
     return frozenset(name.lower() for name in (fan.platform_id, fan.handle, fan.email) if name)
 
 
-def _is_about(batch: ImportBatch, entry: Mapping[str, Any], names: Collection[str]) -> bool:
+def _is_about(row: ImportRow, names: Collection[str]) -> bool:
     """By the columns that say who somebody is; by all of them where the row has more or fewer cells than the header."""
-    cells = entry["raw"]
+    batch, cells = row.batch, row.cells
     if len(cells) == len(batch.header):
         said = {batch.mapping.get(name) for name in ("platform_id", "handle", "email")}
         cells = [cell for column, cell in zip(batch.header, cells, strict=True) if column in said]
     return any(str(cell).strip().removeprefix("@").lower() in names for cell in cells)
 
 
-def _emptied(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The row still counts as rejected, and for what; its cells are gone."""
-    problems = [{**problem, "value": ""} for problem in entry["problems"]]
-    return {**entry, "problems": problems, "raw": ["" for _ in entry["raw"]]}
-
-
-def _told(batch: ImportBatch, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+def _told(row: ImportRow) -> Mapping[str, Any]:
     return {
-        "importId": batch.pk,
-        "filename": batch.filename,
-        "createdAt": batch.created_at,
-        "row": entry["row"],
-        "problems": entry["problems"],
-        "cells": entry["raw"],
+        "importId": row.batch_id,
+        "filename": row.batch.filename,
+        "createdAt": row.batch.created_at,
+        "row": row.line,
+        "problems": row.problems,
+        "cells": row.cells,
     }

@@ -7,7 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from encrypted_fields.fields import EncryptedTextField
 
-from crm.models import Creator
+from crm.models import Creator, FanBatch
 
 
 class AccountState(models.TextChoices):
@@ -104,14 +104,15 @@ class SyncState(models.Model):
 class ImportStatus(models.TextChoices):
     DRY_RUN = "dry_run", "Dry run"
     DONE = "done", "Done"
+    UNDONE = "undone", "Undone"
 
 
 class ImportBatch(models.Model):
     """One file of fans and what became of each of its rows.
 
-    `mapping` is `{fan field: column header}`. `rejected` has an entry per rejected row: `{"row": its line in the file,
-    "problems": [{"column", "value", "error"}], "raw": its cells as they were}`; `header` goes with `raw`. `notices` has
-    what a person should know of rows that were not rejected: `[{"row": line or null for the whole file, "text"}]`.
+    `mapping` is `{fan field: column header}`; `header` has the file's headers, as its rows have their cells. `notices`
+    has what a person should know of the file as a whole: `[{"row": null, "text"}]`. What became of the rows that are no
+    fans now stands in ImportRow.
     """
 
     creator = models.ForeignKey(Creator, on_delete=models.CASCADE, related_name="import_batches")
@@ -128,8 +129,10 @@ class ImportBatch(models.Model):
     unchanged = models.PositiveIntegerField(default=0)
     skipped = models.PositiveIntegerField(default=0)
     rejected_rows = models.PositiveIntegerField(default=0)
-    rejected = models.JSONField(default=list)
     notices = models.JSONField(default=list)
+    # By which the import can be undone; gone where there is nothing to undo.
+    fan_batch = models.OneToOneField(FanBatch, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    undone_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -147,3 +150,26 @@ class ImportBatch(models.Model):
 
     def __str__(self) -> str:
         return self.filename
+
+
+class ImportRow(models.Model):
+    """A row of a file that was not stored: rejected for its `problems`, or skipped.
+
+    It is skipped for a later row about the same fan, or because somebody deleted the fan.
+
+    `problems` is `[{"column", "value", "error"}]` and `cells` the row as it was, both empty for a skipped row.
+    """
+
+    # Written by the hundred thousand, always behind their import and in its transaction.
+    batch = models.ForeignKey(ImportBatch, on_delete=models.CASCADE, related_name="rows", db_constraint=False)
+    line = models.PositiveIntegerField()
+    overtaken_by = models.PositiveIntegerField(null=True, blank=True)
+    fan_deleted = models.BooleanField(default=False, db_default=False)
+    problems = models.JSONField(default=list)
+    cells = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["batch", "line"], name="import_row_once_per_line")]
+
+    def __str__(self) -> str:
+        return f"line {self.line} of import {self.batch_id}"

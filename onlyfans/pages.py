@@ -20,6 +20,8 @@ from onlyfans.models import ImportBatch, ImportStatus
 HISTORY_MAX = 20
 # How many problems and notices the page shows; the download has all rejected rows.
 SHOWN_MAX = 200
+# What the form says about dates such as 3/4/2026; anything else leaves it to the file.
+DAY_FIRST = {"true": True, "false": False}
 LABELS = {
     "platform_id": "Fan ID",
     "handle": "Username",
@@ -66,6 +68,7 @@ def import_page(request: HttpRequest) -> HttpResponse:
                     user=membership.user,
                     filename=upload.name or "",
                     content=upload.open(),
+                    day_first=DAY_FIRST.get(request.POST.get("day_first", "")),
                     dry_run="dry_run" in request.POST,
                     max_bytes=settings.IMPORT_MAX_BYTES,
                 ).batch
@@ -77,6 +80,7 @@ def import_page(request: HttpRequest) -> HttpResponse:
     context = {
         "error": error,
         "dry_run": "dry_run" in request.POST,
+        "day_first": request.POST.get("day_first", ""),
         "limit_mb": settings.IMPORT_MAX_BYTES // 1_000_000,
         "history": selectors.import_list(creator=membership.creator).order_by("-created_at", "-pk")[:HISTORY_MAX],
     }
@@ -92,7 +96,7 @@ def import_result(request: HttpRequest, import_id: int) -> HttpResponse:
         "batch": batch,
         "dry_run": batch.status == ImportStatus.DRY_RUN,
         "problems": list(islice(selectors.import_problems(batch), SHOWN_MAX)),
-        "notices": batch.notices[:SHOWN_MAX],
+        "notices": list(islice(selectors.import_notices(batch), SHOWN_MAX)),
         "shown_max": SHOWN_MAX,
         "columns": [
             {"label": label, "header": batch.mapping[field]}

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crm.errors import FieldError, InvalidInput, Unreadable
 from crm.payloads import FanRow
+from onlyfans import csv_columns, csv_conventions
 from onlyfans import csv_values as values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
 # What a column may be called, best name first: `{field: {language: names}}`, `both` for what says nothing about the
@@ -24,39 +27,63 @@ ALIASES: dict[str, dict[str, tuple[str, ...]]] = {
     "platform_id": {
         "en": ("Fan ID", "OnlyFans ID", "OF ID", "Platform ID", "User ID", "Subscriber ID"),
         "fr": ("ID du fan", "ID utilisateur", "ID de l'utilisateur", "ID abonné", "Identifiant du fan"),
+        "es": ("ID del fan", "ID de usuario", "ID del usuario", "ID del suscriptor", "Identificador del fan"),
+        "de": ("Fan-Nummer", "Benutzer-ID", "Nutzer-ID", "Abonnenten-ID", "Kennung"),
     },
     "handle": {
         "en": ("Username", "OF Username", "OnlyFans Username", "Fan Username", "Handle", "OF Handle", "Login"),
         "fr": ("Nom d'utilisateur", "Nom utilisateur", "Utilisateur", "Pseudo", "Pseudonyme", "Pseudo OnlyFans"),
+        "es": ("Nombre de usuario", "Usuario", "Usuario de OnlyFans", "Seudónimo", "Apodo de usuario"),
+        "de": ("Benutzername", "Nutzername", "Benutzer", "OnlyFans-Name", "Anmeldename"),
     },
     "name": {
-        "en": ("Display Name", "Name", "Full Name", "Fan Name", "Nickname"),
+        "both": ("Name",),
+        "en": ("Display Name", "Full Name", "Fan Name", "Nickname"),
         "fr": ("Nom affiché", "Nom d'affichage", "Nom complet", "Nom du fan", "Nom", "Surnom"),
+        "es": ("Nombre para mostrar", "Nombre visible", "Nombre mostrado", "Nombre completo", "Nombre", "Apodo"),
+        "de": ("Anzeigename", "Angezeigter Name", "Vollständiger Name", "Spitzname"),
     },
     "email": {
         "both": ("Email", "Mail"),
         "en": ("Email Address",),
         "fr": ("Adresse e-mail", "Adresse mail", "Courriel", "Adresse électronique"),
+        "es": ("Correo electrónico", "Correo", "Dirección de correo", "Dirección de correo electrónico"),
+        "de": ("E-Mail-Adresse", "Mailadresse"),
     },
-    "tags": {"both": ("Tags", "Tag"), "en": ("Labels", "Lists"), "fr": ("Étiquettes", "Mots-clés", "Listes")},
+    "tags": {
+        "both": ("Tags", "Tag"),
+        "en": ("Labels", "Lists"),
+        "fr": ("Étiquettes", "Mots-clés", "Listes"),
+        "es": ("Etiquetas", "Etiqueta", "Listas"),
+        "de": ("Schlagwörter", "Etiketten", "Listen"),
+    },
     "tier": {
         "en": ("Subscription Tier", "Tier", "Subscription Level"),
         "fr": ("Niveau d'abonnement", "Type d'abonnement", "Formule"),
+        "es": ("Nivel de suscripción", "Tipo de suscripción", "Plan de suscripción"),
+        "de": ("Abo-Stufe", "Abonnement-Stufe", "Abo-Typ"),
     },
     "notes": {
         "both": ("Notes", "Note"),
         "en": ("Comments", "Comment", "Remarks"),
         "fr": ("Remarques", "Remarque", "Commentaires", "Commentaire"),
+        "es": ("Notas", "Nota", "Comentarios", "Comentario", "Observaciones"),
+        "de": ("Notizen", "Notiz", "Bemerkungen", "Bemerkung", "Kommentare", "Anmerkungen"),
     },
     "value_cents": {
         "en": ("Total Spent", "Total Spend", "Lifetime Value", "Lifetime Spend", "LTV", "Spent"),
         "fr": ("Total dépensé", "Montant dépensé", "Dépenses totales", "Dépenses", "Dépensé"),
+        "es": ("Total gastado", "Gasto total", "Importe gastado", "Gastado", "Gasto"),
+        "de": ("Gesamtausgaben", "Gesamt ausgegeben", "Ausgegeben", "Ausgaben", "Gesamtbetrag", "Umsatz"),
     },
     "last_seen_at": {
         "en": ("Last Seen", "Last Active", "Last Activity", "Last Online", "Last Login"),
         "fr": ("Dernière connexion", "Dernière activité", "Dernière visite", "Vu le", "Actif le"),
+        "es": ("Última conexión", "Última actividad", "Última visita", "Visto por última vez", "Último acceso"),
+        "de": ("Zuletzt gesehen", "Zuletzt aktiv", "Zuletzt online", "Letzte Aktivität", "Letzte Anmeldung"),
     },
 }
+LANGUAGES = ("en", "fr", "es", "de")
 KEYS = ("platform_id", "handle")
 FIELDS = tuple(ALIASES)
 
@@ -132,11 +159,12 @@ def columns_match(header: Sequence[str], mapping: Mapping[str, str | None] | Non
             f"No column says who the fan is. Name one Username or Fan ID; the columns are: {named[:300]}.",
             code="no_key_column",
         )
-    french, english = languages.count("fr"), languages.count("en")
+    told = [language for language in languages if language != "both"]
     return Columns(
         header=tuple(header),
         positions={name: positions[name] for name in FIELDS if name in positions},
-        language="fr" if french > english else "en",
+        # English where as many headers speak for it.
+        language=max(LANGUAGES, key=told.count),
     )
 
 
@@ -153,82 +181,156 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How the cells of one file are to be read, decided from all of it."""
+
+    columns: Columns
+    date_order: str
+    decimal_mark: str
+    now: datetime
+    notices: tuple[str, ...] = ()
+
+
+def reading_decide(
+    *,
+    columns: Columns,
+    pieces: Callable[[Sequence[int]], Iterable[list[pd.Series]]],
+    now: datetime,
+    day_first: bool | None = None,
+) -> Reading:
+    """Whether dates have the day first and amounts a decimal comma; `day_first` settles the dates.
+
+    `pieces` answers the columns at these positions, piece by piece. Raises Unreadable (`date_order_unknown`, naming the
+    column) where a date of numbers can be read in two ways and nothing in the file says in which.
+    """
+
+    def column(name: str) -> Iterable[pd.Series]:
+        position = columns.positions.get(name)
+        return () if position is None else (piece[0] for piece in pieces([position]))
+
+    def beside() -> Iterable[pd.Series]:
+        others = [p for p in range(len(columns.header)) if p != columns.positions["last_seen_at"]]
+        return (series for piece in pieces(others) for series in piece)
+
+    if day_first is None:
+        dates = csv_conventions.date_order(column("last_seen_at"), others=beside, language=columns.language)
+    else:
+        dates = csv_conventions.Convention(values.DAY_MONTH if day_first else values.MONTH_DAY)
+    if dates is None:
+        name = columns.mapping()["last_seen_at"]
+        sentence = (
+            f"The dates in the column {name[:100]!r} can be read with the day or the month first; "
+            "say which it is (dayFirst)."
+        )
+        raise Unreadable(sentence, code="date_order_unknown", errors=(FieldError("dayFirst", "required", sentence),))
+    amounts = csv_conventions.decimal_mark(column("value_cents"), language=columns.language)
+    return Reading(
+        columns=columns,
+        date_order=dates.choice,
+        decimal_mark=amounts.choice,
+        now=now,
+        notices=tuple(notice for notice in (dates.notice, amounts.notice) if notice),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class FanValues:
-    """The rows that are right, with their positions in the file's table, and the problems of the others."""
+    """The rows that are right, with their positions in the table that was read, and the problems of the others.
 
-    rows: list[FanRow]
-    positions: list[int]
+    `fans` has the columns of FAN_COLUMNS, typed: texts, `value_cents` int64, `last_seen_at` a timestamp in UTC, `tags`
+    tuples; a null means that the source says nothing.
+    """
+
+    fans: pd.DataFrame
+    positions: npt.NDArray[np.int64]
     problems: dict[int, list[Problem]]
-    notices: list[str] = field(default_factory=list)
+
+    def rows(self, most: int) -> list[FanRow]:
+        """The first of them one by one, for a person to look at."""
+        first = self.fans.head(most).astype(object)
+        return [FanRow(*row) for row in first.where(first.notna(), None).itertuples(index=False, name=None)]
 
 
-def fan_values(
-    *, cells: pd.DataFrame, columns: Columns, ragged: Mapping[int, Sequence[str]], now: datetime
-) -> FanValues:
-    """Type every cell of the mapped columns. A row with any problem is left out of `rows`, all its problems told."""
+FAN_COLUMNS = ("platform_id", "handle", "name", "email", "tags", "notes", "value_cents", "last_seen_at")
+
+
+def fan_values(*, cells: pd.DataFrame, ragged: Mapping[int, Sequence[str]], reading: Reading) -> FanValues:
+    """Type every cell of the mapped columns. A row with any problem is left out of `fans`, all its problems told."""
+    import pandas as pd
+
+    columns = reading.columns
     width = len(columns.header)
     problems: dict[int, list[Problem]] = {
         position: [Problem("", "", f"The row has {len(row)} cells where the header has {width}.")]
         for position, row in ragged.items()
     }
-    source = {name: cells[position] for name, position in columns.positions.items()}
-    date_order, date_notice = values.date_order(
-        source.get("last_seen_at"), others=[cells[position] for position in cells], language=columns.language
-    )
-    decimal_mark, money_notice = values.decimal_mark(source.get("value_cents"), language=columns.language)
-    typed: dict[str, list[object]] = {}
-    for name, series in source.items():
-        parsed = values.parse(name, series, date_order=date_order, decimal_mark=decimal_mark, now=now)
+    typed: dict[str, pd.Series] = {}
+    for name, at in columns.positions.items():
+        parsed = csv_columns.parse(
+            name, cells[at], date_order=reading.date_order, decimal_mark=reading.decimal_mark, now=reading.now
+        )
         typed[name] = parsed.values
-        texts: list[str] = series.tolist() if parsed.errors else []
         for position, error in parsed.errors:
             if position not in ragged:
-                value = texts[position][: values.SHOWN_MAX]
-                problems.setdefault(position, []).append(Problem(columns.header[columns.positions[name]], value, error))
-    count = len(cells)
-    ids, handles = (typed.get(name) or [None] * count for name in KEYS)
-    key_columns = " or ".join(columns.mapping()[key] for key in reversed(KEYS) if key in columns.positions)
-    for position, pair in enumerate(zip(ids, handles, strict=True)):
-        if position in problems:
-            continue
-        if pair == (None, None):
-            problems[position] = [Problem(key_columns, "", "The row does not say who the fan is.")]
-        elif pair[0] is None and str(pair[1]).isdigit():
-            # As a stand-in for the id it could be taken for another fan's id.
-            problems[position] = [
-                Problem(
-                    key_columns, str(pair[1]), "A username of digits alone looks like an id; put it in a column Fan ID."
-                )
-            ]
-    positions = [position for position in range(count) if position not in problems]
-    return FanValues(
-        rows=_rows(typed, positions),
-        positions=positions,
-        problems=dict(sorted(problems.items())),
-        notices=[notice for notice in (date_notice, money_notice) if notice],
+                value = cells[at].iloc[position][: values.SHOWN_MAX]
+                problems.setdefault(position, []).append(Problem(columns.header[at], value, error))
+    nothing = pd.Series([None] * len(cells), dtype=csv_columns.text_type())
+    ids, handles = (typed.get(key, nothing) for key in KEYS)
+    for position, problem in _key_problems(ids, handles, columns):
+        if position not in problems:
+            problems[position] = [problem]
+    fans = pd.DataFrame(
+        {
+            "platform_id": ids.fillna(handles),
+            "handle": handles.fillna(""),
+            "name": typed.get("name", nothing),
+            "email": typed.get("email", nothing),
+            "tags": _tags(typed.get("tier"), typed.get("tags"), len(cells)),
+            "notes": typed.get("notes", nothing),
+            "value_cents": typed.get("value_cents", nothing),
+            "last_seen_at": typed.get("last_seen_at", nothing),
+        },
+        copy=False,
     )
+    right = ~fans.index.isin(list(problems))
+    return FanValues(fans=fans[right], positions=right.nonzero()[0], problems=dict(sorted(problems.items())))
 
 
-def _rows(typed: dict[str, list[object]], positions: Iterable[int]) -> list[FanRow]:
-    count = max(len(column) for column in typed.values())
-    nothing: list[object] = [None] * count
+def fans_csv(fans: pd.DataFrame, numbers: npt.NDArray[np.int64]) -> memoryview:
+    """The rows as PostgreSQL reads CSV, each behind its number: a null is nothing, an empty text is quoted."""
+    import pyarrow as pa
+    from pyarrow import csv
 
-    def column(name: str) -> list[object]:
-        return typed.get(name, nothing)
+    columns = [pa.array(numbers)]
+    for name in FAN_COLUMNS:
+        if name == "tags":
+            columns.append(pa.array(csv_columns.array_literals(fans[name]), pa.string()))
+        else:
+            columns.append(pa.array(fans[name]))
+    table = pa.table(columns, names=["number", *FAN_COLUMNS])
+    sink = pa.BufferOutputStream()
+    csv.write_csv(table, sink, csv.WriteOptions(include_header=False))
+    return memoryview(sink.getvalue())
 
-    ids, handles, tags, tiers = column("platform_id"), column("handle"), column("tags"), column("tier")
-    names, emails, notes = column("name"), column("email"), column("notes")
-    cents, seen = column("value_cents"), column("last_seen_at")
-    return [
-        FanRow(
-            platform_id=str(ids[i] or handles[i]),
-            handle=str(handles[i] or ""),
-            name=names[i],  # type: ignore[arg-type]  # csv_values.parse gives each field its type
-            email=emails[i],  # type: ignore[arg-type]
-            tags=tuple(dict.fromkeys((*(tiers[i] or ()), *(tags[i] or ())))) or None,  # type: ignore[misc]
-            notes=notes[i],  # type: ignore[arg-type]
-            value_cents=cents[i],  # type: ignore[arg-type]
-            last_seen_at=seen[i],  # type: ignore[arg-type]
-        )
-        for i in positions
-    ]
+
+def _key_problems(ids: pd.Series, handles: pd.Series, columns: Columns) -> Iterable[tuple[int, Problem]]:
+    """The rows that do not say who the fan is, or not clearly."""
+    named = " or ".join(columns.mapping()[key] for key in reversed(KEYS) if key in columns.positions)
+    for position in (ids.isna() & handles.isna()).to_numpy(dtype=bool).nonzero()[0].tolist():
+        yield position, Problem(named, "", "The row does not say who the fan is.")
+    # As a stand-in for the id it could be taken for another fan's id.
+    digits = ids.isna() & handles.str.fullmatch("[0-9]+").fillna(False)
+    for position in digits.to_numpy(dtype=bool).nonzero()[0].tolist():
+        sentence = "A username of digits alone looks like an id; put it in a column Fan ID."
+        yield position, Problem(named, str(handles.iloc[position]), sentence)
+
+
+def _tags(tiers: pd.Series | None, tags: pd.Series | None, count: int) -> pd.Series:
+    """The tier as a tag before the tags, each once."""
+    import pandas as pd
+
+    if tiers is None or tags is None:
+        only = tags if tiers is None else tiers
+        return pd.Series([None] * count, dtype=object) if only is None else only
+    both = [tuple(dict.fromkeys((*(tier or ()), *(tag or ())))) or None for tier, tag in zip(tiers, tags, strict=True)]
+    return pd.Series(both, dtype=object)

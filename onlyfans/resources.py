@@ -1,6 +1,7 @@
 """Answers how django-import-export reads and writes fans: the import is fans_import, the export is formula-safe CSV."""
 
 import io
+from itertools import islice
 from typing import Any
 
 from defusedcsv import csv
@@ -13,11 +14,10 @@ from import_export.tmp_storages import CacheStorage
 from crm.errors import HuntazeError
 from crm.fan_upsert import FanOutcome
 from crm.models import Creator, Fan, User
-from onlyfans.csv_import import FanImport, ImportedRow, fans_import
+from onlyfans import selectors
+from onlyfans.csv_import import PREVIEW_MAX, FanImport, ImportedRow, fans_import
 from onlyfans.models import ImportBatch
 
-# How many rows a preview lists; its totals count all of them.
-PREVIEW_MAX = 200
 IMPORT_TYPES = {
     FanOutcome.INSERTED: RowResult.IMPORT_TYPE_NEW,
     FanOutcome.UPDATED: RowResult.IMPORT_TYPE_UPDATE,
@@ -132,6 +132,7 @@ class FanResource(ModelResource):  # type: ignore[misc]
         creator: Creator,
         user: User,
         max_bytes: int,
+        day_first: bool | None = None,
         file_name: str | None = None,
         **kwargs: Any,
     ) -> FanResult:
@@ -144,6 +145,7 @@ class FanResource(ModelResource):  # type: ignore[misc]
                 user=user,
                 filename=file_name or "",
                 content=dataset.content,
+                day_first=day_first,
                 dry_run=dry_run,
                 max_bytes=max_bytes,
             )
@@ -161,13 +163,13 @@ def _fill(result: FanResult, found: FanImport) -> None:
     result.totals[RowResult.IMPORT_TYPE_NEW] = batch.inserted
     result.totals[RowResult.IMPORT_TYPE_UPDATE] = batch.updated
     result.totals[RowResult.IMPORT_TYPE_SKIP] = batch.unchanged + batch.skipped + batch.rejected_rows
-    for rejected in batch.rejected[:PREVIEW_MAX]:
+    for rejected in islice(selectors.import_rejected(batch), PREVIEW_MAX):
         reasons = "; ".join(
             f"{problem['column']} {problem['value']!r}: {problem['error']}" if problem["column"] else problem["error"]
-            for problem in rejected["problems"]
+            for problem in rejected.problems
         )
         result.append_row_result(
-            _row(RowResult.IMPORT_TYPE_SKIP, [str(rejected["row"]), "", "", "", "", f"Rejected. {reasons}"])
+            _row(RowResult.IMPORT_TYPE_SKIP, [str(rejected.line), "", "", "", "", f"Rejected. {reasons}"])
         )
     for imported in found.rows[: PREVIEW_MAX - len(result.rows)]:
         result.append_row_result(_row(IMPORT_TYPES[imported.outcome], _diff(imported)))

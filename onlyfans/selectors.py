@@ -11,7 +11,9 @@ from crm.errors import NotFound
 from crm.models import Creator
 from onlyfans.client import VendorClient
 from onlyfans.event_payloads import deletion_line
-from onlyfans.models import Account, AccountState, ImportBatch, SyncState, WebhookEvent
+from onlyfans.models import Account, AccountState, ImportBatch, ImportRow, SyncState, WebhookEvent
+
+ROWS_AT_A_TIME = 2_000
 
 
 def account_for_creator(creator_id: int) -> Account | None:
@@ -77,9 +79,7 @@ def sync_states(*, account: Account) -> dict[str, SyncState]:
 
 def import_list(*, creator: Creator) -> QuerySet[ImportBatch]:
     """The creator's imports without their rejected rows, unordered: a page or a paginator orders them."""
-    return (
-        ImportBatch.objects.filter(creator=creator).select_related("created_by").defer("rejected", "notices", "header")
-    )
+    return ImportBatch.objects.filter(creator=creator).select_related("created_by").defer("notices", "header")
 
 
 def import_get(*, creator: Creator, import_id: int) -> ImportBatch:
@@ -89,17 +89,36 @@ def import_get(*, creator: Creator, import_id: int) -> ImportBatch:
     return batch
 
 
-def import_list_naming(*, creator: Creator, texts: Collection[str]) -> QuerySet[ImportBatch]:
-    """The imports with a rejected row in which one of the texts stands somewhere, in any case."""
+def import_rows_naming(*, creator: Creator, texts: Collection[str]) -> QuerySet[ImportRow]:
+    """The rejected rows in which one of the texts stands somewhere, in any case, with their imports."""
     found = Q(pk__in=[])
     for text in texts:
-        found |= Q(rejected_text__icontains=text)
-    batches = ImportBatch.objects.filter(creator=creator, rejected_rows__gt=0)
-    return batches.annotate(rejected_text=Cast("rejected", TextField())).filter(found).order_by("pk")
+        found |= Q(text__icontains=text)
+    rows = ImportRow.objects.filter(batch__creator=creator, overtaken_by=None, fan_deleted=False)
+    return rows.annotate(text=Cast("cells", TextField())).filter(found).select_related("batch").order_by("pk")
+
+
+def import_rejected(batch: ImportBatch) -> Iterator[ImportRow]:
+    """The rejected rows, in the order of the file and a few at a time."""
+    rejected = batch.rows.filter(overtaken_by=None, fan_deleted=False)
+    return rejected.order_by("line").iterator(chunk_size=ROWS_AT_A_TIME)
 
 
 def import_problems(batch: ImportBatch) -> Iterator[dict[str, object]]:
     """`{row, column, value, error}` of each problem, in the order of the file; a row may have several."""
-    for rejected in batch.rejected:
-        for problem in rejected["problems"]:
-            yield {"row": rejected["row"], **problem}
+    for row in import_rejected(batch):
+        for problem in row.problems:
+            yield {"row": row.line, **problem}
+
+
+def import_notices(batch: ImportBatch) -> Iterator[dict[str, object]]:
+    """`{row, text}` of what a person should know beside the problems: of the file first, then of each skipped row."""
+    yield from batch.notices
+    skipped = batch.rows.exclude(overtaken_by=None, fan_deleted=False).order_by("line")
+    for line, by in skipped.values_list("line", "overtaken_by").iterator(chunk_size=ROWS_AT_A_TIME):
+        why = (
+            "this fan was deleted. Restore the fan first to import the row."
+            if by is None
+            else f"line {by} is about the same fan, and the last one counts."
+        )
+        yield {"row": line, "text": f"Skipped: {why}"}

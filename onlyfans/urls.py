@@ -9,5 +9,6 @@ urlpatterns = [
     path("import/csv", api.ImportCsvView.as_view(), name="import-csv"),
     path("imports", api.ImportListView.as_view(), name="imports"),
     path("imports/<int:import_id>", api.ImportView.as_view(), name="import-detail"),
+    path("imports/<int:import_id>/undo", api.ImportUndoView.as_view(), name="import-undo"),
     path("imports/<int:import_id>/errors.csv", api.ImportErrorsView.as_view(), name="import-errors"),
 ]

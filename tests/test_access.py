@@ -91,6 +91,7 @@ ENDPOINTS = {
     ("onlyfans/imports", "get"): Endpoint(MANAGERS),
     ("onlyfans/imports/{import}", "get"): Endpoint(MANAGERS),
     ("onlyfans/imports/{import}/errors.csv", "get"): Endpoint(MANAGERS),
+    ("onlyfans/imports/{import}/undo", "post"): Endpoint(MANAGERS),
 }
 PAGES = {
     "",

@@ -15,9 +15,12 @@ class Progress:
         self._of = "" if total is None else f" of {total}"
         self._done = 0
 
-    def __call__(self, done: int) -> None:
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """`total` as soon as it is known."""
         self._done = done
-        if done == 1 or done % EVERY == 0:
+        if total is not None:
+            self._of = f" of {total}"
+        if total is not None or done == 1 or done % EVERY == 0:
             self._write(f"\r{done}{self._of} {self._what}", ending="")
 
     def close(self) -> None:

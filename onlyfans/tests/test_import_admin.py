@@ -43,7 +43,7 @@ def creator() -> Creator:
     return CreatorFactory.create()
 
 
-def preview(client: Client, creator: Creator, content: bytes = TEXT) -> Any:
+def preview(client: Client, creator: Creator, content: bytes = TEXT, **more: str) -> Any:
     return client.post(
         "/admin/crm/fan/import/",
         {
@@ -51,6 +51,7 @@ def preview(client: Client, creator: Creator, content: bytes = TEXT) -> Any:
             "format": "0",
             "resource": "0",
             "creator": creator.pk,
+            **more,
         },
     )
 
@@ -92,6 +93,13 @@ def test_a_confirmed_import_is_the_same_import_as_elsewhere(client: Client, oper
 def test_a_file_in_another_encoding_is_taken(client: Client, creator: Creator) -> None:
     confirm(client, preview(client, creator, "Pseudo;Nom affiché\nada;Adèle\n".encode("cp1252")))
     assert Fan.objects.get().name == "Adèle"
+
+
+def test_the_order_of_dates_goes_with_the_file(client: Client, creator: Creator) -> None:
+    content = b"Username,Last Seen\nada,3/4/2026\n"
+    assert "with the day or the month first" in preview(client, creator, content).content.decode()
+    confirm(client, preview(client, creator, content, day_first="true"))
+    assert str(Fan.objects.get().last_seen_at)[:10] == "2026-04-03"
 
 
 def test_an_unreadable_file_is_told_without_a_traceback(client: Client, creator: Creator) -> None:

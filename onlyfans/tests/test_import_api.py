@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from crm.models import Fan, Membership, Role
-from crm.tests.factories import MembershipFactory, UserFactory
+from crm.tests.factories import FanFactory, MembershipFactory, UserFactory
 from onlyfans.models import ImportBatch
 
 pytestmark = pytest.mark.django_db
@@ -110,6 +110,25 @@ def test_a_mapping_that_does_not_fit_is_invalid(owner: Membership, mapping: str)
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == "mapping"
     assert not ImportBatch.objects.exists()
+
+
+def test_dates_that_can_be_read_in_two_ways_are_asked_about(owner: Membership) -> None:
+    text = "Username,Last Seen\nada,3/4/2026\n"
+    response = upload(client_of(owner), text)
+    assert (response.status_code, response.json()["code"]) == (422, "date_order_unknown")
+    assert response.json()["errors"][0]["field"] == "dayFirst"
+    assert "'Last Seen'" in response.json()["detail"]
+    assert upload(client_of(owner), text, dayFirst="true").status_code == 200
+    assert Fan.objects.get().last_seen_at.month == 4  # type: ignore[union-attr]
+
+
+def test_a_field_that_people_edit_is_overwritten_only_when_named(owner: Membership) -> None:
+    FanFactory.create(creator=owner.creator, platform_id="ada", handle="ada", name="Mine")
+    text = "Username,Name\nada,Theirs\n"
+    assert upload(client_of(owner), text).json()["summary"]["unchanged"] == 1
+    assert upload(client_of(owner), text, overwrite="name, notes").json()["summary"]["updated"] == 1
+    assert Fan.objects.get().name == "Theirs"
+    assert upload(client_of(owner), text, overwrite="valueCents").status_code == 400
 
 
 def test_no_file_is_invalid_and_an_empty_one_unreadable(owner: Membership) -> None:

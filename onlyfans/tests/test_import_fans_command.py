@@ -1,6 +1,7 @@
 """Answers what `manage.py import_fans` prints and how it ends. Touches the database through the command."""
 
 import json
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -63,6 +64,19 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, creator: Creator
     assert caught.value.returncode == 1
     with pytest.raises(CommandError, match="No such file"):
         run(tmp_path / "missing.csv", creator)
+
+
+def test_columns_and_the_order_of_dates_can_be_named(tmp_path: Path, creator: Creator) -> None:
+    file = tmp_path / "fans.csv"
+    file.write_text("Who,Last Seen\nada,3/4/2026\n")
+    with pytest.raises(CommandError, match="dayFirst"):
+        run(file, creator, "--map", "handle=Who")
+    run(file, creator, "--map", "handle=Who", "--month-first")
+    assert Fan.objects.get().last_seen_at == datetime(2026, 3, 4, tzinfo=UTC)
+    with pytest.raises(CommandError, match="no column 'Nowhere'"):
+        run(file, creator, "--map", "handle=Nowhere")
+    with pytest.raises(CommandError, match="FIELD=HEADER"):
+        run(file, creator, "--map", "handle")
 
 
 def test_an_unknown_creator_is_an_error(file: Path, creator: Creator) -> None:

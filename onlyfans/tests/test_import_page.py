@@ -94,6 +94,13 @@ def test_what_is_wrong_with_a_file_is_said_in_place(
     assert 'aria-invalid="true"' in response.content.decode()
 
 
+def test_the_form_can_say_how_dates_are_written(owner: Membership) -> None:
+    content = b"Username,Last Seen\nada,3/4/2026\n"
+    assert "&#x27;Last Seen&#x27;" in upload(client_of(owner), content).content.decode()
+    upload(client_of(owner), content, day_first="true")
+    assert str(Fan.objects.get().last_seen_at)[:10] == "2026-04-03"
+
+
 def test_no_file_is_said_in_place(owner: Membership) -> None:
     response = client_of(owner).post(URL)
     assert response.status_code == 400

@@ -2,16 +2,20 @@
 
 import json
 from argparse import ArgumentParser
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from crm.errors import HuntazeError
+from crm.fan_upsert import EDITED_HERE
 from crm.models import Creator
+from messaging.management.progress import Progress
 from onlyfans import selectors
 from onlyfans.csv_import import fans_import
 from onlyfans.models import ImportBatch
+from onlyfans.payloads import FIELDS
 
 # How many problems and notices are printed; --json prints all.
 SHOWN_MAX = 50
@@ -24,6 +28,27 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path)
         parser.add_argument("--creator", type=int, required=True, help="the creator's id")
         parser.add_argument("--dry-run", action="store_true", help="say what would happen and change nothing")
+        parser.add_argument(
+            "--map",
+            action="append",
+            default=[],
+            metavar="FIELD=HEADER",
+            help=f"the column of a field, where its header does not say so; fields: {', '.join(FIELDS)}",
+        )
+        parser.add_argument(
+            "--overwrite",
+            action="append",
+            default=[],
+            choices=EDITED_HERE,
+            help="let this field follow the file even where people edited it here",
+        )
+        order = parser.add_mutually_exclusive_group()
+        order.add_argument(
+            "--day-first", dest="day_first", action="store_true", default=None, help="3/4/2026 is the third of April"
+        )
+        order.add_argument(
+            "--month-first", dest="day_first", action="store_false", help="3/4/2026 is the fourth of March"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,19 +56,37 @@ class Command(BaseCommand):
         creator = Creator.objects.filter(pk=options["creator"]).first()
         if creator is None:
             raise CommandError(f"There is no creator {options['creator']}.")
+        progress = Progress(self.stderr, "rows read")
         try:
             with path.open("rb") as file:
                 batch = fans_import(
-                    creator=creator, user=None, filename=path.name, content=file, dry_run=options["dry_run"]
+                    creator=creator,
+                    user=None,
+                    filename=path.name,
+                    content=file,
+                    mapping=self._mapping(options["map"]),
+                    overwrite=options["overwrite"],
+                    day_first=options["day_first"],
+                    dry_run=options["dry_run"],
+                    progress=progress,
                 ).batch
+            progress.close()
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
         except HuntazeError as error:
-            raise CommandError(error.detail) from error
+            details = [each.detail for each in error.errors if each.detail != error.detail]
+            raise CommandError(" ".join([error.detail, *details])) from error
         if options["json"]:
             self._json(batch)
         else:
             self._text(batch, dry_run=options["dry_run"])
+
+    def _mapping(self, pairs: list[str]) -> dict[str, str | None]:
+        """An empty header leaves the field out."""
+        for pair in pairs:
+            if "=" not in pair:
+                raise CommandError(f"--map wants FIELD=HEADER, not {pair!r}.")
+        return {name: header or None for name, _, header in (pair.partition("=") for pair in pairs)}
 
     def _json(self, batch: ImportBatch) -> None:
         report = {
@@ -58,7 +101,7 @@ class Command(BaseCommand):
             },
             "mapping": batch.mapping,
             "errors": list(selectors.import_problems(batch)),
-            "notices": batch.notices,
+            "notices": list(selectors.import_notices(batch)),
         }
         self.stdout.write(json.dumps(report, ensure_ascii=False, indent=2))
 
@@ -72,12 +115,13 @@ class Command(BaseCommand):
                 f"{batch.unchanged} unchanged, {batch.skipped} skipped, {batch.rejected_rows} rejected."
             )
         )
-        problems = list(selectors.import_problems(batch))
+        problems = list(islice(selectors.import_problems(batch), SHOWN_MAX + 1))
         for problem in problems[:SHOWN_MAX]:
             where = f"{problem['column']} {problem['value']!r}: " if problem["column"] else ""
             self.stdout.write(self.style.ERROR(f"Line {problem['row']}: {where}{problem['error']}"))
-        for notice in batch.notices[:SHOWN_MAX]:
+        notices = list(islice(selectors.import_notices(batch), SHOWN_MAX + 1))
+        for notice in notices[:SHOWN_MAX]:
             line = f"Line {notice['row']}: " if notice["row"] else ""
             self.stdout.write(self.style.WARNING(f"{line}{notice['text']}"))
-        if len(problems) > SHOWN_MAX or len(batch.notices) > SHOWN_MAX:
+        if len(problems) > SHOWN_MAX or len(notices) > SHOWN_MAX:
             self.stdout.write(f"The first {SHOWN_MAX} of each are shown; --json prints all.")

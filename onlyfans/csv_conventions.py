@@ -1,0 +1,105 @@
+"""Answers how a file writes dates and amounts, from its own values. Touches nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onlyfans import csv_columns
+from onlyfans import csv_values as values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import pandas as pd
+
+DAY_MONTH, MONTH_DAY = values.DAY_MONTH, values.MONTH_DAY
+# Languages whose countries write the day first and the decimals behind a comma.
+DAY_FIRST_LANGUAGES = COMMA_LANGUAGES = frozenset({"fr", "es", "de"})
+# A date of numbers, whatever time of the day follows it.
+NUMBERS_BEGIN = r"(?s)^([0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{4})(?:[T, ].*)?$"
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """What was decided; the notice says so where the values alone did not settle it."""
+
+    choice: str
+    notice: str = ""
+
+
+@dataclass(slots=True)
+class _Orders:
+    """How many dates of numbers are unclear, have a first number over 12, have a second one over 12."""
+
+    unclear: int = 0
+    first: int = 0
+    second: int = 0
+
+    def add(self, series: pd.Series) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        cells = pa.array(series, pa.string())
+        dates = cells.filter(pc.match_substring_regex(cells, NUMBERS_BEGIN))
+        for text in pc.unique(pc.replace_substring_regex(dates, NUMBERS_BEGIN, r"\1")).to_pylist():
+            a, b = (int(part) for part in re.split(r"[/.-]", text)[:2])
+            self.first += a > 12 >= b
+            self.second += b > 12 >= a
+            self.unclear += a <= 12 and b <= 12 and a != b
+
+
+def date_order(
+    column: Iterable[pd.Series], *, others: Callable[[], Iterable[pd.Series]], language: str
+) -> Convention | None:
+    """Whether 3/4/2026 has the day first, by the column's own dates, else by the file's others, else by its language.
+
+    None where nothing settles it. `column` and what `others` answers come in pieces; `others` is asked only if needed.
+    """
+    own = _Orders()
+    for piece in column:
+        own.add(piece)
+    if own.first and own.second and own.first != own.second:
+        order = DAY_MONTH if own.first > own.second else MONTH_DAY
+        return Convention(order, f"Some dates have the day first and some the month; they were read as {order}.")
+    if bool(own.first) != bool(own.second):
+        return Convention(DAY_MONTH if own.first else MONTH_DAY)
+    if not own.unclear and not own.first:
+        return Convention(MONTH_DAY)  # there is no such date, so either will do
+    beside = _Orders()
+    for piece in others():
+        beside.add(piece)
+    if bool(beside.first) != bool(beside.second):
+        order = DAY_MONTH if beside.first else MONTH_DAY
+        return Convention(order, f"Dates such as 3/4/2026 were read as {order}, like the dates of another column.")
+    if language in DAY_FIRST_LANGUAGES:
+        return Convention(
+            DAY_MONTH, f"Dates such as 3/4/2026 were read as {DAY_MONTH}, as is usual in the language of the headers."
+        )
+    return None
+
+
+def decimal_mark(column: Iterable[pd.Series], *, language: str) -> Convention:
+    """The file's decimal mark by its clear amounts, else by the headers' language."""
+    dots = commas = unclear = 0
+    for piece in column:
+        by_dot, by_comma, rest = csv_columns.amounts_sort(piece)
+        dots += by_dot
+        commas += by_comma
+        for text in rest:
+            try:
+                digits = values.amount(values.unescape(text))[1]
+            except values.WrongError:
+                continue
+            if values.AMBIGUOUS.fullmatch(digits):
+                unclear += 1
+            elif not digits.isdigit():
+                dots += bool(values.DOT_DECIMAL.fullmatch(digits))
+                commas += bool(values.COMMA_DECIMAL.fullmatch(digits))
+    usual = "," if language in COMMA_LANGUAGES else "."
+    mark = usual if dots == commas else ("." if dots > commas else ",")
+    if not unclear or (dots == 0) != (commas == 0):
+        return Convention(mark)
+    thousands = "," if mark == "." else "."
+    return Convention(mark, f"Amounts such as 1{thousands}234 were read as one thousand two hundred and thirty-four.")

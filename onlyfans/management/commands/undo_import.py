@@ -1,0 +1,26 @@
+"""Answers `manage.py undo_import`: an import is taken back. Touches import_undo alone."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from crm.errors import Conflict
+from onlyfans.models import ImportBatch
+from onlyfans.services import import_undo, undo_sentence
+
+
+class Command(BaseCommand):
+    help = "Undo an import of fans. Ends with 1, and changes nothing, where its fans are in use by now."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("import_id", type=int, help="as import_fans --json and the admin show it")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        batch = ImportBatch.objects.filter(pk=options["import_id"]).first()
+        if batch is None:
+            raise CommandError(f"There is no import {options['import_id']}.")
+        try:
+            self.stdout.write(self.style.SUCCESS(undo_sentence(import_undo(batch=batch))))
+        except Conflict as error:
+            raise CommandError(error.detail) from error
