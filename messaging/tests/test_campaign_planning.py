@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from crm.tests.factories import CreatorFactory, FanFactory
-from messaging import campaigns, services
+from messaging import campaigns, outbox, services
 from messaging.campaigns import Audience
 from messaging.delivery import Consumer, Disposition
 from messaging.models import Campaign, Delivery, Kind
@@ -25,7 +25,7 @@ class Writing:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, start: Callable[[], Any]) -> None:
         self.written, self.go_on = threading.Event(), threading.Event()
-        create = services.delivery_bulk_create
+        create = outbox.campaign_bulk_create
 
         def slow(**fields: Any) -> Any:
             made = create(**fields)
@@ -39,11 +39,11 @@ class Writing:
             finally:
                 connection.close()
 
-        monkeypatch.setattr(services, "delivery_bulk_create", slow)
+        monkeypatch.setattr(outbox, "campaign_bulk_create", slow)
         self.thread = threading.Thread(target=run)
         self.thread.start()
         assert self.written.wait(10)
-        monkeypatch.setattr(services, "delivery_bulk_create", create)
+        monkeypatch.setattr(outbox, "campaign_bulk_create", create)
 
     def end(self) -> None:
         self.go_on.set()

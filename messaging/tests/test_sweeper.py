@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -292,8 +293,8 @@ def test_nothing_is_swept_where_sending_is_disabled(settings: Any) -> None:
 def test_a_sweep_deletes_the_idempotency_keys_whose_day_is_over(sqs_queues: Queues) -> None:
     membership = MembershipFactory()
     key_claim(creator=membership.creator, user=membership.user, key="k", request_hash="h")
-    swept()
+    call_command("sweep")
     assert IdempotencyKey.objects.count() == 1
     IdempotencyKey.objects.update(created_at=timezone.now() - KEPT_FOR)
-    swept()
+    call_command("sweep")
     assert not IdempotencyKey.objects.exists()
