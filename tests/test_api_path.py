@@ -74,4 +74,4 @@ def test_what_the_platform_refuses_is_failed_with_the_reason_and_can_be_sent_aga
         again = api.post(f"/api/onlyfans/messages/{sent['messageId']}/retry")
         assert again.status_code == 202
         wait_until_processed(api, 1)
-    assert [delivered["idempotency_key"] for delivered in simulator.deliveries()] == [sent["messageId"]]
+    assert [delivered["idempotency_key"] for delivered in simulator.deliveries()] == [f"{sent['messageId']}-1"]
