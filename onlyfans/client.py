@@ -165,12 +165,14 @@ class VendorClient:
             answer = self._sdk(timeout_seconds).chats.messages.list(
                 fan_id, account=self.account_id, limit=str(limit), first_id=before or omit, skip_users="all"
             )
-            messages = [_chat_message(each) for each in answer.data or []]
-            # A short page need not be the last one; a page of nothing has no cursor.
-            more = bool(answer.api_pagination and answer.api_pagination.next_page and messages)
+            # An answer without a list is no empty chat, and a page of nothing has no cursor for what follows it: both
+            # raise.
+            messages = [_chat_message(each) for each in answer.data]  # type: ignore[union-attr]
+            more = bool(answer.api_pagination and answer.api_pagination.next_page)
+            cursor = _last(messages).message_id if more else ""
         except Exception as error:
             raise _vendor_error(error) from error
-        return messages, messages[-1].message_id if more else ""
+        return messages, cursor
 
     def ask(self, request: Callable[[OnlyFansAPI], T], *, timeout_seconds: float) -> T:
         """What one request through the SDK gives; raises VendorError."""
@@ -231,6 +233,12 @@ def pools_close() -> None:
 # A forked child must not write on its parent's sockets.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)
+
+
+def _last(messages: list[ChatMessage]) -> ChatMessage:
+    if not messages:
+        raise ValueError("A page of nothing that is not the last one.")
+    return messages[-1]
 
 
 def _chat_message(each: Any) -> ChatMessage:

@@ -67,7 +67,16 @@ def test_a_page_of_a_chat_is_read_with_the_cursor_of_the_next(creator: Creator, 
     assert ([each.text for each in last], end) == (["<p>one</p>"], "")
 
 
-@pytest.mark.parametrize("fault", [{"kind": "html"}, {"body": {"data": [{"text": "x"}]}, "status": 200}])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "html"},
+        {"body": {"data": [{"text": "x"}]}, "status": 200},
+        {"body": {}, "status": 200},
+        {"body": {"data": [], "_pagination": {"next_page": "more"}}, "status": 200},
+    ],
+    ids=["a page", "no id", "no list", "more after nothing"],
+)
 def test_a_chat_that_is_no_chat_is_an_error_of_ours(simulator: SimulatorServer, fault: dict[str, Any]) -> None:
     simulator.fail(**{"on": "any", **fault})
     with pytest.raises(VendorError) as caught:
