@@ -179,7 +179,7 @@ class FailedView(CreatorAPIView):
 
 
 class RetryView(OnceAPIView):
-    """Send a failed or unknown message once more, under the same key, so that the fan gets it once."""
+    """Send a failed or unknown message once more. The fan gets it once, whatever became of the first attempt."""
 
     write_scope = "sends"
     renderer_classes = (JSONRenderer, FragmentRenderer)
