@@ -2,7 +2,6 @@
 Touches the vendor through onlyfans/client.py and reads the creator's account."""
 
 import html
-import re
 import time
 from datetime import datetime
 
@@ -10,6 +9,7 @@ from django.conf import settings
 
 from messaging.gateways import CannotSay, Found, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
 from onlyfans.client import ChatMessage, VendorClient, VendorError, reach
+from onlyfans.event_payloads import html_to_text
 from onlyfans.models import Account, AccountState
 from onlyfans.selectors import account_for_creator
 
@@ -106,16 +106,11 @@ def _fan_id(client: VendorClient, message: OutboundMessage) -> str:
 def _could_be(message: OutboundMessage, seen: ChatMessage) -> bool:
     return (
         seen.by_us is True
-        and html_to_text(seen.text) == html_to_text(text_to_html(message.text))
+        # The vendor may space paragraphs as it likes; the words are the words.
+        and html_to_text(seen.text).split() == html_to_text(text_to_html(message.text)).split()
         and seen.price_cents == message.price_cents
         and seen.media_count == len(message.media)
     )
-
-
-def html_to_text(text: str) -> str:
-    """The vendor's HTML as it reads, without the space around it; its tags are its own, ours were escaped."""
-    lines = re.sub(r"(?i)<br\s*/?>|</p>\s*<p[^<>]*>", "\n", text)
-    return html.unescape(re.sub(r"<[^<>]*>", "", lines)).strip()
 
 
 def text_to_html(text: str) -> str:

@@ -17,7 +17,7 @@ from messaging.rate_limiter import RedisRateLimiter
 from messaging.tests.factories import aged, copy_of, delivery_make
 from onlyfans import gateway as gateway_module
 from onlyfans.client import ChatMessage, VendorClient, VendorError
-from onlyfans.gateway import OnlyFansGateway, html_to_text, text_to_html
+from onlyfans.gateway import OnlyFansGateway, text_to_html
 from onlyfans.services import account_connect, account_disconnect
 from onlyfans.simulator.server import SimulatorServer
 
@@ -89,19 +89,6 @@ def test_what_is_written_reads_the_same_when_it_comes_back(creator: Creator, tex
     outbound = message(creator, text)
     GATEWAY.send_message(outbound)
     assert len(found(outbound)) == 1
-
-
-@pytest.mark.parametrize(
-    ("html", "text"),
-    [
-        ("<p>Hi</p>", "Hi"),
-        ("<p>a<br />b</p>\n<p>c</p>", "a\nb\nc"),
-        ('<p>see <a href="x">it</a> &amp; &lt;3</p>', "see it & <3"),
-        ("", ""),
-    ],
-)
-def test_html_reads_as_text(html: str, text: str) -> None:
-    assert html_to_text(html) == text
 
 
 def test_other_words_another_price_or_other_media_are_another_message(creator: Creator) -> None:
