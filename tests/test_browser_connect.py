@@ -22,7 +22,7 @@ def owner(transactional_db, settings, simulator):
 def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, live_server, screen, scheme):
     console: list[str] = []
     with chromium() as browser:
-        context = browser.new_context(color_scheme=scheme, base_url=live_server.url, **screen)
+        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
         page = context.new_page()
         page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: console.append(str(error)))
@@ -37,6 +37,7 @@ def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, 
         key.fill("a wrong key")
         connect.click()
         expect(page.get_by_role("alert").get_by_text("A key is 1 to 500")).to_be_visible()
+        expect(connect).to_be_enabled()
         assert_accessible(page)
         # What the browser itself notes of a refusal.
         assert all("422" in line for line in console)
@@ -46,6 +47,7 @@ def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, 
         connect.click()
         page.get_by_role("radio").nth(1).check()
         expect(page.get_by_text("A key is 1 to 500")).to_be_hidden()
+        expect(connect).to_be_enabled()
         assert_accessible(page)
         connect.click()
         expect(page.get_by_text("acct_demo2 is connected.")).to_be_visible()
