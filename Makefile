@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 # Stands for a complete production environment in `manage.py check --deploy`; nothing connects with it.
 PRODUCTION_LIKE := DEBUG=false ALLOWED_HOSTS=crm.example.com CSRF_TRUSTED_ORIGINS=https://crm.example.com \
 	SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOP \
-	FIELD_ENCRYPTION_SALT=check-only CLOUDWATCH_NAMESPACE=Huntaze
+	FIELD_ENCRYPTION_SALT=check-only CLOUDWATCH_NAMESPACE=Huntaze \
+	MESSAGING_GATEWAY=onlyfans.gateway.OnlyFansGateway
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 help: ## List the commands

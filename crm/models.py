@@ -279,7 +279,7 @@ class MessageStatus(models.TextChoices):
     UNKNOWN = "unknown", "Unknown"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
-    BYPASSED = "bypassed", "Not sent: rate limiter is off"
+    BYPASSED = "bypassed", "Not sent: sending is off"
 
 
 OUTBOUND_STATUSES = tuple(status for status in MessageStatus if status is not MessageStatus.RECEIVED)

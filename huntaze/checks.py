@@ -49,6 +49,20 @@ def a_send_ends_before_its_claim(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
+def messages_reach_a_platform(**kwargs: Any) -> list[CheckMessage]:
+    """W004: no platform is configured, so every message ends as bypassed."""
+    if settings.MESSAGING_GATEWAY != "messaging.dry_run_gateway.DryRunGateway":
+        return []
+    return [
+        checks.Warning(
+            "No gateway is configured: messages are logged, marked bypassed and never sent.",
+            hint="Set MESSAGING_GATEWAY to onlyfans.gateway.OnlyFansGateway.",
+            id="huntaze.W004",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
 def encryption_salt_is_own(**kwargs: Any) -> list[CheckMessage]:
     """W003: the salt of the vendor keys' encryption is the one everybody can read here."""
     if settings.SALT_KEY != "huntaze-field-encryption":

@@ -157,7 +157,15 @@ WORKER_HEARTBEAT_FILE = env.text("WORKER_HEARTBEAT_FILE")
 SWEEP_EVERY_SECONDS = env.seconds("SWEEP_EVERY_SECONDS", default=30, minimum=0.5, maximum=3_600)
 SWEEP_PENDING_AFTER_SECONDS = env.seconds("SWEEP_PENDING_AFTER_SECONDS", default=30, minimum=0, maximum=86_400)
 SWEEP_OVERDUE_AFTER_SECONDS = env.seconds("SWEEP_OVERDUE_AFTER_SECONDS", default=600, minimum=0, maximum=86_400)
-MESSAGING_GATEWAY = env.text("MESSAGING_GATEWAY", default="onlyfans.gateway.OnlyFansGateway")
+# Who configured neither a gateway nor the vendor's address has not asked for anything to reach a fan.
+MESSAGING_GATEWAY = env.text(
+    "MESSAGING_GATEWAY",
+    default=(
+        "onlyfans.gateway.OnlyFansGateway"
+        if env.text("ONLYFANS_API_BASE_URL")
+        else "messaging.dry_run_gateway.DryRunGateway"
+    ),
+)
 
 # --- OnlyFans -------------------------------------------------------------------------------------------------------
 

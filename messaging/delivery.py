@@ -18,7 +18,7 @@ from crm.models import MessageStatus
 from crm.services import fan_identify
 from messaging import metrics, publishing, queue, selectors, transitions
 from messaging.errors import LimiterUnavailable, MalformedBody, QueueError
-from messaging.gateways import Gateway, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.gateways import Bypassed, Gateway, Outcome, Rejected, Scope, Sent, Unknown
 from messaging.models import Delivery, Kind, Stage
 from messaging.payloads import dispatch_parse
 from messaging.rate_limiter import Grant, Limit, RateLimiter, Verdict
@@ -78,6 +78,8 @@ def verdict_of(outcome: Outcome) -> Verdict:
     """What an outcome says of the platform; a pace or a message that it refuses says that it answers, and no more."""
     if isinstance(outcome, Sent):
         return Verdict.WELL
+    if isinstance(outcome, Bypassed):
+        return Verdict.NOTHING
     if isinstance(outcome, Rejected) and (outcome.permanent or outcome.rate_limited or outcome.scope is Scope.CREATOR):
         return Verdict.NOTHING
     return Verdict.TROUBLE
@@ -255,7 +257,7 @@ class Consumer:
 
     def _token_return(self, delivery: Delivery, copy: Copy, outcome: Outcome) -> None:
         limit, creator_id, dispatch_id = limit_of(delivery), delivery.creator_id, str(copy.dispatch_id)
-        end = self.limiter.refund if isinstance(outcome, Rejected) else self.limiter.settle
+        end = self.limiter.refund if isinstance(outcome, Rejected | Bypassed) else self.limiter.settle
         try:
             turn = end(creator_id=creator_id, dispatch_id=dispatch_id, limit=limit, verdict=verdict_of(outcome))
             if isinstance(outcome, Rejected) and outcome.rate_limited:
@@ -283,6 +285,13 @@ class Consumer:
         elif isinstance(outcome, Unknown):
             transitions.delivery_unknown(copy, code=outcome.code, reason=outcome.reason, repeatable=outcome.repeatable)
             metrics.count("OnlyFansMessagesUnknown")
+            log.warning("message outcome unknown", code=outcome.code)
+        elif isinstance(outcome, Bypassed) and not delivery.key_in_doubt:
+            transitions.delivery_bypassed(copy, code=outcome.code, reason=outcome.reason)
+            log.info("message bypassed", code=outcome.code)
+        elif isinstance(outcome, Bypassed):
+            # An earlier attempt, on a platform that was configured then, may have reached the fan.
+            transitions.delivery_unknown(copy, code=outcome.code, reason=outcome.reason)
             log.warning("message outcome unknown", code=outcome.code)
         else:
             log.warning("message refused", code=outcome.code, permanent=outcome.permanent)

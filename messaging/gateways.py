@@ -79,7 +79,15 @@ class Unknown:
     repeatable: bool = False
 
 
-Outcome = Sent | Rejected | Unknown
+@dataclass(frozen=True, slots=True)
+class Bypassed:
+    """On purpose nothing was asked of any platform, and nothing will be: no failure, and above all not sent."""
+
+    code: str
+    reason: str
+
+
+Outcome = Sent | Rejected | Unknown | Bypassed
 
 
 @dataclass(frozen=True, slots=True)

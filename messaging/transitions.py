@@ -334,6 +334,19 @@ def delivery_failed(copy: Copy, *, stage: Stage, code: str, reason: str, attempt
     )
 
 
+def delivery_bypassed(copy: Copy, *, code: str, reason: str) -> bool:
+    """Nobody was asked to send it, on purpose."""
+    return _change(
+        copy,
+        expected=[MessageStatus.SENDING],
+        to=MessageStatus.BYPASSED,
+        reason_code=code[:CODE_MAX],
+        reason=reason[:REASON_MAX],
+        finished_at=Now(),
+        lease_expires_at=None,
+    )
+
+
 def delivery_given_up(copy: Copy, *, code: str, reason: str) -> bool:
     """SQS handed its copy out as often as it does and nobody came to an end with it."""
     return _change(

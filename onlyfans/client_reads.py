@@ -14,6 +14,8 @@ READ_SECONDS = 20.0
 ATTEMPTS = 5
 PATIENCE_SECONDS = 180.0
 PAUSE_MAX_SECONDS = 60.0
+# A person waits for the accounts of a key.
+ACCOUNTS_SECONDS = 10.0
 FANS_A_PAGE = 20
 CHATS_A_PAGE = MESSAGES_A_PAGE = TRANSACTIONS_A_PAGE = 100
 
@@ -26,6 +28,35 @@ class Page:
 
     items: list[Item]
     cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class VendorAccount:
+    """An account as the vendor knows it; without a session (`signed_in`) nothing can be sent for it."""
+
+    account_id: str
+    name: str
+    username: str
+    signed_in: bool
+
+
+def accounts(client: VendorClient) -> list[VendorAccount]:
+    """The accounts that the client's key reaches, whatever its account. Asked once; raises VendorError."""
+    found = client.ask(
+        lambda sdk: [each.to_dict(mode="json", warnings=False) for each in sdk.accounts.list()],
+        timeout_seconds=ACCOUNTS_SECONDS,
+    )
+    return [
+        VendorAccount(
+            account_id=str(item["id"]),
+            name=str(item.get("display_name") or ""),
+            username=str(item.get("onlyfans_username") or ""),
+            # What the vendor leaves out is no trouble.
+            signed_in=item.get("is_authenticated") is not False,
+        )
+        for item in _items(found)
+        if item.get("id")
+    ]
 
 
 def fans_page(client: VendorClient, *, cursor: str = "") -> Page:
@@ -79,9 +110,9 @@ def transactions_page(client: VendorClient, *, since: str, cursor: str = "") -> 
     return Page(items, str(next_marker) if data.get("hasMore") and next_marker and items else "")
 
 
-def webhooks(client: VendorClient) -> dict[str, str]:
+def webhooks(client: VendorClient, *, attempts: int = ATTEMPTS) -> dict[str, str]:
     """The addresses that events go to, by their ids there."""
-    answer = _read(client, lambda sdk: sdk.webhooks.list())
+    answer = _read(client, lambda sdk: sdk.webhooks.list(), attempts=attempts)
     return {str(item.get("id")): str(item.get("url") or "") for item in _items(answer.get("data"))}
 
 
@@ -110,9 +141,9 @@ def _again(error: Exception) -> bool | float:
     return min(error.retry_after, PAUSE_MAX_SECONDS) if error.rate_limited and error.retry_after else True
 
 
-def _read(client: VendorClient, request: Callable[[Any], Any]) -> Item:
+def _read(client: VendorClient, request: Callable[[Any], Any], *, attempts: int = ATTEMPTS) -> Item:
     """The answer's JSON; raises VendorError once it has been asked often enough."""
-    for attempt in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=PATIENCE_SECONDS, wait_initial=0.5):
+    for attempt in stamina.retry_context(on=_again, attempts=attempts, timeout=PATIENCE_SECONDS, wait_initial=0.5):
         with attempt:
             # Without warnings: the vendor's own figures do not fit the types that its SDK gives them.
             return _object(

@@ -25,6 +25,8 @@ class Account(models.Model):
     # What events are signed with; none comes in without. The one before counts too, until the vendor has the new one.
     webhook_secret = EncryptedTextField(null=True, blank=True)
     webhook_secret_previous = EncryptedTextField(null=True, blank=True)
+    # Since when the vendor sends events here, as far as it told us.
+    webhook_registered_at = models.DateTimeField(null=True, blank=True, editable=False)
     state = models.CharField(max_length=20, choices=AccountState.choices, default=AccountState.CONNECTED)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

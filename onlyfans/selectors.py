@@ -1,6 +1,8 @@
 """Answers what the OnlyFans boundary has stored, one creator at a time. Touches the database to read."""
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
@@ -11,14 +13,66 @@ from crm.errors import NotFound
 from crm.models import Creator
 from onlyfans.client import VendorClient
 from onlyfans.event_payloads import deletion_line
-from onlyfans.models import Account, AccountState, ImportBatch, ImportRow, SyncState, WebhookEvent
+from onlyfans.models import Account, AccountState, ImportBatch, ImportRow, Resource, SyncState, WebhookEvent
 
 ROWS_AT_A_TIME = 2_000
+# So much of a key says which one it is, and opens nothing.
+KEY_ENDING = 4
 
 
 def account_for_creator(creator_id: int) -> Account | None:
     """The creator's vendor account with its key decrypted, connected or not."""
     return Account.objects.filter(creator_id=creator_id).first()
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """When the last finished sync of a resource began; None where none has finished."""
+
+    resource: Resource
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What a creator's people may know of their account: `state` is None where there never was one.
+
+    `key_ending` tells owners and managers which key it is; empty for a key too short to show a part of.
+    """
+
+    state: AccountState | None
+    account_id: str = ""
+    key_ending: str = ""
+    connected_at: datetime | None = None
+    webhook_registered_at: datetime | None = None
+    last_event_at: datetime | None = None
+    synced: tuple[Synced, ...] = ()
+
+
+def connection_get(*, creator: Creator) -> Connection:
+    account = account_for_creator(creator.pk)
+    if account is None:
+        return Connection(state=None)
+    states = sync_states(account=account)
+    return Connection(
+        state=AccountState(account.state),
+        account_id=account.account_id,
+        key_ending=account.api_key[-KEY_ENDING:] if len(account.api_key) >= 3 * KEY_ENDING else "",
+        connected_at=account.created_at,
+        webhook_registered_at=account.webhook_registered_at,
+        last_event_at=(
+            WebhookEvent.objects.filter(account=account).order_by("-pk").values_list("received_at", flat=True).first()
+        ),
+        synced=tuple(
+            Synced(resource, states[resource].finished_at if resource in states else None) for resource in Resource
+        ),
+    )
+
+
+def account_trouble(*, creator: Creator) -> AccountState | None:
+    """The state of an account that nothing can be sent for; None where it can, or where there never was one."""
+    state = Account.objects.filter(creator=creator).values_list("state", flat=True).first()
+    return AccountState(state) if state and state != AccountState.CONNECTED else None
 
 
 def account_list(*, creator_ids: Collection[int] | None = None) -> QuerySet[Account]:

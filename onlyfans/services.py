@@ -31,9 +31,15 @@ ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_-]{1,59}")
 # What an HTTP header can carry, without blanks.
 API_KEY = re.compile(r"[!-~]{1,500}")
 # The pauses that end when the account is connected again: our own, and those of the gateway's refusals.
-PAUSED_BY_ACCOUNT = (AccountState.DISCONNECTED, AccountState.SESSION_EXPIRED, "unauthorized", "session_ended")
+PAUSED_BY_ACCOUNT = (
+    AccountState.DISCONNECTED,
+    AccountState.SESSION_EXPIRED,
+    "account_missing",
+    "unauthorized",
+    "session_ended",
+)
 PAUSE_REASONS = {
-    AccountState.DISCONNECTED: "The OnlyFans account was disconnected. Connect it again.",
+    AccountState.DISCONNECTED: "The OnlyFans account is disconnected. Connect it again.",
     AccountState.SESSION_EXPIRED: "The OnlyFans session ended. Sign in again at the vendor.",
 }
 # An event without an id that says the same again within this time is the same delivery, repeated.
@@ -45,6 +51,7 @@ CHANNEL = "onlyfans_events"
 def account_connect(*, creator: Creator, account_id: str, api_key: str) -> Account:
     """Connect the creator to the vendor, or put a new id or key in the place of the old; the state is connected after.
 
+    A pause that the account's trouble made ends; what waited goes out in its turn.
     Raises InvalidInput, or Conflict (`account_taken`) where another creator holds the vendor account.
     """
     account_id, api_key = account_id.strip(), api_key.strip()
@@ -55,22 +62,36 @@ def account_connect(*, creator: Creator, account_id: str, api_key: str) -> Accou
         errors.append(FieldError("api_key", "invalid", "A key is 1 to 500 printable ASCII characters without blanks."))
     if errors:
         raise InvalidInput("The account cannot be connected with these details.", errors=tuple(errors))
+    values: dict[str, str | None] = {"account_id": account_id, "api_key": api_key}
     try:
         with transaction.atomic():
-            account, _ = Account.objects.update_or_create(
-                creator=creator,
-                defaults={"account_id": account_id, "api_key": api_key, "state": AccountState.CONNECTED},
-            )
+            account, _ = Account.objects.get_or_create(creator=creator, defaults=values)
+            if account.account_id != account_id:
+                # What was known of the other account says nothing of this one.
+                SyncState.objects.filter(account=account).delete()
+                values |= {"webhook_secret": None, "webhook_secret_previous": None, "webhook_registered_at": None}
+            for name, value in values.items():
+                setattr(account, name, value)
+            account.save(update_fields=list(values))
+            account_state_set(account=account, state=AccountState.CONNECTED)
     except IntegrityError as error:
-        raise Conflict("Another creator is connected to this vendor account.", code="account_taken") from error
+        raise Conflict(
+            "Another creator is or was connected to this OnlyFans account. Choose another account.",
+            code="account_taken",
+        ) from error
     return account
 
 
+@transaction.atomic
 def account_disconnect(*, creator: Creator) -> None:
     """Nothing more is sent for the creator, and no event comes in, until the account is connected again."""
-    Account.objects.filter(creator=creator).update(
-        state=AccountState.DISCONNECTED, webhook_secret=None, webhook_secret_previous=None
+    account = Account.objects.select_related("creator").filter(creator=creator).first()
+    if account is None:
+        return
+    Account.objects.filter(pk=account.pk).update(
+        webhook_secret=None, webhook_secret_previous=None, webhook_registered_at=None
     )
+    account_state_set(account=account, state=AccountState.DISCONNECTED)
 
 
 @transaction.atomic
@@ -88,6 +109,11 @@ def account_secret_rotate(*, account: Account, secret: str) -> None:
     """Sign events with this secret from now on; the one before counts until the next rotation."""
     Account.objects.filter(pk=account.pk).update(webhook_secret=secret, webhook_secret_previous=account.webhook_secret)
     account.webhook_secret, account.webhook_secret_previous = secret, account.webhook_secret
+
+
+def account_webhook_registered(*, account: Account) -> None:
+    """The vendor sends events here from now on; a time that is known stays."""
+    Account.objects.filter(pk=account.pk, webhook_registered_at=None).update(webhook_registered_at=timezone.now())
 
 
 def webhook_event_store(*, account: Account, event_id: str, envelope: Envelope, body: str) -> bool:

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from onlyfans import api, webhooks
+from onlyfans import api, connection_api, webhooks
 
 urlpatterns = [
+    path("account", connection_api.AccountView.as_view(), name="account"),
     path("webhooks/<str:account_key>", webhooks.WebhookView.as_view(), name="webhooks"),
     path("import/csv", api.ImportCsvView.as_view(), name="import-csv"),
     path("imports", api.ImportListView.as_view(), name="imports"),

@@ -26,6 +26,7 @@ SETTINGS = {
     "SQS_RATE_LIMITER_QUEUE_URL": QUEUE_URL,
     "SQS_RATE_LIMITER_DLQ_URL": f"{QUEUE_URL}-dlq",
     "CLOUDWATCH_NAMESPACE": "Huntaze",
+    "MESSAGING_GATEWAY": "onlyfans.gateway.OnlyFansGateway",
     "LOG_LEVEL": "WARNING",
     # Counted all the same; the tests that are about it set their own.
     **{f"THROTTLE_{scope}_PER_MINUTE": "1000000" for scope in ("GENERAL", "PAGES", "SENDS", "IMPORTS", "ANONYMOUS")},

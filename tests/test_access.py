@@ -24,7 +24,9 @@ from messaging.models import Campaign
 from messaging.tests.campaigns import launch
 from messaging.tests.factories import delivery_make
 from onlyfans.csv_import import fans_import
-from onlyfans.models import ImportBatch
+from onlyfans.models import Account, ImportBatch
+from onlyfans.services import account_connect
+from onlyfans.simulator.server import SimulatorServer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sqs_queues", "quiet_vendor")]
 
@@ -87,6 +89,9 @@ ENDPOINTS = {
     ("messages/campaigns/{campaign}/pause", "post"): Endpoint(WRITERS),
     ("messages/campaigns/{campaign}/resume", "post"): Endpoint(WRITERS),
     ("messages/campaigns/{campaign}/cancel", "post"): Endpoint(WRITERS),
+    ("onlyfans/account", "get"): Endpoint(EVERYBODY),
+    ("onlyfans/account", "post"): Endpoint(MANAGERS, {"apiKey": "sim_key_demo1", "accountId": "acct_demo1"}),
+    ("onlyfans/account", "delete"): Endpoint(MANAGERS),
     ("onlyfans/import/csv", "post"): Endpoint(MANAGERS, {"file": b"Username\nada\n"}, format="multipart"),
     ("onlyfans/imports", "get"): Endpoint(MANAGERS),
     ("onlyfans/imports/{import}", "get"): Endpoint(MANAGERS),
@@ -101,6 +106,9 @@ PAGES = {
     "messages/onlyfans",
     "messages/onlyfans/resume",
     "messages/onlyfans/{conversation}",
+    "platforms/connect/onlyfans",
+    "platforms/connect/onlyfans/check",
+    "platforms/connect/onlyfans/disconnect",
     "platforms/onlyfans/import",
     "platforms/onlyfans/import/{import}",
     "platforms/onlyfans/import/{import}/errors.csv",
@@ -146,8 +154,9 @@ def test_every_page_says_here_whether_one_must_sign_in() -> None:
 
 
 @pytest.fixture
-def quiet_vendor(monkeypatch: pytest.MonkeyPatch) -> None:
+def quiet_vendor(monkeypatch: pytest.MonkeyPatch, simulator: SimulatorServer, settings: Any) -> None:
     """What monitoring finds is tested with it; its threads would keep connections to the database."""
+    settings.ONLYFANS_API_BASE_URL = simulator.base_url
     monkeypatch.setattr(monitoring, "checks_run", lambda: {name: {"ok": True} for name in monitoring.CHECKS})
 
 
@@ -162,6 +171,7 @@ class World:
         fan = FanFactory(creator=self.creator, name=MARK, handle=MARK)
         conversation = ConversationFactory(fan=fan)
         message = delivery_make(fan=fan, text=MARK, state=MessageStatus.FAILED, reason=MARK)
+        account_connect(creator=self.creator, account_id=f"acct_{MARK}{self.creator.pk}", api_key=MARK)
         campaign = launch(self.creator, name=MARK, content=MARK)
         content = f"Username,Total\n{MARK},{MARK}\n".encode()
         batch = fans_import(creator=self.creator, user=None, filename=f"{MARK}.csv", content=content).batch
@@ -176,6 +186,7 @@ class World:
             list(Campaign.objects.filter(**mine).values_list("pk", "status")),
             list(Fan.objects.filter(**mine).order_by("pk").values()),
             ImportBatch.objects.filter(**mine).count(),
+            list(Account.objects.filter(**mine).values_list("account_id", "state")),
         ]
 
     def call(self, client: APIClient, key: tuple[str, str], creator: Creator | None = None) -> Any:

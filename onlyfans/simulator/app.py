@@ -17,6 +17,9 @@ from onlyfans.simulator.faults import Fault, Faults, Kind, On, fault_of
 from onlyfans.simulator.page import HEADERS, page
 from onlyfans.simulator.store import Account, Fan, Limits, Message, Store
 
+# Keys beside those of the accounts: one that reaches all of them, and one whose team has no account yet.
+AGENCY_KEY = "sim_key_agency"
+EMPTY_KEY = "sim_key_empty"
 HTML_PAGE = "<!doctype html><title>Web server is returning an unknown error</title><h1>Error</h1>"
 
 
@@ -102,11 +105,16 @@ def deliveries(simulator: Simulator, *, account: str = "") -> list[dict[str, Any
 async def _guarded(request: Request, simulator: Simulator, endpoint: Endpoint, on: On) -> Response:
     """Latency, the key, the account in the path, and the next fault, before the endpoint itself."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    owner = next((known for known in simulator.store.accounts() if known.api_key == key), None)
-    if scheme.lower() != "bearer" or owner is None:
+    reached = _reached(simulator.store.accounts(), key)
+    if scheme.lower() != "bearer" or reached is None:
         return JSONResponse({"error": "Unauthorized. Check your API key."}, 401)
-    if request.path_params.get("account", owner.id) != owner.id:
+    if not reached and endpoint is _accounts:
+        return JSONResponse([])
+    wanted = request.path_params.get("account")
+    owner = next((account for account in reached if wanted in (None, account.id)), None)
+    if owner is None:
         return JSONResponse({"error": "NOT_FOUND", "message": "This account does not exist in your team."}, 404)
+    request.state.reached = reached
     fault = simulator.faults.next(on=on, account=owner.id)
     request.state.fault = fault
     request.state.before_ms = simulator.latency_ms / 2
@@ -121,6 +129,14 @@ async def _guarded(request: Request, simulator: Simulator, endpoint: Endpoint, o
     if fault is not None:
         return await _instead(fault, answer, request, simulator)
     return answer or Response(status_code=500)
+
+
+def _reached(accounts: list[Account], key: str) -> list[Account] | None:
+    """The accounts that a key reaches: its own, all of an agency's, or none yet; None for a key that nobody has."""
+    if key == AGENCY_KEY:
+        return accounts
+    mine = [account for account in accounts if account.api_key == key]
+    return mine if mine or key == EMPTY_KEY else None
 
 
 async def _instead(fault: Fault, answer: Response | None, request: Request, simulator: Simulator) -> Response:
@@ -166,7 +182,7 @@ async def _whoami(request: Request, simulator: Simulator, owner: Account) -> Res
 
 
 async def _accounts(request: Request, simulator: Simulator, owner: Account) -> Response:
-    return JSONResponse([shapes.account_shape(owner)])
+    return JSONResponse([shapes.account_shape(account) for account in request.state.reached])
 
 
 async def _me(request: Request, simulator: Simulator, owner: Account) -> Response:
@@ -261,12 +277,12 @@ async def _transactions(request: Request, simulator: Simulator, owner: Account) 
 
 
 async def _webhooks(request: Request, simulator: Simulator, owner: Account) -> Response:
-    webhooks = [shapes.webhook_shape(each) for each in simulator.store.webhooks(account=owner.id)]
-    return _data(simulator, owner, webhooks)
+    stored = [each for account in request.state.reached for each in simulator.store.webhooks(account=account.id)]
+    return _data(simulator, owner, [shapes.webhook_shape(each) for each in stored])
 
 
 async def _webhook_add(request: Request, simulator: Simulator, owner: Account) -> Response:
-    """Every key here reaches one account, so that is the only one of any scope."""
+    """One webhook here is of one account: an inclusive scope names it, and a key of one account means that one."""
     try:
         body = json.loads(await request.body())
         url, events, scope = body["endpoint_url"], body["events"], body["account_scope"]
@@ -275,16 +291,19 @@ async def _webhook_add(request: Request, simulator: Simulator, owner: Account) -
         fits = False
     if not fits or scope not in ("global", "inclusive", "exclusive"):
         return _out_of_range(endpoint_url="Give endpoint_url, events and account_scope.")
-    if scope == "inclusive" and owner.id not in body.get("account_ids", ()):
+    named = body.get("account_ids", ()) if scope == "inclusive" else [owner.id]
+    account = next((each for each in request.state.reached if each.id in named), None)
+    if account is None:
         return _out_of_range(account_ids="Name an account of your team.")
     made = simulator.store.webhook_add(
-        account=owner.id, url=url, events=events, secret=body.get("signing_secret") or ""
+        account=account.id, url=url, events=events, secret=body.get("signing_secret") or ""
     )
     return _data(simulator, owner, shapes.webhook_shape(made))
 
 
 async def _webhook_remove(request: Request, simulator: Simulator, owner: Account) -> Response:
-    if not simulator.store.webhook_remove(account=owner.id, number=request.path_params["number"]):
+    number = request.path_params["number"]
+    if not any(simulator.store.webhook_remove(account=each.id, number=number) for each in request.state.reached):
         return JSONResponse({"error": "NOT_FOUND", "message": "There is no such webhook."}, 404)
     return _data(simulator, owner, {"success": True})
 

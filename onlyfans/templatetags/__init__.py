@@ -1,0 +1,1 @@
+"""Answers nothing itself: the package of the boundary's template tags."""

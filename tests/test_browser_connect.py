@@ -1,0 +1,69 @@
+"""Answers whether a person connects an OnlyFans account and disconnects it again. Drives Chromium and the simulator."""
+
+import pytest
+from playwright.sync_api import expect
+
+from crm.models import Role
+from crm.tests.factories import MembershipFactory
+from onlyfans.simulator.app import AGENCY_KEY
+from tests.test_browser_path import DESK, EMAIL, PHONE, assert_accessible, chromium, sign_in
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def owner(transactional_db, settings, simulator):
+    settings.ONLYFANS_API_BASE_URL = simulator.base_url
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+    return MembershipFactory(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER)
+
+
+@pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
+def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, live_server, screen, scheme):
+    console: list[str] = []
+    with chromium() as browser:
+        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
+        page = context.new_page()
+        page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: console.append(str(error)))
+        page.goto("/")
+        sign_in(page)
+        page.locator("summary").click()
+        page.get_by_role("link", name="OnlyFans account").click()
+        expect(page.get_by_text("Not connected", exact=True)).to_be_visible()
+        assert_accessible(page)
+
+        key, connect = page.get_by_label("API key"), page.get_by_role("button", name="Connect", exact=True)
+        key.fill("a wrong key")
+        connect.click()
+        expect(page.get_by_role("alert").get_by_text("A key is 1 to 500")).to_be_visible()
+        expect(connect).to_be_enabled()
+        assert_accessible(page)
+        # What the browser itself notes of a refusal.
+        assert all("422" in line for line in console)
+        console.clear()
+
+        key.fill(AGENCY_KEY)
+        connect.click()
+        page.get_by_role("radio").nth(1).check()
+        expect(page.get_by_text("A key is 1 to 500")).to_be_hidden()
+        expect(connect).to_be_enabled()
+        assert_accessible(page)
+        connect.click()
+        expect(page.get_by_text("acct_demo2 is connected.")).to_be_visible()
+        expect(page.get_by_text("Connected", exact=True)).to_be_visible()
+        assert_accessible(page)
+
+        page.get_by_label("Yes, stop sending").check()
+        page.get_by_role("button", name="Disconnect").click()
+        expect(page.get_by_text("Disconnected", exact=True)).to_be_visible()
+        assert_accessible(page)
+
+        page.get_by_role("link", name="Inbox").click()
+        expect(page.get_by_text("The OnlyFans account is disconnected.").first).to_be_visible()
+        assert_accessible(page)
+        page.get_by_role("link", name="Connect it again").click()
+        page.get_by_role("button", name="Connect again with the stored key").click()
+        expect(page.get_by_text("Connected", exact=True)).to_be_visible()
+        context.close()
+    assert console == []
