@@ -15,7 +15,7 @@ from crm.selectors import WRITERS
 def analytics(request: HttpRequest) -> HttpResponse:
     membership = creator_for_request(request)
     context = {
-        "totals": selectors.overview(creator=membership.creator),
+        "totals": selectors.overview(creator=membership.creator).fans,
         "top_fans": selectors.top_fans(creator=membership.creator),
         "may_write": membership.role in WRITERS,
     }

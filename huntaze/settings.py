@@ -158,6 +158,8 @@ SWEEP_EVERY_SECONDS = env.seconds("SWEEP_EVERY_SECONDS", default=30, minimum=0.5
 SWEEP_PENDING_AFTER_SECONDS = env.seconds("SWEEP_PENDING_AFTER_SECONDS", default=30, minimum=0, maximum=86_400)
 SWEEP_OVERDUE_AFTER_SECONDS = env.seconds("SWEEP_OVERDUE_AFTER_SECONDS", default=600, minimum=0, maximum=86_400)
 MESSAGING_GATEWAY = env.text("MESSAGING_GATEWAY", default="onlyfans.gateway.OnlyFansGateway")
+# Who can tell analytics when the platform's money was last synced: a function of a creator's id.
+ANALYTICS_LAST_SYNC = "onlyfans.selectors.money_synced_at"
 
 # --- OnlyFans -------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Answers what the OnlyFans boundary has stored, one creator at a time. Touches the database to read."""
 
 from collections.abc import Collection, Iterator
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
@@ -11,7 +12,7 @@ from crm.errors import NotFound
 from crm.models import Creator
 from onlyfans.client import VendorClient
 from onlyfans.event_payloads import deletion_line
-from onlyfans.models import Account, AccountState, ImportBatch, SyncState, WebhookEvent
+from onlyfans.models import Account, AccountState, ImportBatch, Resource, SyncState, WebhookEvent
 
 
 def account_for_creator(creator_id: int) -> Account | None:
@@ -73,6 +74,12 @@ def webhook_event_list(*, failed: bool = False, event_id: str = "") -> QuerySet[
 def sync_states(*, account: Account) -> dict[str, SyncState]:
     """How far each resource is, by its name."""
     return {state.resource: state for state in SyncState.objects.filter(account=account)}
+
+
+def money_synced_at(creator_id: int) -> datetime | None:
+    """When the last finished sync of the creator's transactions began; None before the first."""
+    states = SyncState.objects.filter(account__creator=creator_id, resource=Resource.TRANSACTIONS)
+    return states.values_list("finished_at", flat=True).first()
 
 
 def import_list(*, creator: Creator) -> QuerySet[ImportBatch]:

@@ -63,6 +63,7 @@ ENDPOINTS = {
     ("monitoring/onlyfans", "get"): Endpoint(EVERYBODY, tenant=False),
     ("analytics/overview", "get"): Endpoint(EVERYBODY),
     ("analytics/top-fans", "get"): Endpoint(EVERYBODY),
+    ("analytics/revenue", "get"): Endpoint(EVERYBODY),
     ("crm/fans", "get"): Endpoint(EVERYBODY),
     ("crm/fans", "post"): Endpoint(WRITERS, {"platformId": "77", "name": "New"}),
     ("crm/fans/{fan}", "get"): Endpoint(EVERYBODY),
