@@ -105,6 +105,7 @@ PAGES = {
     "platforms/onlyfans/import/{import}",
     "platforms/onlyfans/import/{import}/errors.csv",
     "platforms/onlyfans/analytics",
+    "platforms/onlyfans/analytics/revenue.csv",
 }
 OPEN_PAGES = {"sign-in", "sign-out", "livez", "readyz"}
 
