@@ -1,29 +1,92 @@
-"""Answers the analytics part of the HTTP API: totals and top fans. Touches selectors alone."""
+"""Answers the analytics part of the HTTP API: totals, top fans, revenue. Touches selectors alone."""
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from analytics import selectors
-from analytics.selectors import TOP_FANS
-from crm.api import CREATOR_PARAMETERS, CreatorAPIView
-from crm.selectors import FanTotals
+from analytics.periods import Interval
+from analytics.revenue_csv import revenue_csv, revenue_filename
+from analytics.selectors import CURRENCY, TOP_FANS
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView, CsvRenderer
+from crm.models import TransactionKind
 
 
-class OverviewSerializer(serializers.Serializer[FanTotals]):
+class FiguresSerializer(serializers.Serializer[selectors.Figures]):
+    """Money in cents of transactions that are done or still on their way to the creator.
+
+    `grossCents` is what fans paid, without tax; the platform keeps `feeCents`, and `netCents` is the creator's.
+    `loading…` is the part of them that is on its way. What was taken back or is being returned is in none of these,
+    but in `takenBack…` alone.
+    """
+
+    count = serializers.IntegerField()
+    grossCents = serializers.IntegerField(source="gross_cents")
+    feeCents = serializers.IntegerField(source="fee_cents")
+    netCents = serializers.IntegerField(source="net_cents")
+    loadingCount = serializers.IntegerField(source="loading_count")
+    loadingGrossCents = serializers.IntegerField(source="loading_gross_cents")
+    loadingNetCents = serializers.IntegerField(source="loading_net_cents")
+    takenBackCount = serializers.IntegerField(source="taken_back_count")
+    takenBackGrossCents = serializers.IntegerField(source="taken_back_gross_cents")
+    takenBackNetCents = serializers.IntegerField(source="taken_back_net_cents")
+
+
+class KindSerializer(FiguresSerializer):
+    """The same figures of one kind of transaction."""
+
+    kind = serializers.ChoiceField(choices=TransactionKind.choices)
+
+
+class PeriodSerializer(serializers.Serializer[selectors.Period]):
+    """`from` and `to` are days of the creator's own calendar, both of them counted."""
+
+    total = FiguresSerializer()
+    kinds = serializers.SerializerMethodField()
+
+    def get_fields(self) -> dict[str, Any]:
+        # `from` is no name that a class body could give.
+        days = {"from": serializers.DateField(source="days.begin"), "to": serializers.DateField(source="days.end")}
+        return {**days, **super().get_fields()}
+
+    @extend_schema_field(KindSerializer(many=True))
+    def get_kinds(self, period: selectors.Period) -> list[dict[str, Any]]:
+        return [{"kind": kind, **FiguresSerializer(figures).data} for kind, figures in period.kinds.items()]
+
+
+class ChangeSerializer(serializers.Serializer[selectors.Change]):
+    """Percent with one decimal by which a figure differs from the days before; null where there was nothing before."""
+
+    grossPercent = serializers.FloatField(source="gross_percent", allow_null=True)
+    netPercent = serializers.FloatField(source="net_percent", allow_null=True)
+
+
+class RecentRevenueSerializer(serializers.Serializer[selectors.RecentRevenue]):
+    """The last 30 days of the creator's calendar, today with them, beside the 30 days before."""
+
+    timeZone = serializers.CharField(source="time_zone")
+    currency = serializers.CharField()
+    period = PeriodSerializer(source="whole")
+    change = ChangeSerializer()
+
+
+class OverviewSerializer(serializers.Serializer[selectors.Overview]):
     """`activeFans` were seen within 30 days of `asOf`; `lifetimeValueCents` is the sum of all fans' values."""
 
-    totalFans = serializers.IntegerField(source="total")
-    activeFans = serializers.IntegerField(source="active")
-    lifetimeValueCents = serializers.IntegerField(source="value_cents")
-    asOf = serializers.DateTimeField(source="as_of")
+    totalFans = serializers.IntegerField(source="fans.total")
+    activeFans = serializers.IntegerField(source="fans.active")
+    lifetimeValueCents = serializers.IntegerField(source="fans.value_cents")
+    revenue = RecentRevenueSerializer()
+    asOf = serializers.DateTimeField(source="fans.as_of")
 
 
 class OverviewView(CreatorAPIView):
-    """How many fans there are, how many of them are active, and what they have spent in all."""
+    """How many fans there are, how many of them are active, what they have spent in all and over the last 30 days."""
 
     @extend_schema(operation_id="analytics_overview", parameters=CREATOR_PARAMETERS, responses=OverviewSerializer)
     def get(self, request: Request) -> Response:
@@ -62,3 +125,59 @@ class TopFansView(CreatorAPIView):
     def get(self, request: Request) -> Response:
         rows = selectors.top_fans(creator=self.creator, limit=self.asked(TopFansFilterSerializer)["limit"])
         return Response({"results": TopFanSerializer(rows, many=True).data})
+
+
+class RevenueFilterSerializer(serializers.Serializer[Any]):
+    """The query parameters of revenue. `to` is today unless given; `from` is 30 days, 12 weeks or 12 months earlier."""
+
+    interval = serializers.ChoiceField(choices=[each.value for each in Interval], default=Interval.DAY.value)
+    currency = serializers.RegexField("^[A-Z]{3}$", default=CURRENCY)
+
+    def get_fields(self) -> dict[str, Any]:
+        days = {
+            "from": serializers.DateField(source="begin", required=False, help_text="The first day; counted."),
+            "to": serializers.DateField(source="end", required=False, help_text="The last day; counted."),
+        }
+        return {**super().get_fields(), **days}
+
+
+class RevenueSerializer(serializers.Serializer[selectors.Revenue]):
+    """`results` has each day, week (from Monday) or month in its order, those without money too.
+
+    The first and the last are cut where the range is. `previous` is of as many days, right before. `otherCurrencies`
+    has money in the range, too; nothing is converted. `asOf`: the sums are of this moment; `lastSyncAt`: what happened
+    on the platform before is in them for sure, null where it was never synced.
+    """
+
+    interval = serializers.ChoiceField(choices=[each.value for each in Interval])
+    timeZone = serializers.CharField(source="time_zone")
+    currency = serializers.CharField()
+    otherCurrencies = serializers.ListField(source="other_currencies", child=serializers.CharField())
+    period = PeriodSerializer(source="whole")
+    previous = PeriodSerializer(source="before")
+    change = ChangeSerializer()
+    results = PeriodSerializer(source="periods", many=True)
+    asOf = serializers.DateTimeField(source="as_of")
+    lastSyncAt = serializers.DateTimeField(source="last_sync_at", allow_null=True)
+
+
+class RevenueView(CreatorAPIView):
+    """Revenue by day, week or month of the creator's own calendar, net and gross, by kind, and beside the days before.
+
+    With `Accept: text/csv` a file with a line per period, in whole units of the currency.
+    """
+
+    renderer_classes = (JSONRenderer, CsvRenderer)
+
+    @extend_schema(
+        operation_id="analytics_revenue",
+        parameters=[*CREATOR_PARAMETERS, RevenueFilterSerializer],
+        responses={(200, "application/json"): RevenueSerializer, (200, "text/csv"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> Response:
+        asked = self.asked(RevenueFilterSerializer)
+        found = selectors.revenue(creator=self.creator, **asked | {"interval": Interval(asked["interval"])})
+        if request.accepted_renderer.format != "csv":
+            return Response(RevenueSerializer(found).data)
+        name = revenue_filename(found)
+        return Response("".join(revenue_csv(found)), headers={"Content-Disposition": f'attachment; filename="{name}"'})

@@ -1,12 +1,27 @@
-"""Answers what a creator's fans are worth, in the shapes the dashboard shows. Only reads, by the CRM's selectors."""
+"""Answers what a creator's fans are worth and what they paid, in the shapes the dashboard shows. Only reads."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.conf import settings
+from django.db.models import DateField, F, QuerySet, Sum
+from django.db.models.functions import Trunc
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from analytics.models import RevenueDay
+from analytics.periods import Days, Interval, days_asked
 from crm import selectors as crm_selectors
-from crm.models import Creator, Fan
+from crm.models import Creator, Fan, TransactionKind
 from crm.selectors import FanTotals
 
 TOP_FANS = 10
+OVERVIEW_DAYS = 30
+# The platform pays in it; other currencies come with files.
+CURRENCY = "USD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +32,95 @@ class TopFan:
     percent: float
 
 
-def overview(*, creator: Creator) -> FanTotals:
-    return crm_selectors.fan_totals(creator=creator)
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Money in cents. `gross`: what fans paid, without tax; `fee`: what the platform keeps; `net`: the creator's.
+
+    Of transactions that are done or on their way (`loading_…`: the latter's part); what was taken back or is being
+    returned is only in `taken_back_…`.
+    """
+
+    count: int = 0
+    gross_cents: int = 0
+    fee_cents: int = 0
+    net_cents: int = 0
+    loading_count: int = 0
+    loading_gross_cents: int = 0
+    loading_net_cents: int = 0
+    taken_back_count: int = 0
+    taken_back_gross_cents: int = 0
+    taken_back_net_cents: int = 0
+
+    def plus(self, other: "Figures") -> "Figures":
+        return Figures(*(getattr(self, name) + getattr(other, name) for name in _FIGURES))
+
+
+_FIGURES = [field.name for field in fields(Figures)]
+_SUMS = {f"sum_{name}": Sum(name) for name in _FIGURES}
+_Row = tuple[str, Figures]
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The money of some days: all of it, and by kind where there is any."""
+
+    days: Days
+    total: Figures
+    kinds: Mapping[TransactionKind, Figures]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From the days before to these, in percent with one decimal; None where there was nothing before."""
+
+    gross_percent: float | None
+    net_percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Revenue:
+    """`periods` has each day, week or month of `whole`, those without money too; `before` is of as many days before.
+
+    as_of: the sums are kept as money arrives, so they are of this moment. last_sync_at: what happened before is stored
+    for sure; None where no account is synced.
+    """
+
+    interval: Interval
+    time_zone: str
+    currency: str
+    other_currencies: list[str]
+    whole: Period
+    before: Period
+    change: Change
+    periods: list[Period]
+    as_of: datetime
+    last_sync_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecentRevenue:
+    """What came in over the last OVERVIEW_DAYS days, today with them, beside as many days before."""
+
+    time_zone: str
+    currency: str
+    whole: Period
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    fans: FanTotals
+    revenue: RecentRevenue
+
+
+def overview(*, creator: Creator) -> Overview:
+    today = _today(creator)
+    days = Days(today - timedelta(days=OVERVIEW_DAYS - 1), today)
+    whole, before = _whole(creator, CURRENCY, days), _whole(creator, CURRENCY, days.before())
+    return Overview(
+        fans=crm_selectors.fan_totals(creator=creator),
+        revenue=RecentRevenue(_zone(creator).key, CURRENCY, whole, _change(before.total, whole.total)),
+    )
 
 
 def top_fans(*, creator: Creator, limit: int = TOP_FANS) -> list[TopFan]:
@@ -26,3 +128,95 @@ def top_fans(*, creator: Creator, limit: int = TOP_FANS) -> list[TopFan]:
     fans = [fan for fan in crm_selectors.fan_top(creator=creator, limit=limit) if fan.value_cents > 0]
     highest = fans[0].value_cents if fans else 0
     return [TopFan(fan=fan, percent=round(100 * fan.value_cents / highest, 1)) for fan in fans]
+
+
+def revenue(
+    *,
+    creator: Creator,
+    interval: Interval = Interval.DAY,
+    begin: date | None = None,
+    end: date | None = None,
+    currency: str = CURRENCY,
+) -> Revenue:
+    """Revenue by days, weeks or months of the creator's own calendar, and beside the days before.
+
+    Raises InvalidInput as days_asked does.
+    """
+    days = days_asked(interval=interval, begin=begin, end=end, today=_today(creator))
+    found = _by_period(creator, currency, days, interval)
+    whole = _period(days, (row for rows in found.values() for row in rows))
+    before = _whole(creator, currency, days.before())
+    return Revenue(
+        interval=interval,
+        time_zone=_zone(creator).key,
+        currency=currency,
+        other_currencies=[each for each in _currencies(creator, days) if each != currency],
+        whole=whole,
+        before=before,
+        change=_change(before.total, whole.total),
+        periods=[_period(each, found.get(interval.begin(each.begin), ())) for each in days.split(interval)],
+        as_of=timezone.now(),
+        last_sync_at=_last_sync(settings.ANALYTICS_LAST_SYNC)(creator.pk),
+    )
+
+
+def _zone(creator: Creator) -> ZoneInfo:
+    """The creator's time zone; UTC where it is none, as in the database."""
+    try:
+        return ZoneInfo(creator.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def _today(creator: Creator) -> date:
+    return timezone.now().astimezone(_zone(creator)).date()
+
+
+@cache
+def _last_sync(path: str) -> Callable[[int], datetime | None]:
+    """By whom the platform's money is synced is not known here; the settings name who can tell."""
+    found: Callable[[int], datetime | None] = import_string(path)
+    return found
+
+
+def _kept(creator: Creator, days: Days) -> QuerySet[RevenueDay]:
+    return RevenueDay.objects.filter(creator=creator, day__range=(days.begin, days.end))
+
+
+def _currencies(creator: Creator, days: Days) -> list[str]:
+    return list(_kept(creator, days).values_list("currency", flat=True).distinct().order_by("currency"))
+
+
+def _by_period(creator: Creator, currency: str, days: Days, interval: Interval) -> dict[date, list[_Row]]:
+    """What each period has by kind, under the first day of the whole period."""
+    begin = F("day") if interval is Interval.DAY else Trunc("day", interval.value, output_field=DateField())
+    sums = (
+        _kept(creator, days).filter(currency=currency).annotate(begin=begin).values("begin", "kind").annotate(**_SUMS)
+    )
+    found: dict[date, list[_Row]] = {}
+    for begins, kind, *figures in sums.values_list("begin", "kind", *_SUMS):
+        found.setdefault(begins, []).append((kind, Figures(*figures)))
+    return found
+
+
+def _whole(creator: Creator, currency: str, days: Days) -> Period:
+    sums = _kept(creator, days).filter(currency=currency).values("kind").annotate(**_SUMS)
+    return _period(days, [(row[0], Figures(*row[1:])) for row in sums.values_list("kind", *_SUMS)])
+
+
+def _period(days: Days, rows: Iterable[_Row]) -> Period:
+    kinds: dict[TransactionKind, Figures] = {}
+    for kind, figures in rows:
+        kinds[TransactionKind(kind)] = kinds.get(TransactionKind(kind), Figures()).plus(figures)
+    total = Figures()
+    for figures in kinds.values():
+        total = total.plus(figures)
+    return Period(days, total, {kind: kinds[kind] for kind in TransactionKind if kind in kinds})
+
+
+def _change(before: Figures, now: Figures) -> Change:
+    return Change(_percent(before.gross_cents, now.gross_cents), _percent(before.net_cents, now.net_cents))
+
+
+def _percent(before: int, now: int) -> float | None:
+    return round(100 * (now - before) / before, 1) if before else None

@@ -7,4 +7,5 @@ from analytics import api
 urlpatterns = [
     path("overview", api.OverviewView.as_view(), name="analytics-overview"),
     path("top-fans", api.TopFansView.as_view(), name="analytics-top-fans"),
+    path("revenue", api.RevenueView.as_view(), name="analytics-revenue"),
 ]

@@ -1,5 +1,6 @@
 """Answers the CRM's part of the HTTP API: fans, conversations, who is signed in. Touches selectors and services."""
 
+import json
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
@@ -120,6 +121,17 @@ class FragmentRenderer(BaseRenderer):
         return render_to_string(
             template, {**members, "data": data, "view": view, "page_path": page_path.partition("?")[0]}, request
         )
+
+
+class CsvRenderer(BaseRenderer):
+    """The text as it is; a problem document goes out as the JSON that its content type says."""
+
+    media_type = "text/csv"
+    format = "csv"
+    charset = "utf-8"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return (data if isinstance(data, str) else json.dumps(data)).encode()
 
 
 class ConversationPagination(KeysetPagination):

@@ -166,6 +166,8 @@ MESSAGING_GATEWAY = env.text(
         else "messaging.dry_run_gateway.DryRunGateway"
     ),
 )
+# Who can tell analytics when the platform's money was last synced: a function of a creator's id.
+ANALYTICS_LAST_SYNC = "onlyfans.selectors.money_synced_at"
 
 # --- OnlyFans -------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 """Answers the import of fans over HTTP: upload, history, rejected rows. Touches fans_import and selectors."""
 
-import json
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -9,11 +8,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.parsers import MultiPartParser
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.api import CREATOR_PARAMETERS, CreatorAPIView
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView, CsvRenderer
 from crm.fan_undo import FanUndo
 from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
 from crm.models import Role
@@ -256,17 +254,6 @@ class ImportUndoView(ManagerAPIView):
     def post(self, request: Request, import_id: int) -> Response:
         batch = selectors.import_get(creator=self.creator, import_id=import_id)
         return Response(ImportUndoneSerializer(services.import_undo(batch=batch)).data)
-
-
-class CsvRenderer(BaseRenderer):
-    """The text as it is; a problem document goes out as the JSON that its content type says."""
-
-    media_type = "text/csv"
-    format = "csv"
-    charset = "utf-8"
-
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return (data if isinstance(data, str) else json.dumps(data)).encode()
 
 
 class ImportErrorsView(ManagerAPIView):

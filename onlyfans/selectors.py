@@ -131,6 +131,12 @@ def sync_states(*, account: Account) -> dict[str, SyncState]:
     return {state.resource: state for state in SyncState.objects.filter(account=account)}
 
 
+def money_synced_at(creator_id: int) -> datetime | None:
+    """When the last finished sync of the creator's transactions began; None before the first."""
+    states = SyncState.objects.filter(account__creator=creator_id, resource=Resource.TRANSACTIONS)
+    return states.values_list("finished_at", flat=True).first()
+
+
 def import_list(*, creator: Creator) -> QuerySet[ImportBatch]:
     """The creator's imports without their rejected rows, unordered: a page or a paginator orders them."""
     return ImportBatch.objects.filter(creator=creator).select_related("created_by").defer("notices", "header")

@@ -65,6 +65,7 @@ ENDPOINTS = {
     ("monitoring/onlyfans", "get"): Endpoint(EVERYBODY, tenant=False),
     ("analytics/overview", "get"): Endpoint(EVERYBODY),
     ("analytics/top-fans", "get"): Endpoint(EVERYBODY),
+    ("analytics/revenue", "get"): Endpoint(EVERYBODY),
     ("crm/fans", "get"): Endpoint(EVERYBODY),
     ("crm/fans", "post"): Endpoint(WRITERS, {"platformId": "77", "name": "New"}),
     ("crm/fans/{fan}", "get"): Endpoint(EVERYBODY),
@@ -113,6 +114,7 @@ PAGES = {
     "platforms/onlyfans/import/{import}",
     "platforms/onlyfans/import/{import}/errors.csv",
     "platforms/onlyfans/analytics",
+    "platforms/onlyfans/analytics/revenue.csv",
 }
 OPEN_PAGES = {"sign-in", "sign-out", "livez", "readyz"}
 

@@ -30,6 +30,7 @@ def test_the_overview_counts_the_creators_own_fans(membership):
     FanFactory(value_cents=10_000, last_seen_at=timezone.now())
     answer = api(membership.user).get("/api/analytics/overview").json()
     assert answer.pop("asOf")
+    assert answer.pop("revenue")["period"]["total"]["count"] == 0
     assert answer == {"totalFans": 3, "activeFans": 1, "lifetimeValueCents": 150}
 
 
@@ -55,19 +56,19 @@ def test_a_limit_out_of_range_is_refused(membership, limit):
     assert response.json()["errors"][0]["field"] == "limit"
 
 
-@pytest.mark.parametrize("path", ["overview", "top-fans"])
+@pytest.mark.parametrize("path", ["overview", "top-fans", "revenue"])
 def test_an_analyst_of_the_team_reads(membership, path):
     analyst = MembershipFactory(creator=membership.creator, role=Role.ANALYST)
     assert api(analyst.user).get(f"/api/analytics/{path}").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["overview", "top-fans"])
+@pytest.mark.parametrize("path", ["overview", "top-fans", "revenue"])
 def test_a_stranger_learns_nothing(membership, path):
     stranger = MembershipFactory()
     response = api(stranger.user).get(f"/api/analytics/{path}", headers={"X-Creator": str(membership.creator_id)})
     assert response.status_code == 404
 
 
-@pytest.mark.parametrize("path", ["overview", "top-fans"])
+@pytest.mark.parametrize("path", ["overview", "top-fans", "revenue"])
 def test_nobody_reads_without_signing_in(path):
     assert APIClient().get(f"/api/analytics/{path}").status_code == 401

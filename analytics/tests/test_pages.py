@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from crm.models import Role
-from crm.tests.factories import FanFactory, MembershipFactory
+from crm.tests.factories import FanFactory, MembershipFactory, TransactionFactory
 
 pytestmark = pytest.mark.django_db
 PAGE = "/platforms/onlyfans/analytics"
@@ -18,10 +18,10 @@ def membership():
     return MembershipFactory()
 
 
-def page(membership) -> str:
+def page(membership, query: str = "") -> str:
     client = Client()
     client.force_login(membership.user)
-    response = client.get(PAGE)
+    response = client.get(PAGE + query)
     assert response.status_code == 200
     return response.content.decode()
 
@@ -63,3 +63,38 @@ def test_an_analyst_reads_and_is_not_offered_to_write(membership):
     FanFactory(creator=membership.creator, value_cents=100)
     assert "/write" in page(membership)
     assert "/write" not in page(MembershipFactory(creator=membership.creator, role=Role.ANALYST))
+
+
+def test_revenue_stands_as_bars_with_its_zone_and_definitions(membership):
+    membership.creator.time_zone = "Asia/Tokyo"
+    membership.creator.save()
+    TransactionFactory(fan=FanFactory(creator=membership.creator), occurred_at=timezone.now())
+    TransactionFactory(occurred_at=timezone.now(), gross_cents=99_900)
+    html = page(membership)
+    for words in ("$8.00 net", "Days are those of Asia/Tokyo, amounts in USD", "Not synced with the platform yet"):
+        assert words in html
+    assert html.count('class="chart__hit"') == 30
+    assert "$999.00" not in html
+
+
+def test_the_page_switches_to_gross_and_months(membership):
+    TransactionFactory(fan=FanFactory(creator=membership.creator), occurred_at=timezone.now())
+    html = page(membership, "?interval=month&figure=gross")
+    assert "$10.00 gross" in html
+    assert html.count('class="chart__hit"') == 12
+
+
+@pytest.mark.parametrize("query", ["?from=soon", "?interval=year", "?from=2026-02-01&to=2026-01-01", "?to=9999-12-31"])
+def test_a_range_that_makes_no_sense_is_said_on_the_page(membership, query):
+    FanFactory(creator=membership.creator)
+    assert 'role="alert"' in page(membership, query)
+
+
+def test_the_file_has_what_the_page_shows(membership):
+    TransactionFactory(fan=FanFactory(creator=membership.creator), occurred_at=timezone.now())
+    client = Client()
+    client.force_login(membership.user)
+    answer = client.get(f"{PAGE}/revenue.csv?interval=month")
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert (len(answer.content.splitlines()), b",10.00,2.00,8.00," in answer.content) == (13, True)
+    assert client.get(f"{PAGE}/revenue.csv?from=soon").status_code == 400

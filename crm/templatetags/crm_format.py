@@ -22,6 +22,12 @@ def money(cents: int | None) -> str:
 
 
 @register.filter
+def signed(number: float) -> str:
+    """12.5 is +12.5, and a minus is the sign that stands as high."""
+    return f"{number:+.1f}".replace("-", "−")
+
+
+@register.filter
 def moment(value: str | datetime | None) -> datetime | None:
     """The time that the API wrote in ISO 8601."""
     return parse_datetime(value) if isinstance(value, str) else value
