@@ -145,9 +145,9 @@ class Schema(AutoSchema):
         for status, response in found.items():
             if status >= 400:
                 response |= problem_response(status, response["description"])
-            elif "text/html" in response.get("content", {}):
-                # A page's fragment, whatever the serializer of the JSON beside it.
-                response["content"]["text/html"] = {"schema": {"type": "string"}}
+            else:
+                # A page's fragment is for our own pages; beside the JSON a generator would make every answer either.
+                response.get("content", {}).pop("text/html", None)
             shared = {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *counted)}
             response["headers"] = {**response.get("headers", {}), **shared}
         for status in self._statuses() - set(found):
