@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from crm import selectors, services
-from crm.errors import NotFound
+from crm.errors import FieldError, InvalidInput, NotFound
 from crm.models import Conversation, Creator, Fan, Membership, Message, Role, User
 from crm.pagination import KeysetPagination
 from crm.recent import Recent
@@ -36,10 +36,20 @@ _memberships: Recent[tuple[int, int | None], Membership] = Recent()
 
 
 def creator_id_of(request: Request) -> int | None:
-    """The creator that the caller names, None when none is. Raises NotFound for what cannot be an id."""
-    value = request.headers.get("X-Creator") or request.query_params.get("creator")
-    if not value:
+    """The creator that the caller names, None when none is.
+
+    Raises NotFound for what cannot be an id, InvalidInput where header and address name two.
+    """
+    # An empty parameter is a form's field that was left empty; an empty header is a mistake.
+    named = set(request.query_params.getlist("creator")) - {""}
+    if "X-Creator" in request.headers:
+        named.add(request.headers["X-Creator"])
+    if not named:
         return None
+    if len(named) > 1:
+        wrong = FieldError("creator", "ambiguous", "This is another one than elsewhere in the request.")
+        raise InvalidInput("Name one creator, in X-Creator or ?creator=.", errors=(wrong,))
+    value = named.pop()
     if not (value.isascii() and value.isdigit() and len(value) < 19):
         raise NotFound("There is no such creator.", code="creator_not_found")
     return int(value)

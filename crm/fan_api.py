@@ -20,6 +20,7 @@ from crm import fan_services, selectors
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.errors import Unconditional
 from crm.fan_export import fan_export
+from crm.json_types import JsonTypes
 from crm.models import FAN_NAME_ORDER, FAN_SEEN_ORDER, Fan
 from crm.pagination import KeysetPagination
 
@@ -71,7 +72,7 @@ class FanPagination(KeysetPagination):
         return (sign + self.FIELDS[asked.removeprefix("-")], f"{sign}id")
 
 
-class FanSerializer(serializers.ModelSerializer[Fan]):
+class FanSerializer(JsonTypes, serializers.ModelSerializer[Fan]):
     """What is left out of a PUT becomes empty. `deletedAt` is set on deleted fans alone, who can be restored."""
 
     platformId = serializers.CharField(
@@ -202,6 +203,7 @@ class FanListView(FanRowAPIView):
         responses={201: FanSerializer, 409: CHANGES[409]},
     )
     def post(self, request: Request) -> Response:
+        """Add a fan by hand. One whom the creator has already is a conflict."""
         serializer = FanSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         fan = fan_services.fan_create(creator=self.creator, **serializer.validated_data)
@@ -240,6 +242,7 @@ class FanView(FanRowAPIView):
         responses={200: FanSerializer, **CHANGES},
     )
     def put(self, request: Request, fan_id: int) -> Response:
+        """Write the whole fan. What is left out becomes empty."""
         return self._change(request, fan_id, partial=False)
 
     @extend_schema(
@@ -249,6 +252,7 @@ class FanView(FanRowAPIView):
         responses={200: FanSerializer, **CHANGES},
     )
     def patch(self, request: Request, fan_id: int) -> Response:
+        """Change what is given. The rest stays as it is."""
         return self._change(request, fan_id, partial=True)
 
     def _change(self, request: Request, fan_id: int, *, partial: bool) -> Response:

@@ -39,7 +39,7 @@ class KeysetPagination(CursorPagination):
         self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
     ) -> list[Any]:
         self.request = request
-        size = self.get_page_size(request) or self.page_size
+        size = self.get_page_size(request)
         ordering = self.get_ordering(request, queryset, view)
         self.names = [name.removeprefix("-") for name in ordering]
         descending = ordering[0].startswith("-")
@@ -54,6 +54,38 @@ class KeysetPagination(CursorPagination):
         self.page = found[:size][:: -1 if backwards else 1]
         self.has_next, self.has_previous = (came_from, more) if backwards else (more, came_from)
         return self.page
+
+    def get_page_size(self, request: Request) -> int:
+        given = request.query_params.get(self.page_size_query_param)
+        if not given:
+            return self.page_size
+        if not (given.isascii() and given.isdigit() and len(given) < 10 and int(given) > 0):
+            raise InvalidQuery({self.page_size_query_param: "Give a whole number from 1."})
+        return min(int(given), self.max_page_size)
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        link = {"type": "string", "format": "uri", "nullable": True}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {"next": link, "previous": dict(link), "results": schema},
+        }
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "in": "query",
+                "name": self.cursor_query_param,
+                "schema": {"type": "string"},
+                "description": "Where the page begins: taken from `next` or `previous`, never made up.",
+            },
+            {
+                "in": "query",
+                "name": self.page_size_query_param,
+                "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
+                "description": f"50 by default, 100 for messages and recipients, {self.max_page_size} at most.",
+            },
+        ]
 
     def _position(self, queryset: QuerySet[Any]) -> tuple[list[Any] | None, bool]:
         """Where the page begins, and whether it goes towards the list's head; None for the head itself."""

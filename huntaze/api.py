@@ -8,6 +8,7 @@ import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -148,6 +149,7 @@ def problem_json(*, status_code: int, code: str, detail: str) -> JsonResponse:
     )
 
 
+@csrf_exempt  # without it a POST is told of an expired form, in HTML
 def not_found(request: HttpRequest) -> HttpResponse:
     """An address under /api that leads nowhere."""
     return problem_json(status_code=404, code="not_found", detail="Nothing is here.")

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, JsonResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -69,10 +69,33 @@ def checks_run() -> dict[str, dict[str, Any]]:
         return dict(zip(CHECKS, pool.map(check_run, CHECKS), strict=True))
 
 
+class CheckSerializer(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    reason = serializers.CharField(help_text="Empty where it is well.")
+
+
+class ConnectivityTestSerializer(serializers.Serializer[Any]):
+    """The message that a start sends to the queue to see whether it can."""
+
+    ok = serializers.BooleanField()
+    reason = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class MonitoringSerializer(serializers.Serializer[Any]):
+    """Describes the answer; it is made of what each check says."""
+
+    status = serializers.ChoiceField(choices=["ok", "degraded", "down"])
+    checks = serializers.DictField(child=CheckSerializer(), help_text=f"By name: {', '.join(CHECKS)}.")
+    connectivityTest = ConnectivityTestSerializer(allow_null=True)
+    rateLimiterEnabled = serializers.BooleanField()
+    version = serializers.CharField()
+
+
 class MonitoringView(APIView):
     """How the project is: ok, degraded (something waits) or down (nothing can be stored)."""
 
-    @extend_schema(operation_id="monitoring", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="monitoring", responses=MonitoringSerializer)
     def get(self, request: Request) -> Response:
         checks = checks_run()
         down = [name for name, check in checks.items() if not check["ok"]]

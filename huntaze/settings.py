@@ -222,7 +222,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "huntaze.schema.Schema",
     "DEFAULT_THROTTLE_CLASSES": ["huntaze.throttling.Throttle"],
     "EXCEPTION_HANDLER": "huntaze.api.problem_handler",
     # A rendering is chosen by Accept alone; ?format= is DRF's other way.
@@ -256,8 +256,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "huntaze.schema.document_complete",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "MessageStatusEnum": "crm.models.MessageStatus.choices",
+        "HealthEnum": ["ok", "degraded", "down"],
         "CampaignStatusEnum": "messaging.models.CampaignStatus.choices",
     },
 }

@@ -25,6 +25,7 @@ from rest_framework_simplejwt.tokens import RefreshToken, Token, UntypedToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from crm import sign_ins
+from crm.json_types import JsonTypes
 from crm.models import User
 from crm.recent import Recent
 
@@ -58,7 +59,7 @@ class TokenAuthentication(JWTAuthentication):
 
 
 @extend_schema_serializer(component_name="TokenObtainPair")
-class ObtainSerializer(TokenObtainPairSerializer):
+class ObtainSerializer(JsonTypes, TokenObtainPairSerializer):
     """Signs in. django-axes marks Django's own request, and hears of the success."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
@@ -76,21 +77,21 @@ class ObtainSerializer(TokenObtainPairSerializer):
 
 
 @extend_schema_serializer(component_name="TokenRefresh")
-class RefreshSerializer(TokenRefreshSerializer):
+class RefreshSerializer(JsonTypes, TokenRefreshSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         token_user(RefreshToken(attrs["refresh"]), fresh=True)
         return super().validate(attrs)
 
 
 @extend_schema_serializer(component_name="TokenVerify")
-class VerifySerializer(TokenVerifySerializer):
+class VerifySerializer(JsonTypes, TokenVerifySerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[Any, Any]:
         token_user(UntypedToken(attrs["token"]), fresh=True)
         return super().validate(attrs)
 
 
 @extend_schema_serializer(component_name="TokenBlacklist")
-class SignOutSerializer(TokenBlacklistSerializer):
+class SignOutSerializer(JsonTypes, TokenBlacklistSerializer):
     """Ends the sign-in that the refresh token is of: its access tokens open nothing any more."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[Any, Any]:

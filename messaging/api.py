@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from crm import selectors as crm_selectors
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
+from crm.json_types import JsonTypes
 from crm.models import Conversation, Direction, Message, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, media_urls
@@ -34,7 +35,7 @@ class MessagePagination(KeysetPagination):
     ordering = ("-created_at", "-id")
 
 
-class ContentSerializer(serializers.Serializer[Any]):
+class ContentSerializer(JsonTypes):
     """What is checked here is the shape; the domain checks the rest, once for every door."""
 
     content = serializers.CharField(max_length=MESSAGE_MAX_CHARACTERS, allow_blank=True, trim_whitespace=False)
@@ -201,7 +202,7 @@ class RetryView(OnceAPIView):
         return Response(ReceiptSerializer(receipt).data, status=202)
 
 
-class AttachmentSerializer(serializers.Serializer[Any]):
+class AttachmentSerializer(JsonTypes):
     type = serializers.CharField(max_length=20)
     url = serializers.CharField(max_length=2_000)
 
@@ -259,7 +260,7 @@ def _delivery(message: Message) -> Delivery | None:
     return found
 
 
-class ThreadSendSerializer(serializers.Serializer[Any]):
+class ThreadSendSerializer(JsonTypes):
     text = serializers.CharField(max_length=MESSAGE_MAX_CHARACTERS, allow_blank=True, trim_whitespace=False)
     priceCents = serializers.IntegerField(required=False, default=0, min_value=0, max_value=PRICE_MAX_CENTS)
     attachments = AttachmentSerializer(many=True, required=False)
@@ -290,6 +291,7 @@ class ConversationMessagesView(OnceAPIView):
     )
     @once
     def post(self, request: Request, conversation_id: int) -> Response:
+        """Send a message to the fan of the conversation. It goes out once, at the pace that the platform allows."""
         conversation = crm_selectors.conversation_get(creator=self.creator, conversation_id=conversation_id)
         serializer = ThreadSendSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)

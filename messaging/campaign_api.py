@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView
 from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
+from crm.json_types import JsonTypes
 from crm.models import Fan, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.payloads import media_urls
@@ -41,7 +42,7 @@ class BulkSerializer(ContentSerializer):
     campaignName = serializers.CharField(source="campaign_name", required=False, default="", allow_blank=True)
 
 
-class AudienceSerializer(serializers.Serializer[Any]):
+class AudienceSerializer(JsonTypes):
     """The fans for whom everything given holds; an empty object means every fan."""
 
     tags = serializers.ListField(
@@ -275,7 +276,8 @@ class CampaignListView(CampaignOnceAPIView):
     )
     @once
     def post(self, request: Request) -> Response:
-        preview = serializers.BooleanField().run_validation(request.query_params.get("preview", "false"))
+        """Start a campaign to every fan of its audience, or preview it."""
+        preview = serializers.BooleanField().run_validation(request.query_params.get("preview") or "false")
         serializer = CampaignCreateSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         data = serializer.validated_data

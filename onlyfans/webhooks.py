@@ -33,8 +33,19 @@ class WebhookView(APIView):
         operation_id="webhooks_receive",
         auth=[],
         parameters=[
-            OpenApiParameter("Signature", OpenApiTypes.STR, OpenApiParameter.HEADER, description="HMAC-SHA256, hex"),
-            OpenApiParameter("X-OFAPI-Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER),
+            OpenApiParameter(
+                "Signature",
+                OpenApiTypes.STR,
+                OpenApiParameter.HEADER,
+                required=True,
+                description="HMAC-SHA256 of the body as it is sent, under the account's secret, in hexadecimal.",
+            ),
+            OpenApiParameter(
+                "X-OFAPI-Idempotency-Key",
+                OpenApiTypes.STR,
+                OpenApiParameter.HEADER,
+                description="The event's name: one that came before is stored once.",
+            ),
         ],
         request=OpenApiTypes.OBJECT,
         responses={

@@ -141,3 +141,19 @@ def test_me_names_my_creators_and_my_role_at_each(creator: Any) -> None:
 def test_an_address_that_leads_nowhere_is_a_problem_document() -> None:
     answer = APIClient().get("/api/nowhere")
     assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_a_request_that_names_two_creators_is_not_guessed_at(creator: Any) -> None:
+    answer = signed_in(creator).get(f"/api/crm/fans?creator={creator.pk + 1}", headers={"X-Creator": str(creator.pk)})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "ambiguous")
+
+
+@pytest.mark.parametrize("named", ["", "null", "-1", "9" * 30])
+def test_a_header_that_names_no_creator_is_not_taken_for_none(creator: Any, named: str) -> None:
+    assert signed_in(creator).get("/api/crm/fans", headers={"X-Creator": named}).status_code == 404
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "many", "9" * 30])
+def test_a_page_size_that_is_none_is_refused(creator: Any, size: str) -> None:
+    answer = signed_in(creator).get(f"/api/crm/fans?pageSize={size}")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "pageSize")

@@ -123,3 +123,7 @@ def test_the_requests_id_goes_with_the_message_to_the_queue_and_into_the_log(
     assert json.loads(message["Body"])["traceId"] == "trace-me"
     [line] = [line for line in logged(caplog) if line["event"] == "message queued"]
     assert (line["request_id"], line["message_id"]) == ("trace-me", message_id)
+
+
+def test_an_address_that_leads_nowhere_is_no_expired_form() -> None:
+    assert_problem(Client(enforce_csrf_checks=True).post("/api/crm/nothing"), 404, "not_found")

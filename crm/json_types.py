@@ -1,0 +1,50 @@
+"""Answers whether a JSON body holds the types that its description promises. Touches nothing.
+
+The framework takes 5 for "5" and "true" for true, which hides a client's mistake until it costs something. What comes
+from a form is text throughout, and stays readable as it was.
+"""
+
+from typing import Any
+
+from django.http import QueryDict
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+NAMES: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type | tuple[type, ...], str], ...] = (
+    (serializers.BooleanField, bool, "true or false"),
+    (serializers.IntegerField, int, "a whole number"),
+    (serializers.FileField, object, "a file"),
+    (serializers.CharField, str, "a text"),
+    (serializers.DateTimeField, str, "a time as text"),
+    (serializers.DateField, str, "a date as text"),
+    (serializers.ChoiceField, str, "a text"),
+)
+
+
+class JsonTypes(serializers.Serializer[Any]):
+    """A mixin for what reads a body: a value of another JSON type than the field's is an error that names it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and not isinstance(data, QueryDict):
+            wrong = {
+                str(field.field_name): problems
+                for field in self._writable_fields
+                if (problems := _problems(field, data.get(str(field.field_name))))
+            }
+            if wrong:
+                raise serializers.ValidationError(wrong)
+        return super().to_internal_value(data)
+
+
+def _problems(field: Any, value: Any) -> Any:
+    """As a serializer's errors are; nothing for what is left out, null, or another one's to judge."""
+    if value is None:
+        return None
+    if isinstance(field, serializers.ListField):
+        items = value if isinstance(value, list) else []
+        return {index: found for index, item in enumerate(items) if (found := _problems(field.child, item))}
+    for kind, accepted, name in NAMES:
+        if isinstance(field, kind):
+            fits = isinstance(value, accepted) and (accepted is not int or not isinstance(value, bool))
+            return None if fits else [ErrorDetail(f"Give {name}.", code="wrong_type")]
+    return None
