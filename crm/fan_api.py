@@ -11,7 +11,6 @@ from django.utils.http import parse_etags
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,6 +21,7 @@ from crm.errors import Unconditional
 from crm.fan_export import fan_export
 from crm.models import FAN_NAME_ORDER, FAN_SEEN_ORDER, Fan
 from crm.pagination import KeysetPagination
+from crm.rendering import JSONRenderer
 
 # As many as an import takes (onlyfans.csv_values).
 TAGS_MAX = 50
