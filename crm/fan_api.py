@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils.http import parse_etags
 from drf_spectacular.types import OpenApiTypes
@@ -65,7 +64,7 @@ class FanPagination(KeysetPagination):
     ORDERINGS: ClassVar[list[str]] = [sign + name for name in FIELDS for sign in ("-", "")]
     DEFAULT = "-valueCents"
 
-    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView | None) -> tuple[str, ...]:
+    def get_ordering(self, request: Request, queryset: Any, view: APIView | None) -> tuple[str, ...]:
         asked = request.query_params.get("ordering") or self.DEFAULT
         sign = "-" if asked.startswith("-") else ""
         return (sign + self.FIELDS[asked.removeprefix("-")], f"{sign}id")

@@ -94,7 +94,7 @@ class KeysetPagination(CursorPagination):
     def get_previous_link(self) -> str | None:
         return self._link(self.ends[0], _back="1") if self.has_previous and self.ends else None
 
-    def get_ordering(  # type: ignore[override]
+    def get_ordering(
         self, request: Request, queryset: QuerySet[Any] | Listing[Any], view: APIView | None
     ) -> tuple[str, ...]:
         return self.ordering
