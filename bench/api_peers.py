@@ -39,7 +39,9 @@ SELECT m.id, m.direction, m.text, m.price_cents AS "priceCents", m.read, m.attac
     m.created_at AS "createdAt", m.sent_at AS "sentAt", m.deleted_at AS "deletedAt", d.due_at AS "expectedAt",
     d.reason, m.status IN ('failed', 'unknown') AS retryable
 FROM crm_message m LEFT JOIN messaging_delivery d ON d.message_id = m.id
-WHERE m.creator_id = %s AND m.conversation_id = %s ORDER BY m.created_at DESC, m.id DESC LIMIT 101
+WHERE m.creator_id = %s AND m.conversation_id = %s
+    AND (m.created_at, m.id) < ('infinity'::timestamptz, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+ORDER BY m.created_at DESC, m.id DESC LIMIT 101
 """
 FANS = """
 SELECT id, platform, platform_id AS "platformId", handle, name, email, avatar, tags, notes, value_cents AS "valueCents",

@@ -16,11 +16,16 @@ R = TypeVar("R")
 
 
 class Key(NamedTuple):
-    """What a list may be ordered by: SQL that is never NULL, PostgreSQL's type of it, and the field that reads one."""
+    """What a list may be ordered by: SQL that is never NULL, PostgreSQL's type of it, and the field that reads one.
+
+    `least` and `most` are values of that type beyond all rows.
+    """
 
     sql: str
     type: str
     field: "Field[Any, Any]"
+    least: str
+    most: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +49,11 @@ class Listing(Generic[R]):
         keys, width = [self.keys[name] for name in names], len(names)
         conditions, values = [*self.conditions], [*self.values]
         sql = ", ".join(key.sql for key in keys)
-        if after is not None:
-            sign, casts = "<" if descending else ">", ", ".join(f"%s::{key.type}" for key in keys)
-            conditions.append(f"({sql}) {sign} ({casts})")
-            values += after
+        # The head of the list is a position too, and not for form's sake: a plan for all tenants expects few rows of
+        # each, and would rather sort ten thousand messages than read their index in order (55 ms against 0.2 ms).
+        values += after or [key.most if descending else key.least for key in keys]
+        casts = ", ".join(f"%s::{key.type}" for key in keys)
+        conditions.append(f"({sql}) {'<' if descending else '>'} ({casts})")
         order = ", ".join(f"{key.sql} DESC" if descending else key.sql for key in keys)
         # The limit is part of the text: a plan for any limit would be made for a tenth of the list.
         text = (

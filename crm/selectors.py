@@ -212,8 +212,8 @@ _CONVERSATION_COLUMNS = """c.id, c.last_message_at, c.unread_count, f.id, f.name
 _CONVERSATION_SOURCE = """crm_conversation c JOIN crm_fan f ON f.id = c.fan_id
     LEFT JOIN crm_message m ON m.id = c.last_message_id"""
 _CONVERSATION_KEYS = {
-    "last_message_at": Key("c.last_message_at", "timestamptz", DateTimeField()),
-    "id": Key("c.id", "bigint", BigIntegerField()),
+    "last_message_at": Key("c.last_message_at", "timestamptz", DateTimeField(), "-infinity", "infinity"),
+    "id": Key("c.id", "bigint", BigIntegerField(), str(-(2**63)), str(2**63 - 1)),
 }
 
 

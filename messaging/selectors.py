@@ -91,8 +91,8 @@ class ThreadRow(NamedTuple):
 _THREAD_COLUMNS = """m.id::text, m.direction, m.text, m.price_cents, m.read, NULLIF(m.attachments, '[]'), m.status,
     m.created_at, m.sent_at, m.deleted_at, d.due_at, d.reason"""
 _THREAD_KEYS = {
-    "created_at": Key("m.created_at", "timestamptz", DateTimeField()),
-    "id": Key("m.id", "uuid", UUIDField()),
+    "created_at": Key("m.created_at", "timestamptz", DateTimeField(), "-infinity", "infinity"),
+    "id": Key("m.id", "uuid", UUIDField(), str(UUID(int=0)), str(UUID(int=2**128 - 1))),
 }
 
 
