@@ -1,4 +1,4 @@
-"""Answers how data becomes JSON on the wire: by orjson, in a tenth of the standard library's time. Touches nothing."""
+"""Answers how data becomes JSON on the wire: by orjson, which is written for speed. Touches nothing."""
 
 from typing import Any
 

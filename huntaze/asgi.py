@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "huntaze.settings")
 class Handler(ASGIHandler):
     """Runs a request's middleware, view and rendering in its thread in one go, since all of ours are synchronous.
 
-    Django's own goes back to the event loop between them, six times a request, which takes longer than a hot view does.
+    Django's own goes back to the event loop between them, several times a request, and changes threads each time.
     """
 
     def load_middleware(self, is_async: bool = False) -> None:
