@@ -1,7 +1,8 @@
 """Answers how many requests a second an address takes, and how long each takes. Touches sockets of this machine.
 
 The requests are bytes made beforehand, written by uvloop as soon as the connection's last answer is complete, of which
-only the length is read, so that the client takes little of the cores it shares with the servers; each run tells its part.
+only the length is read, so that the client takes little of the cores it shares
+with the servers; each run tells its part.
 """
 
 import asyncio
