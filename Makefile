@@ -1,6 +1,6 @@
 # The commands of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run reset test check check-project openapi format lock bench bench-import chaos screenshots clean
+.PHONY: help run reset test check check-project openapi format lock bench bench-api bench-import chaos screenshots clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -61,6 +61,9 @@ bench: $(VENV)/.bench-stamp ## Measure the limiter, the producer and the worker,
 	$(BIN)/python -m bench.utilisation
 	$(BIN)/python -m bench.fairness
 	$(BIN)/python -m bench.throughput
+
+bench-api: $(VENV)/.bench-stamp ## Measure the hot lists beside a bare view and DRF's defaults (SIZE=full, CREATORS=20)
+	env $(if $(SIZE),SIZE=$(SIZE)) $(if $(CREATORS),CREATORS=$(CREATORS)) $(BIN)/python -m bench.api
 
 chaos: $(VENV)/.dev-stamp ## Send through faults and kills, then count what was lost or doubled (SEED=, MINUTES=2)
 	$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import QuerySet
 from django.template.loader import render_to_string
@@ -10,16 +11,20 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from crm import selectors, services
 from crm.errors import FieldError, InvalidInput, NotFound
+from crm.listing import Listing
 from crm.models import Conversation, Creator, Fan, Membership, Message, Role, User
 from crm.pagination import KeysetPagination
 from crm.recent import Recent
+from crm.rendering import JSONRenderer
+
+R = TypeVar("R")
 
 CREATOR_PARAMETERS = [
     OpenApiParameter(
@@ -53,6 +58,11 @@ def creator_id_of(request: Request) -> int | None:
     if not (value.isascii() and value.isdigit() and len(value) < 19):
         raise NotFound("There is no such creator.", code="creator_not_found")
     return int(value)
+
+
+def moment_shown(moment: datetime) -> str:
+    """As DRF's DateTimeField shows a time that is in UTC."""
+    return moment.isoformat().removesuffix("+00:00") + "Z"
 
 
 class CreatorAPIView(APIView):
@@ -107,6 +117,14 @@ class CreatorAPIView(APIView):
         page = paginator.paginate_queryset(rows, self.request, view=self)
         shown: Any = shown_as(page) if shown_as else page
         return paginator.get_paginated_response(serializer(shown, many=True).data)
+
+    def listed_fast(
+        self, rows: Listing[R], shown: Callable[[R], dict[str, Any]], pagination: type[KeysetPagination]
+    ) -> Response:
+        """As `listed` where many ask: `shown` makes of a row what the list's serializer would."""
+        paginator = pagination()
+        page = paginator.paginate_queryset(rows, self.request, view=self)
+        return paginator.get_paginated_response([shown(row) for row in page])
 
 
 class FragmentRenderer(BaseRenderer):
@@ -181,6 +199,25 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
         fields = ("id", "fan", "platform", "lastMessageAt", "lastMessage", "unreadCount")
 
 
+def conversation_shown(row: selectors.ConversationRow) -> dict[str, Any]:
+    """What ConversationSerializer shows of the same conversation."""
+    last = None if row.direction is None else {"direction": row.direction, "text": row.text, "status": row.status}
+    return {
+        "id": row.id,
+        "fan": {
+            "id": row.fan_id,
+            "name": row.name,
+            "handle": row.handle,
+            "avatar": row.avatar,
+            "valueCents": row.value_cents,
+        },
+        "platform": row.platform,
+        "lastMessageAt": moment_shown(row.last_message_at),
+        "lastMessage": last,
+        "unreadCount": row.unread_count,
+    }
+
+
 class ConversationFilterSerializer(serializers.Serializer[Any]):
     """The query parameters of the list of conversations."""
 
@@ -201,7 +238,7 @@ class ConversationListView(CreatorAPIView):
     )
     def get(self, request: Request) -> Response:
         rows = selectors.conversation_list(creator=self.creator, **self.asked(ConversationFilterSerializer))
-        return self.listed(rows, ConversationSerializer, ConversationPagination)
+        return self.listed_fast(rows, conversation_shown, ConversationPagination)
 
 
 class ConversationReadView(CreatorAPIView):

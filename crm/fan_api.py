@@ -5,13 +5,11 @@ from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils.http import parse_etags
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -23,6 +21,7 @@ from crm.fan_export import fan_export
 from crm.json_types import JsonTypes
 from crm.models import FAN_NAME_ORDER, FAN_SEEN_ORDER, Fan
 from crm.pagination import KeysetPagination
+from crm.rendering import JSONRenderer
 
 # As many as an import takes (onlyfans.csv_values).
 TAGS_MAX = 50
@@ -66,7 +65,7 @@ class FanPagination(KeysetPagination):
     ORDERINGS: ClassVar[list[str]] = [sign + name for name in FIELDS for sign in ("-", "")]
     DEFAULT = "-valueCents"
 
-    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView | None) -> tuple[str, ...]:
+    def get_ordering(self, request: Request, queryset: Any, view: APIView | None) -> tuple[str, ...]:
         asked = request.query_params.get("ordering") or self.DEFAULT
         sign = "-" if asked.startswith("-") else ""
         return (sign + self.FIELDS[asked.removeprefix("-")], f"{sign}id")

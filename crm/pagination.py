@@ -1,4 +1,4 @@
-"""Answers a list page by page, by position in its order. Touches nothing but the queryset it is given."""
+"""Answers a list page by page, by position in its order. Touches nothing but the rows it is given to read."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from django.core.exceptions import ValidationError
-from django.db.models import F, Field, Func, Model, QuerySet, TextField, Value
+from django.db.models import F, Field, Func, QuerySet, TextField, Value
 from django.db.models.lookups import GreaterThan, LessThan
 from django.utils import timezone
 from rest_framework.pagination import CursorPagination
@@ -14,6 +14,8 @@ from rest_framework.request import Request
 from rest_framework.serializers import ValidationError as InvalidQuery
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
+
+from crm.listing import Listing
 
 
 class _Row(Func):
@@ -36,24 +38,37 @@ class KeysetPagination(CursorPagination):
     max_page_size = 200
 
     def paginate_queryset(  # type: ignore[override]  # a list in memory has no positions
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+        self, queryset: QuerySet[Any] | Listing[Any], request: Request, view: APIView | None = None
     ) -> list[Any]:
         self.request = request
         size = self.get_page_size(request)
         ordering = self.get_ordering(request, queryset, view)
         self.names = [name.removeprefix("-") for name in ordering]
-        descending = ordering[0].startswith("-")
         position, backwards = self._position(queryset)
+        descending = ordering[0].startswith("-") != backwards
+        read = self._listed if isinstance(queryset, Listing) else self._queried
+        found = read(queryset, position, descending=descending, limit=size + 1)
+        more, came_from = len(found) > size, position is not None
+        found = found[:size][:: -1 if backwards else 1]
+        self.has_next, self.has_previous = (came_from, more) if backwards else (more, came_from)
+        self.ends = (found[0][0], found[-1][0]) if found else None
+        return [row for _, row in found]
+
+    def _listed(
+        self, listing: Any, position: list[Any] | None, *, descending: bool, limit: int
+    ) -> list[tuple[tuple[Any, ...], Any]]:
+        return list(listing.page(self.names, descending=descending, after=position, limit=limit))
+
+    def _queried(
+        self, queryset: Any, position: list[Any] | None, *, descending: bool, limit: int
+    ) -> list[tuple[tuple[Any, ...], Any]]:
         if position is not None:
             row = _Row(*(F(name) for name in self.names))
-            compare = LessThan if descending != backwards else GreaterThan
+            compare = LessThan if descending else GreaterThan
             queryset = queryset.filter(compare(row, _Row(*(Value(value) for value in position))))
-        sign = "-" if descending != backwards else ""
-        found = list(queryset.order_by(*(sign + name for name in self.names))[: size + 1])
-        more, came_from = len(found) > size, position is not None
-        self.page = found[:size][:: -1 if backwards else 1]
-        self.has_next, self.has_previous = (came_from, more) if backwards else (more, came_from)
-        return self.page
+        sign = "-" if descending else ""
+        rows = queryset.order_by(*(sign + name for name in self.names))[:limit]
+        return [(tuple(getattr(row, name) for name in self.names), row) for row in rows]
 
     def get_page_size(self, request: Request) -> int:
         given = request.query_params.get(self.page_size_query_param)
@@ -87,31 +102,33 @@ class KeysetPagination(CursorPagination):
             },
         ]
 
-    def _position(self, queryset: QuerySet[Any]) -> tuple[list[Any] | None, bool]:
+    def _position(self, queryset: QuerySet[Any] | Listing[Any]) -> tuple[list[Any] | None, bool]:
         """Where the page begins, and whether it goes towards the list's head; None for the head itself."""
         given = self.request.query_params.get(self.cursor_query_param)
         if not given:
             return None, False
         try:
             pairs = dict(parse_qsl(urlsafe_b64decode(given.encode("ascii")).decode(), True, True))
-            values = [_value(queryset, name, pairs[name]) for name in self.names]
+            values = [_value(_field(queryset, name), pairs[name]) for name in self.names]
         except (Base64Error, KeyError, ValueError, ValidationError, OverflowError) as error:
             raise InvalidQuery({self.cursor_query_param: "This is no cursor of this list in this order."}) from error
         return values, "_back" in pairs
 
-    def _link(self, row: Model, **extra: str) -> str:
-        position = {name: _text(getattr(row, name)) for name in self.names}
+    def _link(self, values: tuple[Any, ...], **extra: str) -> str:
+        position = {name: _text(value) for name, value in zip(self.names, values, strict=True)}
         cursor = urlsafe_b64encode(urlencode(position | extra).encode()).decode()
         return replace_query_param(self.request.build_absolute_uri(), self.cursor_query_param, cursor)
 
     # What a position beyond the last row would name is unknown, so an empty page leads nowhere.
     def get_next_link(self) -> str | None:
-        return self._link(self.page[-1]) if self.has_next and self.page else None
+        return self._link(self.ends[1]) if self.has_next and self.ends else None
 
     def get_previous_link(self) -> str | None:
-        return self._link(self.page[0], _back="1") if self.has_previous and self.page else None
+        return self._link(self.ends[0], _back="1") if self.has_previous and self.ends else None
 
-    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView | None) -> tuple[str, ...]:
+    def get_ordering(
+        self, request: Request, queryset: QuerySet[Any] | Listing[Any], view: APIView | None
+    ) -> tuple[str, ...]:
         return self.ordering
 
 
@@ -119,12 +136,18 @@ def _text(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _value(queryset: QuerySet[Any], name: str, text: str) -> Any:
-    """The text as a value of the field or annotation. Raises ValueError or ValidationError."""
+def _field(queryset: QuerySet[Any] | Listing[Any], name: str) -> "Field[Any, Any]":
+    if isinstance(queryset, Listing):
+        return queryset.keys[name].field
     annotation = queryset.query.annotations.get(name)
     field: Field[Any, Any] = (
         annotation.output_field if annotation else queryset.model._meta.get_field(name)  # noqa: SLF001  Django's public one
     )
+    return field
+
+
+def _value(field: "Field[Any, Any]", text: str) -> Any:
+    """The text as a value of the field. Raises ValueError or ValidationError."""
     value = field.to_python(text)
     if "\x00" in text or (hasattr(value, "tzinfo") and timezone.is_naive(value)):
         raise ValueError(text)

@@ -3,12 +3,15 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db import connection
+from django.db.models import BigIntegerField, Count, DateTimeField, Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from crm.errors import Forbidden, NotFound
+from crm.listing import Key, Listing
 from crm.models import (
     Conversation,
     Creator,
@@ -20,7 +23,7 @@ from crm.models import (
     Role,
     User,
 )
-from crm.statements import rows_read
+from crm.statements import rows_read, statement_run
 
 # A fan seen within this time counts as active (the definition that the analytics pages state).
 ACTIVE_WITHIN = timedelta(days=30)
@@ -186,18 +189,67 @@ def fan_map_by_recipient(*, creator: Creator, recipient_ids: Sequence[str]) -> d
     return found
 
 
-def conversation_list(*, creator: Creator, unread: bool = False, search: str = "") -> QuerySet[Conversation]:
-    """The creator's open conversations with fan and last message, unordered: a page or a paginator orders them."""
-    conversations = Conversation.objects.filter(creator=creator, archived=False, fan__deleted_at=None).select_related(
-        "fan", "last_message"
-    )
+class ConversationRow(NamedTuple):
+    """A conversation with its fan, and its last message where there is one."""
+
+    id: int
+    last_message_at: datetime
+    unread_count: int
+    fan_id: int
+    name: str
+    handle: str
+    avatar: str
+    value_cents: int
+    platform: str
+    direction: str | None
+    text: str | None
+    status: str | None
+
+
+# As ConversationRow; of the last message what a list shows.
+_CONVERSATION_COLUMNS = """c.id, c.last_message_at, c.unread_count, f.id, f.name, f.handle, f.avatar, f.value_cents,
+    f.platform, m.direction, left(m.text, 140), m.status"""
+_CONVERSATION_SOURCE = """crm_conversation c JOIN crm_fan f ON f.id = c.fan_id
+    LEFT JOIN crm_message m ON m.id = c.last_message_id"""
+_CONVERSATION_KEYS = {
+    "last_message_at": Key("c.last_message_at", "timestamptz", DateTimeField(), "-infinity", "infinity"),
+    "id": Key("c.id", "bigint", BigIntegerField(), str(-(2**63)), str(2**63 - 1)),
+}
+
+
+def conversation_list(*, creator: Creator, unread: bool = False, search: str = "") -> Listing[ConversationRow]:
+    """The creator's open conversations with fan and last message, unordered: a page orders them."""
+    conditions = ["c.creator_id = %s", "NOT c.archived", "f.deleted_at IS NULL"]
+    values: list[Any] = [creator.pk]
     if unread:
-        conversations = conversations.filter(unread_count__gt=0)
+        conditions.append("c.unread_count > 0")
     if search:
-        conversations = conversations.filter(
-            Q(fan__name__icontains=search) | Q(fan__handle__icontains=search.lstrip("@"))
-        )
-    return conversations
+        conditions.append("(f.name ILIKE %s OR f.handle ILIKE %s)")
+        values += [_containing(search), _containing(search.lstrip("@"))]
+    return Listing(
+        row=ConversationRow,
+        columns=_CONVERSATION_COLUMNS,
+        source=_CONVERSATION_SOURCE,
+        conditions=conditions,
+        values=values,
+        keys=_CONVERSATION_KEYS,
+    )
+
+
+def _containing(text: str) -> str:
+    """As a pattern of LIKE."""
+    return f"%{connection.ops.prep_for_like_query(text)}%"
+
+
+def conversation_require(*, creator: Creator, conversation_id: int) -> None:
+    """Raise NotFound unless conversation_get would find it."""
+    found = statement_run(
+        "SELECT 1 FROM crm_conversation c JOIN crm_fan f ON f.id = c.fan_id "
+        "WHERE c.id = %s AND c.creator_id = %s AND f.deleted_at IS NULL",
+        [conversation_id, creator.pk],
+    )
+    if not found:
+        raise NotFound("There is no such conversation.", code="conversation_not_found")
 
 
 def conversation_get(*, creator: Creator, conversation_id: int) -> Conversation:

@@ -12,17 +12,21 @@ from typing import Any, TypeVar
 from django.db import connection
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import Model
+from psycopg.pq import Format
 
 M = TypeVar("M", bound=Model)
 
 
-def statement_run(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def statement_run(sql: str, values: Sequence[Any], *, binary: bool = False) -> list[tuple[Any, ...]]:
     """The rows that a statement returns; none where it returns none. It takes part in Django's transaction.
 
-    A value needs a cast where PostgreSQL cannot tell its type from where it stands.
+    A value needs a cast where PostgreSQL cannot tell its type from where it stands. binary: rows come in PostgreSQL's
+    own form, which is read faster where there are many, and by psycopg alone: JSON is objects, times are in UTC.
     """
     connection.ensure_connection()
     cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+    if binary:
+        cursor.format = Format.BINARY
     wrapped = connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
     with wrapped as running:
         running.execute(sql, values)

@@ -221,7 +221,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["crm.rendering.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "huntaze.schema.Schema",
     "DEFAULT_THROTTLE_CLASSES": ["huntaze.throttling.Throttle"],
     "EXCEPTION_HANDLER": "huntaze.api.problem_handler",

@@ -7,17 +7,17 @@ from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field, inline_serializer
 from rest_framework import serializers
 from rest_framework.parsers import FormParser, JSONParser
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm import selectors as crm_selectors
-from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer, moment_shown
 from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
 from crm.json_types import JsonTypes
 from crm.models import Conversation, Direction, Message, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, media_urls
+from crm.rendering import JSONRenderer
 from messaging import selectors, services
 from messaging.models import Delivery
 from messaging.publishing import expected_at
@@ -202,6 +202,10 @@ class RetryView(OnceAPIView):
         return Response(ReceiptSerializer(receipt).data, status=202)
 
 
+# Of a message that has yet to go out, when that is expected is shown.
+WAITING = frozenset({MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED})
+
+
 class AttachmentSerializer(JsonTypes):
     type = serializers.CharField(max_length=20)
     url = serializers.CharField(max_length=2_000)
@@ -239,7 +243,7 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_expectedAt(self, message: Message) -> str | None:
-        if message.status not in {MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED}:
+        if message.status not in WAITING:
             return None
         delivery = _delivery(message)
         return serializers.DateTimeField().to_representation(expected_at(delivery.due_at)) if delivery else None
@@ -250,6 +254,27 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
 
     def get_retryable(self, message: Message) -> bool:
         return message.status in selectors.TROUBLE and _delivery(message) is not None
+
+
+def message_shown(row: selectors.ThreadRow) -> dict[str, Any]:
+    """What ThreadMessageSerializer shows of the same message."""
+    out = row.direction == Direction.OUT
+    expected = row.due_at if out and row.status in WAITING else None
+    return {
+        "id": row.id,
+        "direction": row.direction,
+        "text": row.text,
+        "priceCents": row.price_cents,
+        "read": row.read,
+        "attachments": [{"type": each["type"], "url": each["url"]} for each in row.attachments or ()],
+        "status": row.status,
+        "createdAt": moment_shown(row.created_at),
+        "sentAt": row.sent_at and moment_shown(row.sent_at),
+        "deletedAt": row.deleted_at and moment_shown(row.deleted_at),
+        "expectedAt": moment_shown(expected_at(expected)) if expected else None,
+        "reason": (row.reason or "") if out else "",
+        "retryable": out and row.status in selectors.TROUBLE and row.due_at is not None,
+    }
 
 
 def _delivery(message: Message) -> Delivery | None:
@@ -280,8 +305,10 @@ class ConversationMessagesView(OnceAPIView):
         responses=ThreadMessageSerializer(many=True),
     )
     def get(self, request: Request, conversation_id: int) -> Response:
-        conversation = crm_selectors.conversation_get(creator=self.creator, conversation_id=conversation_id)
-        return self.listed(selectors.thread_list(conversation=conversation), ThreadMessageSerializer, MessagePagination)
+        crm_selectors.conversation_require(creator=self.creator, conversation_id=conversation_id)
+        return self.listed_fast(
+            selectors.thread_rows(conversation_id=conversation_id), message_shown, MessagePagination
+        )
 
     @extend_schema(
         operation_id="conversation_messages_send",

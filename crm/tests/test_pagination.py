@@ -4,6 +4,7 @@ import base64
 import json
 from itertools import chain
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.db import connection
@@ -12,6 +13,7 @@ from rest_framework.test import APIClient
 
 from crm.fan_api import FanPagination
 from crm.models import Conversation, Creator, Fan, Role
+from crm.statements import statement_run
 from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MembershipFactory
 
 pytestmark = pytest.mark.django_db
@@ -74,14 +76,15 @@ def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
 
 def plan_of(client: APIClient, url: str) -> tuple[int, set[str], str]:
     """For the list's own query: rows that PostgreSQL looked at, the indexes it used, and whether it sorted."""
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with (
+        CaptureQueriesContext(connection) as queries,
+        patch("crm.listing.statement_run", wraps=statement_run) as prepared,
+    ):
         assert client.get(url).status_code == 200
-    [sql] = [query["sql"] for query in queries if "LIMIT 51" in query["sql"] or "LIMIT 101" in query["sql"]]
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
-        [[found]] = cursor.fetchall()
+    # What is prepared is captured without its values.
+    asked = [call.args for call in prepared.call_args_list] or [(query["sql"], []) for query in queries]
+    [(sql, values)] = [each for each in asked if "LIMIT 51" in each[0] or "LIMIT 101" in each[0]]
+    [[found]] = statement_run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values)
     found = json.loads(found) if isinstance(found, str) else found
     each = nodes(found[0]["Plan"])
     touched = sum(
