@@ -1,6 +1,6 @@
 """Answers what the OnlyFans boundary has stored, one creator at a time. Touches the database to read."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
@@ -11,7 +11,7 @@ from crm.errors import NotFound
 from crm.models import Creator
 from onlyfans.client import VendorClient
 from onlyfans.event_payloads import deletion_line
-from onlyfans.models import Account, AccountState, ImportBatch, ImportRow, SyncState, WebhookEvent
+from onlyfans.models import Account, AccountState, ImportBatch, ImportRow, ImportStatus, SyncState, WebhookEvent
 
 ROWS_AT_A_TIME = 2_000
 
@@ -87,6 +87,12 @@ def import_get(*, creator: Creator, import_id: int) -> ImportBatch:
     if batch is None:
         raise NotFound("There is no such import.", code="import_not_found")
     return batch
+
+
+def import_remembered(*, creator: Creator, header: Sequence[str]) -> ImportBatch | None:
+    """The creator's last import of a file with exactly these columns; one that was undone was a mistake."""
+    done = ImportBatch.objects.filter(creator=creator, status=ImportStatus.DONE, header=list(header))
+    return done.order_by("-created_at", "-pk").first()
 
 
 def import_rows_naming(*, creator: Creator, texts: Collection[str]) -> QuerySet[ImportRow]:
