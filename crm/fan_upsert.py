@@ -170,7 +170,8 @@ _NEW_VALUES = {
     "last_seen_at": "GREATEST(f.last_seen_at, l.last_seen_at)",
 }
 _KEPT = "CASE WHEN f.{name} = {empty} THEN COALESCE(l.{name}, {empty}) ELSE f.{name} END"
-_OVERWRITTEN = "COALESCE(NULLIF(l.{name}, {empty}), f.{name})"
+# Tags come in as text[], which PostgreSQL does not compare with the fan's varchar[].
+_OVERWRITTEN = "COALESCE(NULLIF(l.{name}, {empty}){cast}, f.{name})"
 _UPDATE = """
 WITH changed AS (
     SELECT f.id, jsonb_build_object({before}) AS before, {new_values}
@@ -290,7 +291,8 @@ class FanUpsertion:
         values = dict(_NEW_VALUES)
         for name in EDITED_HERE:
             template = _OVERWRITTEN if name in self._overwrite else _KEPT
-            values[name] = template.format(name=name, empty="'{}'" if name == "tags" else "''")
+            empty, cast = ("'{}'", "::varchar[]") if name == "tags" else ("''", "")
+            values[name] = template.format(name=name, empty=empty, cast=cast)
         return _UPDATE.format(
             before=_BEFORE,
             keep="" if self._batch is None else _KEEP.format(batch=self._batch.pk),

@@ -71,7 +71,6 @@ class ImportRequestSerializer(serializers.Serializer[Any]):
     mapping = MappingField(required=False, allow_null=True, default=None)
     overwrite = serializers.CharField(
         required=False,
-        default="",
         allow_blank=True,
         help_text="Fields that follow the file even where people edited them here: name, email, tags, notes; "
         "with commas between them.",
@@ -82,6 +81,12 @@ class ImportRequestSerializer(serializers.Serializer[Any]):
         allow_null=True,
         default=None,
         help_text="How to read 3/4/2026. Only needed where nothing in the file says so; the answer is then 422.",
+    )
+    remembered = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Take what is not given of mapping, overwrite and dayFirst from the last import of the same columns. "
+        "A notice says what that was, also where it was not asked for.",
     )
     dryRun = serializers.BooleanField(source="dry_run", required=False, default=False)
 
@@ -166,8 +171,8 @@ class ManagerAPIView(CreatorAPIView):
     write_roles: ClassVar[frozenset[Role]] = MANAGERS
 
 
-class ImportCsvView(OnceAPIView, ManagerAPIView):
-    """Import fans from a CSV file. Every row is accounted for; a rejected one is told with line, column and reason."""
+class UploadAPIView(ManagerAPIView):
+    """Takes a file of at most IMPORT_MAX_BYTES."""
 
     parser_classes = [MultiPartParser]
     write_scope = "imports"
@@ -178,6 +183,10 @@ class ImportCsvView(OnceAPIView, ManagerAPIView):
         length = request.META.get("CONTENT_LENGTH") or "0"
         if length.isdigit():
             size_check(int(length) - FORM_MAX_BYTES, max_bytes=settings.IMPORT_MAX_BYTES)
+
+
+class ImportCsvView(OnceAPIView, UploadAPIView):
+    """Import fans from a CSV file. Every row is accounted for; a rejected one is told with line, column and reason."""
 
     @extend_schema(
         operation_id="imports_create",
@@ -200,8 +209,9 @@ class ImportCsvView(OnceAPIView, ManagerAPIView):
             filename=upload.name,
             content=upload.file,
             mapping=serializer.validated_data["mapping"],
-            overwrite=serializer.validated_data["overwrite"],
+            overwrite=serializer.validated_data.get("overwrite"),
             day_first=serializer.validated_data["day_first"],
+            remembered=serializer.validated_data["remembered"],
             dry_run=serializer.validated_data["dry_run"],
             max_bytes=settings.IMPORT_MAX_BYTES,
             on_stored=self.stored,

@@ -51,9 +51,13 @@ class _Orders:
 
 
 def date_order(
-    column: Iterable[pd.Series], *, others: Callable[[], Iterable[pd.Series]], language: str
+    column: Iterable[pd.Series],
+    *,
+    others: Callable[[], Iterable[pd.Series]],
+    language: str,
+    before: str | None = None,
 ) -> Convention | None:
-    """Whether 3/4/2026 has the day first, by the column's own dates, else by the file's others, else by its language.
+    """Whether 3/4/2026 has the day first: by the column's own dates, the file's others, `before`, or its language.
 
     None where nothing settles it. `column` and what `others` answers come in pieces; `others` is asked only if needed.
     """
@@ -73,6 +77,10 @@ def date_order(
     if bool(beside.first) != bool(beside.second):
         order = DAY_MONTH if beside.first else MONTH_DAY
         return Convention(order, f"Dates such as 3/4/2026 were read as {order}, like the dates of another column.")
+    if before is not None:
+        return Convention(
+            before, f"Dates such as 3/4/2026 were read as {before}, as in the last import of the same columns."
+        )
     if language in DAY_FIRST_LANGUAGES:
         return Convention(
             DAY_MONTH, f"Dates such as 3/4/2026 were read as {DAY_MONTH}, as is usual in the language of the headers."

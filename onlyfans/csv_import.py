@@ -16,12 +16,15 @@ from crm.fan_upsert import EDITED_HERE, FanOutcome, FanUpsertion, fan_upsert_ope
 from crm.models import Creator, User
 from crm.payloads import FanRow
 from onlyfans import payloads, selectors, services
+from onlyfans.csv_choices import choices_settle, mapping_whole
 from onlyfans.csv_reader import Chunk, Sheet, sheet_read
 from onlyfans.models import ImportBatch, ImportRow
 
 ERROR_COLUMN = "error"
 # How many of the rows that were taken an answer shows one by one.
 PREVIEW_MAX = 200
+# How many rows of a file are shown before anything is decided about it.
+FIRST_ROWS = 5
 # The counts of an ImportBatch.
 COUNTED = {
     "inserted": (FanOutcome.INSERTED,),
@@ -55,8 +58,9 @@ def fans_import(
     filename: str,
     content: bytes | IO[bytes],
     mapping: Mapping[str, str | None] | None = None,
-    overwrite: Collection[str] = (),
+    overwrite: Collection[str] | None = None,
     day_first: bool | None = None,
+    remembered: bool = False,
     dry_run: bool = False,
     max_bytes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -66,6 +70,7 @@ def fans_import(
 
     `mapping` is `{field of payloads.FIELDS: column header}` for what the headers' names do not say by themselves; the
     fields of crm.fan_upsert.EDITED_HERE named in `overwrite` follow the file. `day_first` says how to read 3/4/2026.
+    With `remembered`, what of these is None is as in the creator's last import of the same columns (csv_choices).
     `content` is bytes or a file that can be gone through more than once. `progress` is called with the rows read so far
     and all of them.
 
@@ -75,17 +80,26 @@ def fans_import(
     in the transaction that keeps it.
     """
     size_check(_size(content), max_bytes=max_bytes)
-    if unknown := sorted(set(overwrite) - set(EDITED_HERE)):
+    if unknown := sorted(set(overwrite or ()) - set(EDITED_HERE)):
         raise InvalidInput(
             "Only fields that people edit here can be overwritten.",
             errors=(FieldError("overwrite", "unknown_field", f"There is no field {unknown[0][:50]!r} to overwrite."),),
         )
     with sheet_read(content, recognised=payloads.headers_known) as sheet:
+        choices = choices_settle(
+            creator=creator,
+            header=sheet.header,
+            mapping=mapping,
+            overwrite=overwrite,
+            day_first=day_first,
+            remembered=remembered,
+        )
         reading = payloads.reading_decide(
-            columns=payloads.columns_match(sheet.header, mapping),
+            columns=payloads.columns_match(sheet.header, choices.mapping),
             pieces=sheet.columns,
             now=timezone.now(),
-            day_first=day_first,
+            day_first=choices.day_first,
+            day_first_before=choices.day_first_before,
         )
         with transaction.atomic(), ExitStack() as stack:
             batch = services.import_begin(
@@ -95,9 +109,11 @@ def fans_import(
                 dry_run=dry_run,
                 mapping=reading.columns.mapping(),
                 header=sheet.header,
+                overwrite=choices.overwrite,
+                day_first=choices.day_first_before if choices.day_first is None else choices.day_first,
             )
             upsertion = stack.enter_context(
-                fan_upsert_open(creator=creator, overwrite=overwrite, batch=batch.fan_batch)
+                fan_upsert_open(creator=creator, overwrite=choices.overwrite, batch=batch.fan_batch)
             )
             first, rejected = _collect(sheet, reading, batch, upsertion, progress)
             with transaction.atomic():
@@ -114,7 +130,7 @@ def fans_import(
                 batch=batch,
                 counts={name: sum(counts[outcome] for outcome in became) for name, became in COUNTED.items()},
                 rejected_rows=rejected,
-                notices=[{"row": None, "text": text} for text in reading.notices],
+                notices=[{"row": None, "text": text} for text in (*choices.notices, *reading.notices)],
             )
             if on_stored is not None:
                 on_stored(batch.pk)
@@ -122,6 +138,39 @@ def fans_import(
         batch=batch,
         rows=[ImportedRow(line, row, outcome) for (line, row), outcome in zip(first, outcomes, strict=True)],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FanPreview:
+    """What a file holds and what would be made of it: `mapping` has every field, None where no column is known for it.
+
+    `remembered` is the import whose choices these are; None where they come from the headers' names.
+    """
+
+    header: list[str]
+    first_rows: list[list[str]]
+    total_rows: int
+    mapping: dict[str, str | None]
+    overwrite: list[str]
+    remembered: ImportBatch | None
+
+
+def fans_preview(*, creator: Creator, content: bytes | IO[bytes], max_bytes: int | None = None) -> FanPreview:
+    """Look into a file and store nothing. Raises Unreadable or TooLarge (over `max_bytes`)."""
+    size_check(_size(content), max_bytes=max_bytes)
+    with sheet_read(content, recognised=payloads.headers_known) as sheet:
+        first = next(sheet.chunks())
+        rows = first.raw(range(min(len(first.cells), FIRST_ROWS)))
+        last = selectors.import_remembered(creator=creator, header=sheet.header)
+        by_name: dict[str, str | None] = {**payloads.columns_find(sheet.header).mapping()}
+        return FanPreview(
+            header=sheet.header,
+            first_rows=rows,
+            total_rows=sheet.rows,
+            mapping={name: by_name.get(name) for name in payloads.FIELDS} if last is None else mapping_whole(last),
+            overwrite=[] if last is None else last.overwrite,
+            remembered=last,
+        )
 
 
 def _collect(

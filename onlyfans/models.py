@@ -125,6 +125,9 @@ class ImportBatch(models.Model):
     status = models.CharField(max_length=20, choices=ImportStatus.choices)
     mapping = models.JSONField(default=dict)
     header = models.JSONField(default=list)
+    # What was chosen beside the columns; null where the dates were left to the file.
+    overwrite = models.JSONField(default=list)
+    day_first = models.BooleanField(null=True, blank=True)
     total_rows = models.PositiveIntegerField(default=0)
     inserted = models.PositiveIntegerField(default=0)
     updated = models.PositiveIntegerField(default=0)

@@ -10,5 +10,6 @@ urlpatterns = [
     path("platforms/connect/onlyfans/disconnect", connection_pages.connection_end, name="disconnect"),
     path("platforms/onlyfans/import", pages.import_page, name="import"),
     path("platforms/onlyfans/import/<int:import_id>", pages.import_result, name="import-result"),
+    path("platforms/onlyfans/import/<int:import_id>/undo", pages.import_undo, name="import-result-undo"),
     path("platforms/onlyfans/import/<int:import_id>/errors.csv", pages.import_errors, name="import-result-errors"),
 ]

@@ -1,19 +1,22 @@
-"""Answers the pages of the fan import: upload, result, history. Touches fans_import and selectors."""
+"""Answers the pages of the fan import: upload, result, history. Touches fans_import, import_undo, selectors."""
 
 from itertools import islice
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from crm.errors import Forbidden, HuntazeError, NotFound, TooLarge
+from crm.errors import Conflict, Forbidden, HuntazeError, NotFound, TooLarge
+from crm.fan_upsert import EDITED_HERE
 from crm.models import Membership
 from crm.pages import creator_for_request
 from crm.selectors import MANAGERS, membership_require
-from onlyfans import selectors
+from onlyfans import selectors, services
 from onlyfans.csv_import import fans_import, rejected_csv
 from onlyfans.models import ImportBatch, ImportStatus
 
@@ -44,6 +47,12 @@ def _manager(request: HttpRequest) -> Membership:
     return membership
 
 
+def _history(membership: Membership) -> QuerySet[ImportBatch]:
+    """The newest imports; checks changed nothing and are many."""
+    kept = selectors.import_list(creator=membership.creator).exclude(status=ImportStatus.DRY_RUN)
+    return kept.order_by("-created_at", "-pk")[:HISTORY_MAX]
+
+
 def _import(request: HttpRequest, import_id: int) -> ImportBatch:
     try:
         return selectors.import_get(creator=_manager(request).creator, import_id=import_id)
@@ -68,6 +77,9 @@ def import_page(request: HttpRequest) -> HttpResponse:
                     user=membership.user,
                     filename=upload.name or "",
                     content=upload.open(),
+                    # What was not ticked is not to be overwritten, whatever the last import did.
+                    overwrite=[name for name in request.POST.getlist("overwrite") if name in EDITED_HERE],
+                    remembered=True,
                     day_first=DAY_FIRST.get(request.POST.get("day_first", "")),
                     dry_run="dry_run" in request.POST,
                     max_bytes=settings.IMPORT_MAX_BYTES,
@@ -81,8 +93,12 @@ def import_page(request: HttpRequest) -> HttpResponse:
         "error": error,
         "dry_run": "dry_run" in request.POST,
         "day_first": request.POST.get("day_first", ""),
+        "overwrite": request.POST.getlist("overwrite"),
+        "overwritable": [(name, LABELS[name]) for name in EDITED_HERE],
+        "labels": LABELS,
+        "limit_bytes": settings.IMPORT_MAX_BYTES,
         "limit_mb": settings.IMPORT_MAX_BYTES // 1_000_000,
-        "history": selectors.import_list(creator=membership.creator).order_by("-created_at", "-pk")[:HISTORY_MAX],
+        "history": _history(membership),
     }
     return render(request, "onlyfans/import.html", context, status=status)
 
@@ -95,6 +111,7 @@ def import_result(request: HttpRequest, import_id: int) -> HttpResponse:
     context = {
         "batch": batch,
         "dry_run": batch.status == ImportStatus.DRY_RUN,
+        "undoable": batch.status == ImportStatus.DONE and batch.fan_batch_id is not None,
         "problems": list(islice(selectors.import_problems(batch), SHOWN_MAX)),
         "notices": list(islice(selectors.import_notices(batch), SHOWN_MAX)),
         "shown_max": SHOWN_MAX,
@@ -117,3 +134,15 @@ def import_errors(request: HttpRequest, import_id: int) -> HttpResponse:
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="import-{batch.pk}-errors.csv"'},
     )
+
+
+@login_required
+@require_POST
+def import_undo(request: HttpRequest, import_id: int) -> HttpResponse:
+    """Take one import back; why it cannot be is told in its place."""
+    batch = _import(request, import_id)
+    try:
+        services.import_undo(batch=batch)
+    except Conflict as error:
+        messages.error(request, error.detail)
+    return redirect("import-result", import_id=batch.pk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from crm.errors import FieldError, InvalidInput, Unreadable
 from crm.payloads import FanRow
@@ -121,9 +121,21 @@ class Columns:
 
 
 def columns_match(header: Sequence[str], mapping: Mapping[str, str | None] | None = None) -> Columns:
+    """As columns_find; raises Unreadable where no column tells fans apart."""
+    columns = columns_find(header, mapping)
+    if not any(key in columns.positions for key in KEYS):
+        named = ", ".join(name for name in list(header)[:12] if name) or "none"
+        raise Unreadable(
+            f"No column says who the fan is. Name one Username or Fan ID; the columns are: {named[:300]}.",
+            code="no_key_column",
+        )
+    return columns
+
+
+def columns_find(header: Sequence[str], mapping: Mapping[str, str | None] | None = None) -> Columns:
     """Find the column of each field: where `mapping` names one (None or "" for none), else by the header's name.
 
-    Raises InvalidInput for a mapping that names no field or no column, Unreadable where no column tells fans apart.
+    Raises InvalidInput for a mapping that names no field or no column.
     """
     mapping = mapping or {}
     first_position: dict[str, int] = {}
@@ -153,12 +165,6 @@ def columns_match(header: Sequence[str], mapping: Mapping[str, str | None] | Non
             positions[name] = found
     if errors:
         raise InvalidInput("The mapping does not fit the file.", errors=tuple(errors))
-    if not any(key in positions for key in KEYS):
-        named = ", ".join(name for name in list(header)[:12] if name) or "none"
-        raise Unreadable(
-            f"No column says who the fan is. Name one Username or Fan ID; the columns are: {named[:300]}.",
-            code="no_key_column",
-        )
     told = [language for language in languages if language != "both"]
     return Columns(
         header=tuple(header),
@@ -197,8 +203,11 @@ def reading_decide(
     pieces: Callable[[Sequence[int]], Iterable[list[pd.Series]]],
     now: datetime,
     day_first: bool | None = None,
+    day_first_before: bool | None = None,
 ) -> Reading:
     """Whether dates have the day first and amounts a decimal comma; `day_first` settles the dates.
+
+    `day_first_before` is how such a file was read the last time; the dates in this one count more.
 
     `pieces` answers the columns at these positions, piece by piece. Raises Unreadable (`date_order_unknown`, naming the
     column) where a date of numbers can be read in two ways and nothing in the file says in which.
@@ -213,9 +222,11 @@ def reading_decide(
         return (series for piece in pieces(others) for series in piece)
 
     if day_first is None:
-        dates = csv_conventions.date_order(column("last_seen_at"), others=beside, language=columns.language)
+        dates = csv_conventions.date_order(
+            column("last_seen_at"), others=beside, before=_order(day_first_before), language=columns.language
+        )
     else:
-        dates = csv_conventions.Convention(values.DAY_MONTH if day_first else values.MONTH_DAY)
+        dates = csv_conventions.Convention(_order(day_first))
     if dates is None:
         name = columns.mapping()["last_seen_at"]
         sentence = (
@@ -231,6 +242,14 @@ def reading_decide(
         now=now,
         notices=tuple(notice for notice in (dates.notice, amounts.notice) if notice),
     )
+
+
+@overload
+def _order(day_first: bool) -> str: ...
+@overload
+def _order(day_first: bool | None) -> str | None: ...
+def _order(day_first: bool | None) -> str | None:
+    return None if day_first is None else values.DAY_MONTH if day_first else values.MONTH_DAY
 
 
 @dataclass(frozen=True, slots=True)

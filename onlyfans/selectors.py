@@ -1,6 +1,6 @@
 """Answers what the OnlyFans boundary has stored, one creator at a time. Touches the database to read."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,16 @@ from crm.errors import NotFound
 from crm.models import Creator
 from onlyfans.client import VendorClient
 from onlyfans.event_payloads import deletion_line
-from onlyfans.models import Account, AccountState, ImportBatch, ImportRow, Resource, SyncState, WebhookEvent
+from onlyfans.models import (
+    Account,
+    AccountState,
+    ImportBatch,
+    ImportRow,
+    ImportStatus,
+    Resource,
+    SyncState,
+    WebhookEvent,
+)
 
 ROWS_AT_A_TIME = 2_000
 # So much of a key says which one it is, and opens nothing.
@@ -147,6 +156,12 @@ def import_get(*, creator: Creator, import_id: int) -> ImportBatch:
     if batch is None:
         raise NotFound("There is no such import.", code="import_not_found")
     return batch
+
+
+def import_remembered(*, creator: Creator, header: Sequence[str]) -> ImportBatch | None:
+    """The creator's last import of a file with exactly these columns; one that was undone was a mistake."""
+    done = ImportBatch.objects.filter(creator=creator, status=ImportStatus.DONE, header=list(header))
+    return done.order_by("-created_at", "-pk").first()
 
 
 def import_rows_naming(*, creator: Creator, texts: Collection[str]) -> QuerySet[ImportRow]:

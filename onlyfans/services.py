@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -179,7 +179,15 @@ def sync_advance(*, state: SyncState, cursor: str) -> None:
 
 
 def import_begin(
-    *, creator: Creator, user: User | None, filename: str, dry_run: bool, mapping: dict[str, str], header: list[str]
+    *,
+    creator: Creator,
+    user: User | None,
+    filename: str,
+    dry_run: bool,
+    mapping: dict[str, str],
+    header: list[str],
+    overwrite: Collection[str],
+    day_first: bool | None,
 ) -> ImportBatch:
     """The record of a file that is about to be imported, in the transaction that imports it."""
     return ImportBatch.objects.create(
@@ -190,6 +198,8 @@ def import_begin(
         status=ImportStatus.DRY_RUN if dry_run else ImportStatus.DONE,
         mapping=mapping,
         header=header,
+        overwrite=sorted(overwrite),
+        day_first=day_first,
     )
 
 

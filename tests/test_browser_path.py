@@ -96,6 +96,7 @@ def test_a_creator_signs_in_imports_writes_and_sees_it_sent(
         choose(page, "Import")
         assert_accessible(page)
         page.get_by_label("CSV file").set_input_files(SAMPLE_FANS)
+        page.get_by_role("button", name="Check the file").click()
         page.get_by_role("button", name="Import").click()
         expect(page.get_by_text("Every row of the file was taken.")).to_be_visible()
         assert_accessible(page)

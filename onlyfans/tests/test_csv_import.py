@@ -218,6 +218,8 @@ def test_what_people_wrote_here_goes_where_the_import_is_told_so(creator: Creato
     assert counts(import_text(creator, text, overwrite=["name", "notes"])) == (0, 1, 0, 0, 0)
     fan = Fan.objects.get()
     assert (fan.name, fan.notes, fan.tags) == ("Their Ada", "mine", ["vip"])
+    assert counts(import_text(creator, text, overwrite=["tags"])) == (0, 1, 0, 0, 0)
+    assert Fan.objects.get().tags == ["basic"]
     with pytest.raises(InvalidInput):
         import_text(creator, text, overwrite=["value_cents"])
 

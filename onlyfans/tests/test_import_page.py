@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from crm.models import Fan, Membership, Role
+from crm.services import message_record_sent
 from crm.tests.factories import MembershipFactory
+from onlyfans.csv_import import fans_import
 from onlyfans.models import ImportBatch
 
 pytestmark = pytest.mark.django_db
@@ -119,6 +122,7 @@ def test_other_teammates_are_turned_away(owner: Membership, role: Role) -> None:
     client = client_of(MembershipFactory.create(creator=owner.creator, role=role))
     path = f"{URL}/{ImportBatch.objects.get().pk}"
     assert {client.get(p).status_code for p in (URL, path, f"{path}/errors.csv")} == {403}
+    assert client.post(f"{path}/undo").status_code == 403
 
 
 def test_a_strangers_import_does_not_exist(owner: Membership) -> None:
@@ -126,3 +130,40 @@ def test_a_strangers_import_does_not_exist(owner: Membership) -> None:
     client = client_of(MembershipFactory.create())
     path = f"{URL}/{ImportBatch.objects.get().pk}"
     assert {client.get(p).status_code for p in (path, f"{path}/errors.csv")} == {404}
+    assert client.post(f"{path}/undo").status_code == 404
+    assert Fan.objects.exists()
+
+
+def test_an_import_is_undone_and_told_so_ever_after(owner: Membership) -> None:
+    client = client_of(owner)
+    assert "Undo this import" in upload(client).content.decode()
+    html = client.post(f"{URL}/{ImportBatch.objects.get().pk}/undo", follow=True).content.decode()
+    assert "This import was undone" in html
+    assert "Undo this import" not in html
+    assert not Fan.objects.exists()
+    assert "Undone" in client.get(URL).content.decode()
+
+
+def test_why_an_import_cannot_be_undone_is_told(owner: Membership) -> None:
+    client = client_of(owner)
+    upload(client)
+    message_record_sent(fan=Fan.objects.get(), text="Hi", sent_at=timezone.now(), platform_message_id="1")
+    html = client.post(f"{URL}/{ImportBatch.objects.get().pk}/undo", follow=True).content.decode()
+    assert "alert--error" in html
+    assert Fan.objects.get().handle == "ada"
+
+
+def test_checks_are_not_in_the_history(owner: Membership) -> None:
+    upload(client_of(owner), dry_run="1")
+    assert "Nothing was imported yet" in client_of(owner).get(URL).content.decode()
+
+
+def test_the_form_alone_reads_a_file_as_the_last_time_but_overwrites_only_what_is_ticked(owner: Membership) -> None:
+    fans_import(
+        creator=owner.creator, user=None, filename="f.csv", content=b"Who,Name\nada,Ada\n",
+        mapping={"handle": "Who"}, overwrite=["name"],
+    )  # fmt: skip
+    assert "&#x27;Who&#x27;" in upload(client_of(owner), b"Who,Name\nada,Eve\n").content.decode()
+    assert Fan.objects.get().name == "Ada"
+    upload(client_of(owner), b"Who,Name\nada,Eve\n", overwrite="name")
+    assert Fan.objects.get().name == "Eve"

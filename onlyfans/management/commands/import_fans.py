@@ -38,9 +38,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--overwrite",
             action="append",
-            default=[],
             choices=EDITED_HERE,
             help="let this field follow the file even where people edited it here",
+        )
+        parser.add_argument(
+            "--remembered",
+            action="store_true",
+            help="what is not given of --map, --overwrite and --day-first: as in the last import of the same columns",
         )
         order = parser.add_mutually_exclusive_group()
         order.add_argument(
@@ -64,9 +68,10 @@ class Command(BaseCommand):
                     user=None,
                     filename=path.name,
                     content=file,
-                    mapping=self._mapping(options["map"]),
+                    mapping=self._mapping(options["map"]) or None,
                     overwrite=options["overwrite"],
                     day_first=options["day_first"],
+                    remembered=options["remembered"],
                     dry_run=options["dry_run"],
                     progress=progress,
                 ).batch

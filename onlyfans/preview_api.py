@@ -1,0 +1,65 @@
+"""Answers over HTTP what a file of fans holds before it is imported. Touches fans_preview alone."""
+
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crm.api import CREATOR_PARAMETERS
+from onlyfans.api import MappingField, UploadAPIView
+from onlyfans.csv_import import FanPreview, fans_preview
+
+
+class PreviewRequestSerializer(serializers.Serializer[Any]):
+    file = serializers.FileField(allow_empty_file=True)
+
+
+class RememberedImportSerializer(serializers.Serializer[Any]):
+    importId = serializers.IntegerField(source="id")
+    filename = serializers.CharField()
+    createdAt = serializers.DateTimeField(source="created_at")
+
+
+class PreviewSerializer(serializers.Serializer[FanPreview]):
+    """`mapping` has every field, null where no column is known for it; it can be sent to the import as it is.
+
+    With `remembered`, mapping and overwrite are those of that import: the last one of a file with the same columns.
+    """
+
+    header = serializers.ListField(child=serializers.CharField(allow_blank=True))
+    firstRows = serializers.SerializerMethodField()
+    totalRows = serializers.IntegerField(source="total_rows")
+    mapping = MappingField()
+    overwrite = serializers.ListField(child=serializers.CharField())
+    remembered = RememberedImportSerializer(allow_null=True)
+
+    @extend_schema_field(serializers.ListField(child=serializers.ListField(child=serializers.CharField())))
+    def get_firstRows(self, preview: FanPreview) -> list[list[str]]:
+        return preview.first_rows
+
+
+class ImportPreviewView(UploadAPIView):
+    """Look into a file of fans: its columns, first rows, and what the import would make of them. Stores nothing."""
+
+    @extend_schema(
+        operation_id="imports_preview",
+        parameters=CREATOR_PARAMETERS,
+        request={"multipart/form-data": PreviewRequestSerializer},
+        responses={
+            200: PreviewSerializer,
+            413: OpenApiResponse(description="The file is over the size limit."),
+            422: OpenApiResponse(description="The file holds no table."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        serializer = PreviewRequestSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        preview = fans_preview(
+            creator=self.creator,
+            content=serializer.validated_data["file"].file,
+            max_bytes=settings.IMPORT_MAX_BYTES,
+        )
+        return Response(PreviewSerializer(preview).data)

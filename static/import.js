@@ -1,0 +1,250 @@
+/* The import in steps: look into the file, assign its columns, check, import. The file stays in the form; every step
+   sends it to the API again. Without this script the form imports with the guessed columns. */
+
+const form = document.querySelector("[data-import]");
+const find = (selector) => form.querySelector(selector);
+const all = (selector) => [...form.querySelectorAll(selector)];
+const file = find("#file");
+const selects = all("select[data-field]");
+const overwrites = all("[name=overwrite]");
+const dayFirst = find("#day-first");
+/* The API names last_seen_at lastSeenAt. */
+const fieldOf = (select) => select.dataset.field.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+let running = null;
+let preview = null;
+
+const show = (element, shown) => { element.hidden = !shown; };
+
+function reach(id) {
+  const heading = document.getElementById(id);
+  heading.focus({ preventScroll: true });
+  heading.scrollIntoView({ block: "start" });
+}
+
+function tell(box, sentences) {
+  box.replaceChildren(...sentences.map((sentence) => {
+    const line = document.createElement("p");
+    line.textContent = sentence;
+    return line;
+  }));
+  show(box, sentences.length > 0);
+}
+
+/* The bar is real while the file is on its way; how far the server is with it, nobody can say. */
+function progress(text, share) {
+  const box = find("[data-progress]");
+  const bar = box.querySelector("progress");
+  show(box, Boolean(text));
+  const line = box.querySelector("[data-progress-text]");
+  if (line.textContent !== text) line.textContent = text;
+  if (share === undefined) bar.removeAttribute("value");
+  else bar.value = share;
+}
+
+/* What the server said, or {status: 0} where it did not answer. */
+function send(url, fields, { working, headers = {} }) {
+  const body = new FormData();
+  body.set("file", file.files[0]);
+  for (const [name, value] of Object.entries(fields)) body.set(name, value);
+  const request = new XMLHttpRequest();
+  running = request;
+  const named = JSON.parse(document.body.getAttribute("hx-headers"));
+  return new Promise((resolve) => {
+    request.open("POST", url);
+    request.responseType = "json";
+    for (const [name, value] of Object.entries({ ...named, ...headers, Accept: "application/json" })) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", ({ loaded, total }) => loaded < total && progress("Uploading the file", loaded / total));
+    request.upload.addEventListener("load", () => progress(working));
+    request.addEventListener("loadend", () => {
+      if (running !== request) return;
+      running = null;
+      progress("");
+      resolve({ status: request.status, body: request.response ?? {} });
+    });
+    progress("Uploading the file", 0);
+    request.send(body);
+  });
+}
+
+function problems({ status, body }) {
+  if (!status) return ["The file could not be sent. If it was changed since it was chosen, choose it again; else try again."];
+  const details = (body.errors ?? []).map((error) => error.detail).filter((detail) => detail !== body.detail);
+  return [body.detail ?? "Something went wrong here. Nothing was imported; try again.", ...details];
+}
+
+function busy(isBusy) {
+  form.toggleAttribute("aria-busy", isBusy);
+  all("select, [type=checkbox], [data-check], [data-do-import], [data-back]").forEach((control) => { control.disabled = isBusy; });
+}
+
+/* --- The file --------------------------------------------------------------------------------------------------------- */
+
+function begin() {
+  running?.abort();
+  running = null;
+  preview = null;
+  progress("");
+  busy(false);
+  ["[data-columns]", "[data-how]", "[data-outcome]"].forEach((step) => show(find(step), false));
+  tell(find("[data-check-error]"), []);
+  tell(find("#file-error"), []);
+  file.removeAttribute("aria-invalid");
+}
+
+function refuse(sentences) {
+  tell(find("#file-error"), sentences);
+  file.setAttribute("aria-invalid", "true");
+  file.focus();
+}
+
+async function look() {
+  begin();
+  const [chosen] = file.files;
+  if (!chosen) return;
+  if (chosen.size > Number(form.dataset.limit)) {
+    refuse([`The file is larger than ${(form.dataset.limit / 1_000_000).toLocaleString()} MB. Split it into several.`]);
+    return;
+  }
+  const answer = await send(form.dataset.preview, {}, { working: "Reading the file" });
+  if (answer.status !== 200) {
+    refuse(problems(answer));
+    return;
+  }
+  preview = answer.body;
+  showColumns();
+  reach("step-columns");
+}
+
+/* --- Its columns ------------------------------------------------------------------------------------------------------ */
+
+function sample(select) {
+  const at = preview.header.indexOf(select.value);
+  const values = select.value ? preview.firstRows.map((row) => row[at]).filter(Boolean).slice(0, 3) : [];
+  document.getElementById(`sample-${select.dataset.field}`).textContent = values.join(", ");
+}
+
+function cells(kind, texts) {
+  const row = document.createElement("tr");
+  row.append(...texts.map((text) => {
+    const cell = document.createElement(kind);
+    if (kind === "th") cell.scope = "col";
+    cell.textContent = text;
+    return cell;
+  }));
+  return row;
+}
+
+function showColumns() {
+  const { header, firstRows, totalRows, mapping, overwrite, remembered } = preview;
+  const names = [...new Set(header)].filter(Boolean);
+  for (const select of selects) {
+    select.replaceChildren(new Option("not in the file", ""), ...names.map((name) => new Option(name, name)));
+    select.value = mapping[fieldOf(select)] ?? "";
+    sample(select);
+  }
+  overwrites.forEach((box) => { box.checked = overwrite.includes(box.value); });
+  dayFirst.value = "";
+  const rows = totalRows === 1 ? "1 row" : `${totalRows.toLocaleString()} rows`;
+  find("[data-about]").textContent = `${rows}. Username or Fan ID says who the fan is; one of them is needed.`;
+  const when = remembered && new Date(remembered.createdAt).toLocaleDateString(undefined, { dateStyle: "medium" });
+  tell(find("[data-remembered]"), remembered ? [`Columns and overwriting are chosen as in your import of ${remembered.filename} on ${when}.`] : []);
+  const table = find("[data-rows]");
+  table.tHead.replaceChildren(cells("th", header));
+  table.tBodies[0].replaceChildren(...firstRows.map((row) => cells("td", row)));
+  show(find("[data-columns]"), true);
+  show(find("[data-how]"), true);
+}
+
+/* A check holds for what was checked. */
+function changed() {
+  show(find("[data-outcome]"), false);
+  tell(find("[data-check-error]"), []);
+  find("#day-first-error").textContent = "";
+  dayFirst.removeAttribute("aria-invalid");
+}
+
+function choices() {
+  const fields = {
+    mapping: JSON.stringify(Object.fromEntries(selects.map((select) => [fieldOf(select), select.value || null]))),
+    overwrite: overwrites.filter((box) => box.checked).map((box) => box.value).join(","),
+    /* Of the last import only the order of dates is left to take. */
+    remembered: "true",
+  };
+  return dayFirst.value ? { ...fields, dayFirst: dayFirst.value } : fields;
+}
+
+/* --- Check and import ------------------------------------------------------------------------------------------------- */
+
+const resultOf = (id) => form.dataset.result.replace(/0$/, id);
+
+async function check() {
+  changed();
+  busy(true);
+  const answer = await send(form.dataset.api, { ...choices(), dryRun: "true" }, { working: "Checking every row" });
+  busy(false);
+  if (answer.status !== 200) {
+    failed(answer, find("[data-check-error]"), find("[data-check]"));
+    return;
+  }
+  const { importId, summary } = answer.body;
+  await window.htmx.ajax("GET", resultOf(importId), { target: "[data-outcome-parts]", select: "#outcome", swap: "innerHTML" });
+  const taken = summary.totalRows - summary.errors - summary.skipped;
+  const button = find("[data-do-import]");
+  button.textContent = taken === 1 ? "Import 1 row" : `Import ${taken.toLocaleString()} rows`;
+  button.disabled = taken === 0;
+  importKey = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  tell(find("[data-import-error]"), []);
+  show(find("[data-outcome]"), true);
+  reach("step-outcome");
+}
+
+function failed(answer, box, button) {
+  if (answer.body.code === "date_order_unknown") {
+    find("#day-first-error").textContent = "The file does not say whether the day or the month is first. Choose which it is.";
+    dayFirst.setAttribute("aria-invalid", "true");
+    dayFirst.focus();
+    return;
+  }
+  tell(box, problems(answer));
+  button.focus();
+}
+
+/* Asked again after a lost answer, the server does not import twice. */
+let importKey = "";
+
+async function doImport() {
+  tell(find("[data-import-error]"), []);
+  busy(true);
+  const answer = await send(form.dataset.api, choices(), { working: "Importing", headers: { "Idempotency-Key": importKey } });
+  if (answer.status === 200) {
+    location.assign(resultOf(answer.body.importId));
+    return;
+  }
+  busy(false);
+  failed(answer, find("[data-import-error]"), find("[data-do-import]"));
+}
+
+/* --- Start ------------------------------------------------------------------------------------------------------------ */
+
+all("[data-plain]").forEach((element) => element.remove());
+all("[data-script]").forEach((element) => show(element, true));
+begin();
+form.addEventListener("submit", (event) => event.preventDefault());
+file.addEventListener("change", look);
+selects.forEach((select) => select.addEventListener("change", () => { sample(select); changed(); }));
+[...overwrites, dayFirst].forEach((control) => control.addEventListener("change", changed));
+find("[data-check]").addEventListener("click", check);
+find("[data-do-import]").addEventListener("click", doImport);
+find("[data-back]").addEventListener("click", () => reach("step-columns"));
+const drop = find("[data-drop]");
+/* A file dropped beside the field must not replace the page. */
+["dragover", "drop"].forEach((kind) => document.addEventListener(kind, (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault()));
+drop.addEventListener("dragover", () => drop.toggleAttribute("data-over", true));
+["dragleave", "drop"].forEach((kind) => drop.addEventListener(kind, () => drop.toggleAttribute("data-over", false)));
+drop.addEventListener("drop", ({ dataTransfer }) => {
+  if (!dataTransfer.files.length) return;
+  file.files = dataTransfer.files;
+  look();
+});
+/* A file that the browser kept over a reload. */
+if (file.files.length) look();

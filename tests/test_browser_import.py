@@ -1,0 +1,160 @@
+"""Answers whether a person imports a file of any columns by the steps of the page. Drives Chromium and the database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from crm.models import Creator, Fan, Role
+from crm.tests.factories import FanFactory, MembershipFactory
+from onlyfans.models import ImportBatch, ImportStatus
+from tests.test_browser_path import DESK, EMAIL, PHONE, assert_accessible, chromium, sign_in
+
+pytestmark = pytest.mark.browser
+URL = "/platforms/onlyfans/import"
+TEXT = 'Who,Alias,Worth,Last Seen\nada,Ada,"1,234.50",3/4/2026\nb b,Bob,5,5/4/2026\neve,Eve,7,6/4/2026\n'
+SCREENS = pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
+
+
+@pytest.fixture
+def creator(transactional_db: None, settings: Any) -> Creator:
+    # The test's server speaks plain HTTP.
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+    creator = MembershipFactory.create(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER).creator
+    FanFactory.create(creator=creator, platform_id="ada", handle="ada", name="My Ada")
+    return creator
+
+
+@contextmanager
+def signed_in(base_url: str, **options: Any) -> Iterator[Page]:
+    """A page at the import that has nothing to complain of in the end."""
+    console: list[str] = []
+    with chromium() as browser:
+        context = browser.new_context(base_url=base_url, **options)
+        page = context.new_page()
+        page.on("pageerror", lambda error: console.append(str(error)))
+        page.on("console", lambda line: console.append(line.text) if "Security Policy" in line.text else None)
+        page.goto(f"/sign-in?next={URL}")
+        sign_in(page)
+        yield page
+        context.close()
+    assert console == []
+
+
+def choose(page: Page, text: str = TEXT, name: str = "fans.csv") -> None:
+    payload = {"name": name, "mimeType": "text/csv", "buffer": text.encode()}
+    page.get_by_label("CSV file").set_input_files(files=[payload])  # type: ignore[list-item]
+
+
+def press(target: Locator, page: Page) -> None:
+    """By keyboard alone."""
+    target.focus()
+    page.keyboard.press("Enter")
+
+
+@SCREENS
+def test_columns_are_assigned_checked_imported_and_undone(
+    creator: Creator, live_server: Any, screen: dict[str, Any], scheme: str, tmp_path: Path
+) -> None:
+    with signed_in(live_server.url, color_scheme=scheme, **screen) as page:
+        expect(page.get_by_role("heading", name="Which column is what")).to_be_hidden()
+        assert_accessible(page)
+        choose(page)
+        expect(page.get_by_role("heading", name="Which column is what")).to_be_focused()
+        expect(page.get_by_label("Last seen")).to_have_value("Last Seen")
+        expect(page.get_by_role("region", name="The first rows")).to_contain_text("1,234.50")
+        assert_accessible(page)
+
+        check = page.get_by_role("button", name="Check the file")
+        press(check, page)
+        expect(page.get_by_text("No column says who the fan is.")).to_be_visible()
+        page.get_by_label("Username", exact=True).select_option("Who")
+        expect(page.get_by_text("ada, b b, eve")).to_be_visible()
+        page.get_by_label("Name", exact=True).first.select_option("Alias")
+        page.get_by_label("Value", exact=True).select_option("Worth")
+        page.get_by_role("group", name="Overwrite").get_by_label("Name").check()
+        press(check, page)
+        expect(page.get_by_text("Choose which it is.")).to_be_visible()
+        expect(page.get_by_label("Dates such as")).to_be_focused()
+        assert_accessible(page)
+
+        page.get_by_label("Dates such as").select_option("true")
+        press(check, page)
+        expect(page.get_by_role("heading", name="What the import would do")).to_be_focused()
+        expect(page.get_by_text("This is no username")).to_be_visible()
+        assert_accessible(page)
+        page.get_by_label("Value", exact=True).select_option("")
+        expect(page.get_by_role("heading", name="What the import would do")).to_be_hidden()
+        page.get_by_label("Value", exact=True).select_option("Worth")
+        press(check, page)
+        press(page.get_by_role("button", name="Import 2 rows"), page)
+
+        page.wait_for_url(f"**{URL}/*")
+        assert_accessible(page)
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download them to mend").click()
+        download.value.save_as(tmp_path / "errors.csv")
+        assert "b b,Bob" in (tmp_path / "errors.csv").read_text("utf-8-sig")
+
+        page.goto(URL)
+        choose(page, TEXT.replace("3/4", "7/4"), "again.csv")
+        expect(page.get_by_text("chosen as in your import of fans.csv")).to_be_visible()
+        expect(page.get_by_label("Username", exact=True)).to_have_value("Who")
+        expect(page.get_by_role("group", name="Overwrite").get_by_label("Name")).to_be_checked()
+        press(check, page)
+        expect(page.get_by_text("as in the last import of the same columns")).to_be_visible()
+
+        page.get_by_role("link", name="fans.csv", exact=True).click()
+        page.get_by_text("Undo this import").click()
+        assert_accessible(page)
+        page.get_by_role("button", name="Yes, undo it").click()
+        expect(page.get_by_text("This import was undone")).to_be_visible()
+        assert_accessible(page)
+        page.goto(URL)
+        expect(page.get_by_role("row", name="fans.csv Undone")).to_be_visible()
+        assert_accessible(page)
+    assert list(Fan.objects.values_list("handle", "name", "value_cents")) == [("ada", "My Ada", 0)]
+    assert ImportBatch.objects.exclude(status=ImportStatus.DRY_RUN).get().status == ImportStatus.UNDONE
+
+
+def test_a_dropped_file_is_looked_into_and_a_wrong_one_is_told(creator: Creator, live_server: Any) -> None:
+    with signed_in(live_server.url, **DESK) as page:
+        choose(page, "")
+        expect(page.get_by_role("alert").get_by_text("The file is empty.")).to_be_visible()
+        assert_accessible(page)
+        transfer = page.evaluate_handle(
+            "text => { const all = new DataTransfer(); all.items.add(new File([text], 'a.csv')); return all; }",
+            "Username\nada\n",
+        )
+        page.dispatch_event("[data-drop]", "drop", {"dataTransfer": transfer})
+        expect(page.get_by_label("Username", exact=True)).to_have_value("Username")
+        expect(page.get_by_text("The file is empty.")).to_be_hidden()
+        page.get_by_role("button", name="Check the file").click()
+        page.get_by_role("button", name="Import 1 row").click()
+        expect(page.get_by_text("Every row of the file was taken.")).to_be_visible()
+
+
+def test_a_lost_answer_is_asked_for_again_and_nothing_is_imported_twice(creator: Creator, live_server: Any) -> None:
+    with signed_in(live_server.url, **DESK) as page:
+        choose(page, "Username\nada\nbob\n")
+        page.get_by_role("button", name="Check the file").click()
+        button = page.get_by_role("button", name="Import 2 rows")
+        expect(button).to_be_visible()
+        lost = lambda route: (route.fetch(), route.abort())  # noqa: E731  done there, never heard of here
+        page.route("**/api/onlyfans/import/csv", lost)
+        button.click()
+        expect(page.get_by_text("The file could not be sent.")).to_be_visible()
+        page.unroute("**/api/onlyfans/import/csv")
+        button.click()
+        expect(page.get_by_text("Every row of the file was taken.")).to_be_visible()
+    assert ImportBatch.objects.filter(status=ImportStatus.DONE).count() == 1
+
+
+def test_without_javascript_the_form_imports_with_the_guessed_columns(creator: Creator, live_server: Any) -> None:
+    with signed_in(live_server.url, java_script_enabled=False, **PHONE) as page:
+        choose(page, "Username\nada\n")
+        page.get_by_role("button", name="Import", exact=True).click()
+        expect(page.get_by_text("Every row of the file was taken.")).to_be_visible()
