@@ -32,8 +32,16 @@ class JsonTypes(serializers.Serializer[Any]):
                 if (problems := _problems(field, data.get(str(field.field_name))))
             }
             if wrong:
-                raise serializers.ValidationError(wrong)
+                raise serializers.ValidationError(self._other_errors(data) | wrong)
         return super().to_internal_value(data)
+
+    def _other_errors(self, data: Any) -> dict[str, Any]:
+        """What else is wrong, so that one answer names everything."""
+        try:
+            super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            return error.detail if isinstance(error.detail, dict) else {}
+        return {}
 
 
 def _problems(field: Any, value: Any) -> Any:

@@ -69,5 +69,5 @@ def example_of(schema: dict[str, Any], components: dict[str, Any]) -> Any:
 def _member(name: str, schema: dict[str, Any], components: dict[str, Any]) -> Any:
     value = VALUES.get(name)
     kind = {str: "string", int: "integer", float: "number", list: "array"}.get(type(value))
-    of_this_kind = kind == schema.get("type") or "anyOf" in schema or (value is None and schema.get("nullable"))
-    return value if name in VALUES and of_this_kind else example_of(schema, components)
+    fits = (kind is not None and kind == schema.get("type")) or (value is None and schema.get("nullable"))
+    return value if name in VALUES and (fits or "anyOf" in schema) else example_of(schema, components)

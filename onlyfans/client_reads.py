@@ -110,7 +110,7 @@ def transactions_page(client: VendorClient, *, since: str, cursor: str = "") -> 
     return Page(items, str(next_marker) if data.get("hasMore") and next_marker and items else "")
 
 
-def webhooks(client: VendorClient, *, attempts: int = ATTEMPTS) -> dict[str, str]:
+def webhooks(client: VendorClient, *, attempts: int | None = None) -> dict[str, str]:
     """The addresses that events go to, by their ids there."""
     answer = _read(client, lambda sdk: sdk.webhooks.list(), attempts=attempts)
     return {str(item.get("id")): str(item.get("url") or "") for item in _items(answer.get("data"))}
@@ -141,9 +141,11 @@ def _again(error: Exception) -> bool | float:
     return min(error.retry_after, PAUSE_MAX_SECONDS) if error.rate_limited and error.retry_after else True
 
 
-def _read(client: VendorClient, request: Callable[[Any], Any], *, attempts: int = ATTEMPTS) -> Item:
+def _read(client: VendorClient, request: Callable[[Any], Any], *, attempts: int | None = None) -> Item:
     """The answer's JSON; raises VendorError once it has been asked often enough."""
-    for attempt in stamina.retry_context(on=_again, attempts=attempts, timeout=PATIENCE_SECONDS, wait_initial=0.5):
+    for attempt in stamina.retry_context(
+        on=_again, attempts=attempts or ATTEMPTS, timeout=PATIENCE_SECONDS, wait_initial=0.5
+    ):
         with attempt:
             # Without warnings: the vendor's own figures do not fit the types that its SDK gives them.
             return _object(

@@ -94,6 +94,7 @@ ENDPOINTS = {
     ("onlyfans/account", "post"): Endpoint(MANAGERS, {"apiKey": "sim_key_demo1", "accountId": "acct_demo1"}),
     ("onlyfans/account", "delete"): Endpoint(MANAGERS),
     ("onlyfans/import/csv", "post"): Endpoint(MANAGERS, {"file": b"Username\nada\n"}, format="multipart"),
+    ("onlyfans/import/preview", "post"): Endpoint(MANAGERS, {"file": b"Username\nada\n"}, format="multipart"),
     ("onlyfans/imports", "get"): Endpoint(MANAGERS),
     ("onlyfans/imports/{import}", "get"): Endpoint(MANAGERS),
     ("onlyfans/imports/{import}/errors.csv", "get"): Endpoint(MANAGERS),
@@ -113,6 +114,7 @@ PAGES = {
     "platforms/onlyfans/import",
     "platforms/onlyfans/import/{import}",
     "platforms/onlyfans/import/{import}/errors.csv",
+    "platforms/onlyfans/import/{import}/undo",
     "platforms/onlyfans/analytics",
     "platforms/onlyfans/analytics/revenue.csv",
 }
