@@ -313,7 +313,8 @@ class ConversationMessagesView(OnceAPIView):
     @extend_schema(
         operation_id="conversation_messages_send",
         parameters=ONCE_PARAMETERS,
-        request=ThreadSendSerializer,
+        # A form is taken as well: the composer works without a script, and knows no attachments.
+        request={"application/json": ThreadSendSerializer},
         responses={202: ThreadMessageSerializer},
     )
     @once
