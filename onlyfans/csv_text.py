@@ -95,10 +95,7 @@ def _is_plain(block: str, delimiter: str) -> bool:
         return False
     if '"' not in block:
         return True
-    # An empty cell in quotation marks is plain, any other doubled mark is not.
-    block = re.sub(rf'{delimiter}""(?=[{delimiter}\n])', delimiter, block)
-    return (
-        '""' not in block
-        and not re.search(rf'[^{delimiter}\n]"[^{delimiter}\n]', block)
-        and not any(line.count('"') % 2 for line in block.split("\n") if '"' in line)
-    )
+    separator = re.escape(delimiter)
+    cell = rf'(?:"[^"\n]*"|[^"{separator}\n]*)'
+    row = re.compile(rf"{cell}(?:{separator}{cell})*")
+    return all(row.fullmatch(line) for line in block.split("\n") if '"' in line)

@@ -24,7 +24,11 @@ def test_a_producer_that_was_killed_goes_on_after_the_step_it_had_begun(tmp_path
     plan = plan_make(seed=1, minutes=0.2)
     last = plan.steps[0][-1].number
     journal.write({"step": last - 2, "asked_at": 1.0})
-    with patch("chaos.producer.ask", side_effect=[OSError("away"), [0]]), patch("time.sleep"):
+    with (
+        patch("chaos.producer.ask", side_effect=[OSError("away"), [0]]),
+        patch("django.db.close_old_connections"),
+        patch("time.sleep"),
+    ):
         import time
 
         produce(plan, 0, begin=time.time(), journal=journal)

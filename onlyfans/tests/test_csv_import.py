@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 import time_machine
 from django.db import connections
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crm.errors import InvalidInput, TooLarge, Unreadable
@@ -329,6 +329,7 @@ def test_the_name_of_the_file_is_kept_without_its_folders(creator: Creator) -> N
 
 @settings(max_examples=500, deadline=None)  # the first one imports Arrow
 @given(st.text(alphabet=',"\n xy', max_size=25))
+@example('x","\nx')
 def test_every_text_is_split_as_the_csv_module_splits_it(text: str) -> None:
     text = f"username,b\n{text}"
     try:
