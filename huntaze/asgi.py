@@ -1,5 +1,6 @@
 """Answers HTTP under ASGI, and tests the way to SQS in the background at start. Touches the settings' name."""
 
+import gc
 import os
 
 from django.core.asgi import get_asgi_application
@@ -12,5 +13,7 @@ application = get_asgi_application()
 import huntaze.urls  # noqa: E402, F401
 from messaging import connectivity, metrics  # noqa: E402
 
+# What is loaded by now stays until the end: neither the collector nor the end itself need look through it.
+gc.freeze()
 connectivity.connectivity_start()
 metrics.start()
