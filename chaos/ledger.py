@@ -14,7 +14,8 @@ from messaging.rate_limiter import Limit
 # Arrivals are noted in whole milliseconds, so two may each be one off.
 ROUNDING_MS = 2
 # Nobody can say what became of these, and the platform may not remember the key: a person decides.
-HONESTLY_UNKNOWN = frozenset({"vendor_trouble", "answer_unreadable"})
+# The last two: the chat was read after such trouble, and did not settle it.
+HONESTLY_UNKNOWN = frozenset({"vendor_trouble", "answer_unreadable", "not_in_chat", "chat_unclear"})
 ENDED = frozenset({"sent", "failed", "unknown", "cancelled"})
 
 
