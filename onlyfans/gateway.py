@@ -10,8 +10,8 @@ from django.conf import settings
 from messaging.gateways import CannotSay, Found, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
 from onlyfans.client import ChatMessage, VendorClient, VendorError, reach
 from onlyfans.event_payloads import html_to_text
-from onlyfans.models import Account, AccountState
-from onlyfans.selectors import account_for_creator
+from onlyfans.models import AccountState
+from onlyfans.selectors import account_for_creator, vendor_client
 
 # Of 100 messages each: what a chat holds beyond them since the first attempt is nobody's conversation.
 PAGES_MAX = 5
@@ -39,7 +39,7 @@ class OnlyFansGateway:
                 reason="No OnlyFans account is connected for this creator. Connect one, then retry.",
                 scope=Scope.CREATOR,
             )
-        client = _client(account)
+        client = vendor_client(account)
         try:
             fan_id = _fan_id(client, message)
         except VendorError as error:
@@ -66,7 +66,7 @@ class OnlyFansGateway:
             return CannotSay(reason="No OnlyFans account is connected for this creator.")
         if not message.text:
             return CannotSay(reason="A message without a text cannot be told from another.")
-        client, found, before = _client(account), [], ""
+        client, found, before = vendor_client(account), [], ""
         try:
             fan_id = _fan_id(client, message)
             for _ in range(PAGES_MAX):
@@ -85,10 +85,6 @@ class OnlyFansGateway:
     def probe(self) -> None:
         """Raise VendorError when nothing answers at the vendor's address; any HTTP answer is proof enough."""
         reach(base_url=settings.ONLYFANS_API_BASE_URL, timeout_seconds=settings.SEND_TIMEOUT_SECONDS)
-
-
-def _client(account: Account) -> VendorClient:
-    return VendorClient(base_url=settings.ONLYFANS_API_BASE_URL, account_id=account.account_id, api_key=account.api_key)
 
 
 def _fan_id(client: VendorClient, message: OutboundMessage) -> str:
