@@ -40,7 +40,7 @@ reset: $(VENV)/.local-stamp ## Delete the local data (asks first; YES=1 does not
 test: $(VENV)/.dev-stamp ## Run every test on real PostgreSQL, Valkey and SQS
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev-stamp ## Format, lint, types, import contracts, migrations, system checks, OpenAPI
+check: $(VENV)/.dev-stamp ## Format, lint, types, import contracts, migrations, translations, system checks, OpenAPI
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	env HUNTAZE_ENV_FILES=false DATABASE_URL=postgres://unused SECRET_KEY=unused $(BIN)/mypy huntaze crm messaging onlyfans analytics chaos manage.py
@@ -50,6 +50,7 @@ check: $(VENV)/.dev-stamp ## Format, lint, types, import contracts, migrations, 
 # The part of `check` that needs a database; it gets a throwaway one.
 check-project:
 	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py translations --check
 	env $(PRODUCTION_LIKE) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	generated=$$(mktemp); trap 'rm -f "$$generated"' EXIT; \
 		$(BIN)/python manage.py spectacular --validate --fail-on-warn --file "$$generated" || exit 1; \

@@ -3,17 +3,25 @@
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.decorators.cache import cache_control
 from django.views.generic import RedirectView
+from django.views.i18n import JavaScriptCatalog, set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from crm.pages import creator_choose
 from huntaze import api, monitoring
+
+# It differs by language, and changes with a release.
+WORDS = cache_control(private=True, max_age=3600)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="inbox"), name="home"),
     path("sign-in", LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True), name="sign-in"),
     path("sign-out", LogoutView.as_view(), name="sign-out"),
     path("creator", creator_choose, name="creator-choose"),
+    path("language", set_language, name="language-choose"),
+    # Only what static/*.js says; the catalogues of other packages are long and no page of ours asks for them.
+    path("words.js", WORDS(JavaScriptCatalog.as_view(packages=["crm"])), name="words"),
     path("", include("crm.page_urls")),
     path("", include("messaging.page_urls")),
     path("", include("onlyfans.page_urls")),

@@ -1,15 +1,17 @@
 /* What the pages do beyond htmx: local times, polling, keeping one's place in the thread, the composer.
    Every part finds its elements by data attribute and does nothing where there are none. */
 
+import { LOCALE, interpolate, ngettext } from "./words.js";
+
 const each = (root, selector, action) => root.querySelectorAll(selector).forEach(action);
 
 /* --- Times: the server writes UTC, the reader sees their own clock -------------------------------------------------- */
 
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-const date = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
-const dateWithYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const relativeDay = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+const clock = new Intl.DateTimeFormat(LOCALE, { timeStyle: "short" });
+const date = new Intl.DateTimeFormat(LOCALE, { weekday: "short", day: "numeric", month: "short" });
+const dateWithYear = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short", year: "numeric" });
+const moment = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
+const relativeDay = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
 
 const midnight = (when) => new Date(when.getFullYear(), when.getMonth(), when.getDate());
 const daysAgo = (when) => Math.round((midnight(new Date()) - midnight(when)) / 86_400_000);
@@ -170,7 +172,7 @@ function composerFit(textarea) {
   textarea.readOnly = "sending" in form.dataset;
   textarea.style.height = "auto";
   textarea.style.height = `${textarea.scrollHeight + 2}px`;
-  form.querySelector("[data-left]").textContent = `${left.toLocaleString()} characters left`;
+  form.querySelector("[data-left]").textContent = interpolate(ngettext("%s character left", "%s characters left", left), [left.toLocaleString(LOCALE)]);
   form.querySelector("button").disabled = !textarea.value.trim() || "sending" in form.dataset;
 }
 

@@ -1,11 +1,14 @@
 """Answers how values look on a page: money, times, names, links. Touches nothing."""
 
 from datetime import datetime
+from decimal import Decimal
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from babel.numbers import format_currency, format_decimal
 from django import template
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import get_language, gettext
 
 register = template.Library()
 
@@ -13,18 +16,26 @@ register = template.Library()
 HUES = 5
 
 
+def _locale() -> str:
+    return get_language() or "en"
+
+
+@register.filter
+def in_words(stored: str) -> str:
+    """What a row says in English (a reason, say), in the reader's language where the catalogue knows it."""
+    return gettext(stored) if stored else ""
+
+
 @register.filter
 def money(cents: int | None) -> str:
-    """123456 is $1,234.56."""
-    sign = "-" if (cents or 0) < 0 else ""
-    dollars, rest = divmod(abs(cents or 0), 100)
-    return f"{sign}${dollars:,}.{rest:02}"
+    """123456 is $1,234.56, and in French 1 234,56 $US."""
+    return format_currency(Decimal(cents or 0) / 100, "USD", locale=_locale())
 
 
 @register.filter
 def signed(number: float) -> str:
-    """12.5 is +12.5, and a minus is the sign that stands as high."""
-    return f"{number:+.1f}".replace("-", "−")
+    """12.5 is +12.5, in French +12,5; a minus is the sign that stands as high."""
+    return format_decimal(number, "+#,##0.0;−#,##0.0", locale=_locale())
 
 
 @register.filter
