@@ -1,6 +1,6 @@
 # The commands of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run reset test check check-project openapi format lock bench bench-api bench-import chaos screenshots clean
+.PHONY: help run reset test check check-project openapi format lock bench bench-api bench-import bench-pages chaos screenshots clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -71,6 +71,9 @@ chaos: $(VENV)/.dev-stamp ## Send through faults and kills, then count what was 
 
 bench-import: $(VENV)/.bench-stamp ## Measure the import of 100,000 and 1,000,000 fans beside \copy and others (20 minutes)
 	$(BIN)/python -m bench.csv_import
+
+bench-pages: $(VENV)/.dev-stamp ## Measure the first paint, the bytes and the layout shift of the inbox in Chromium
+	$(BIN)/python -m bench.pages
 
 openapi: $(VENV)/.dev-stamp ## Write openapi.yaml anew
 	$(BIN)/python -m huntaze.local exec -- $(BIN)/python manage.py spectacular --validate --fail-on-warn --file openapi.yaml
