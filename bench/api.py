@@ -14,6 +14,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
 
 from bench import stand
 from bench.load import CONNECTIONS, Load, load, request_bytes
@@ -33,9 +35,27 @@ BARE_GOAL, DEFAULTS_GOAL, P99_GOAL_MS, FAR_GOAL = 0.45, 8, 25, 1.25
 GOAL_LISTS = ("conversations", "messages")
 
 
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """What it and its workers took of the processor so far; a busy machine makes it little longer.
+
+        The fields of Linux's /proc/[pid]/stat that are counted behind the name in brackets: utime and stime.
+        """
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in (self.pid, *children))
+        return sum(int(stat[11]) + int(stat[12]) for stat in stats) / TICKS_PER_SECOND
+
+
 @contextmanager
-def server(application: str, **more: str) -> Iterator[int]:
-    """The port of a uvicorn with as many workers as in production."""
+def server(application: str, **more: str) -> Iterator[Server]:
+    """A uvicorn with as many workers as in production."""
     port = ports_choose({"web": 0})["web"]
     command = [sys.executable, "-m", "uvicorn", application, "--port", str(port), "--workers", str(WORKERS)]
     quiet = ["--no-access-log", "--log-level", "error", "--lifespan", "off"]
@@ -54,7 +74,7 @@ def server(application: str, **more: str) -> Iterator[int]:
             else:
                 break
         time.sleep(1)  # the other worker
-        yield port
+        yield Server(port, process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -69,29 +89,40 @@ def page_after(port: int, path: str, headers: dict[str, str], pages: int) -> str
     return path
 
 
-def measure(ports: Mapping[str, int], requests: Mapping[str, list[bytes]]) -> dict[str, Load]:
+@dataclass(frozen=True, slots=True)
+class Run(Load):
+    """`cpu_ms` is what the server itself took of the processor for a request, without the database."""
+
+    cpu_ms: float
+
+
+def measure(servers: Mapping[str, Server], requests: Mapping[str, list[bytes]]) -> dict[str, Run]:
     """The medians of several rounds, in turn, so that a busy moment hits all alike."""
-    found: dict[str, list[Load]] = {name: [] for name in requests}
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in requests}
     for name, each in requests.items():
-        load(ports[name], each, seconds=1)  # connections, plans and caches are warm
+        load(servers[name].port, each, seconds=1)  # connections, plans and caches are warm
     for _ in range(ROUNDS):
         for name, each in requests.items():
-            found[name].append(load(ports[name], each, seconds=SECONDS))
+            found[name].append(astuple(_run_one(servers[name], each)))
     return {
-        name: Load(*(statistics.median(column) for column in zip(*map(_columns, runs), strict=True)))
-        for name, runs in found.items()
+        name: Run(*(statistics.median(column) for column in zip(*runs, strict=True))) for name, runs in found.items()
     }
 
 
-def _columns(run: Load) -> tuple[float, ...]:
-    return run.per_second, run.p50, run.p99, run.client_share
+def _run_one(of: Server, requests: list[bytes]) -> Run:
+    used = of.cpu_seconds()
+    run = load(of.port, requests, seconds=SECONDS)
+    return Run(*astuple(run), cpu_ms=(of.cpu_seconds() - used) * 1_000 / (run.per_second * SECONDS))
 
 
-def show(title: str, found: Mapping[str, Load]) -> None:
+def show(title: str, found: Mapping[str, Run]) -> None:
     stand.title(title)
     for name, run in found.items():
         peer = next((run.per_second / found[other].per_second for other in (BARE,) if other in found), None)
-        beside = f"p50 {run.p50:5.1f} ms  p99 {run.p99:5.1f} ms  client {run.client_share:.0%} of a core"
+        beside = (
+            f"p50 {run.p50:5.1f} ms  p99 {run.p99:5.1f} ms  {run.cpu_ms:5.2f} ms of CPU"
+            f"  client {run.client_share:.0%} of a core"
+        )
         stand.row(
             f"{name}{'' if peer is None or name == BARE else f' ({peer:.2f} of the bare view)'}",
             f"{run.per_second:,.0f} /s",
@@ -113,15 +144,15 @@ def main() -> None:
         )
         with ExitStack() as stack:
             peers = {"DJANGO_SETTINGS_MODULE": "bench.api_settings"}
-            ports = {
+            servers = {
                 OURS: stack.enter_context(server("huntaze.asgi:application")),
                 BARE: stack.enter_context(server("bench.api_peers:application", BENCH_PEER="bare", **peers)),
                 DEFAULTS: stack.enter_context(server("bench.api_peers:application", BENCH_PEER="defaults", **peers)),
             }
-            _run(ports, tenants)
+            _run(servers, tenants)
 
 
-def _run(ports: Mapping[str, int], tenants: list) -> None:  # type: ignore[type-arg]
+def _run(servers: Mapping[str, Server], tenants: list) -> None:  # type: ignore[type-arg]
     def headers(tenant: object) -> dict[str, str]:
         return {"Authorization": f"Bearer {tenant.token}", "X-Creator": str(tenant.creator_id)}  # type: ignore[attr-defined]
 
@@ -142,7 +173,7 @@ def _run(ports: Mapping[str, int], tenants: list) -> None:  # type: ignore[type-
     ):
         if only and what not in only:
             continue
-        found = measure(ports, {name: requests(prefix + path, among) for name, prefix in prefixes.items()})
+        found = measure(servers, {name: requests(prefix + path, among) for name, prefix in prefixes.items()})
         show(f"{what}: requests a second, {CONNECTIONS} connections, uvicorn with {WORKERS} workers", found)
         if what not in GOAL_LISTS:
             continue
@@ -153,9 +184,9 @@ def _run(ports: Mapping[str, int], tenants: list) -> None:  # type: ignore[type-
         stand.goal(f"{what}, p99 in ms", found=ours.p99, wanted=P99_GOAL_MS, at_most=True)
         one = threads[0]
         first = prefixes[OURS] + path.format(conversation=one.conversation_id)
-        far = page_after(ports[OURS], first, headers(one), 99)
+        far = page_after(servers[OURS].port, first, headers(one), 99)
         pages = measure(
-            {"page 1": ports[OURS], "page 100": ports[OURS]},
+            {"page 1": servers[OURS], "page 100": servers[OURS]},
             {"page 1": [request_bytes(first, headers(one))], "page 100": [request_bytes(far, headers(one))]},
         )
         show(f"{what}, of one creator", pages)
@@ -163,7 +194,7 @@ def _run(ports: Mapping[str, int], tenants: list) -> None:  # type: ignore[type-
         stand.goal(f"{what}, page 1 ÷ page 100", found=slower, wanted=FAR_GOAL, at_most=True)
     if only and "messages/status" not in only:
         return
-    status = measure(ports, {OURS: requests("/api/onlyfans/messages/status", tenants)})
+    status = measure(servers, {OURS: requests("/api/onlyfans/messages/status", tenants)})
     show("messages/status (no peer: it asks SQS, and keeps the answer for some seconds)", status)
 
 

@@ -1,21 +1,22 @@
 """Answers the hot lists twice as others would write them: by a bare view, and by DRF's defaults. Touches tables.
 
-Both know less than the product does: no roles, no throttling, no problem documents, no request ids, no HTML.
+Both know less than the product does: no roles, no throttling, no problem documents, no request ids, no HTML. They
+have its way from the server to the views (huntaze/handler.py): under Django's own each request costs them 0.7 ms more.
 """
 
 from typing import Any
 
+import django
 import jwt
 import orjson
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
-application = get_asgi_application()
+django.setup(set_prefix=False)
 
 # What looks for models can be imported once Django is set up.
 from rest_framework import generics, pagination  # noqa: E402
@@ -23,7 +24,10 @@ from rest_framework import generics, pagination  # noqa: E402
 from crm.api import ConversationSerializer  # noqa: E402
 from crm.fan_api import FanSerializer  # noqa: E402
 from crm.models import Conversation, Fan, Message  # noqa: E402
+from huntaze.handler import Handler  # noqa: E402
 from messaging.api import ThreadMessageSerializer  # noqa: E402
+
+application = Handler()
 
 CONVERSATIONS = """
 SELECT c.id, json_build_object('id', f.id, 'name', f.name, 'handle', f.handle, 'avatar', f.avatar,

@@ -152,7 +152,9 @@ class Fan(models.Model):
     """
 
     # A creator with fans cannot be deleted by a click: their history is the business.
-    creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="fans")
+    # Without an index of its own, as the other keys below that say so: those of the lists begin with it, and beside
+    # them the planner takes the short one where it expects few rows, and sorts ten thousand (50 ms against 0.3 ms).
+    creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="fans", db_index=False)
     platform = models.CharField(max_length=20, choices=Platform.choices, default=Platform.ONLYFANS)
     platform_id = models.CharField(max_length=64)
     handle = models.CharField(max_length=100, blank=True)
@@ -232,7 +234,7 @@ class FanBefore(models.Model):
 class Conversation(models.Model):
     """The one thread between a creator and a fan."""
 
-    creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="conversations")
+    creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="conversations", db_index=False)
     fan = models.OneToOneField(Fan, on_delete=models.CASCADE, related_name="conversation")
     last_message = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     last_message_at = models.DateTimeField(db_default=Now())
@@ -293,7 +295,7 @@ class Message(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="messages")
-    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages", db_index=False)
     # Who wrote it stays unknown when their account is deleted; the message stays.
     sender = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     direction = models.CharField(max_length=3, choices=Direction.choices)

@@ -3,16 +3,18 @@
 import gc
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "huntaze.settings")
-application = get_asgi_application()
+django.setup(set_prefix=False)
 
 # The apps must be loaded first. The addresses are loaded here and not by the first request, so that nothing is being
 # imported while the threads below import too.
 import huntaze.urls  # noqa: E402, F401
+from huntaze.handler import Handler  # noqa: E402
 from messaging import connectivity, metrics  # noqa: E402
 
+application = Handler()
 # What is loaded by now stays until the end: neither the collector nor the end itself need look through it.
 gc.freeze()
 connectivity.connectivity_start()

@@ -1,0 +1,119 @@
+"""Answers whether requests that come by ASGI are answered, streamed, and let go of when the caller leaves."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from asgiref.testing import ApplicationCommunicator
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.test import override_settings
+from django.urls import path
+
+from huntaze.handler import Handler
+
+ended = threading.Event()
+
+
+def plain(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.body + threading.current_thread().name.encode())
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    raise RuntimeError("as a view may")
+
+
+def asking(request: HttpRequest) -> HttpResponse:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 41 + 1")
+        return HttpResponse(str(cursor.fetchone()[0]))
+
+
+async def live(request: HttpRequest) -> StreamingHttpResponse:
+    loop = asyncio.get_running_loop()
+
+    async def pieces() -> AsyncIterator[str]:
+        try:
+            yield f"{asyncio.get_running_loop() is loop}\n"
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    return StreamingHttpResponse(pieces())
+
+
+urlpatterns = [path("plain", plain), path("broken", broken), path("asking", asking), path("live", live)]
+Told = list[dict[str, Any]]
+
+
+async def begin(handler: Handler, address: str, body: bytes = b"") -> ApplicationCommunicator:
+    scope = {"type": "http", "method": "POST", "path": address, "headers": [(b"host", b"testserver")]}
+    caller = ApplicationCommunicator(handler, {**scope, "query_string": b"", "server": ("testserver", 80)})
+    await caller.send_input({"type": "http.request", "body": body})
+    return caller
+
+
+async def ask(handler: Handler, address: str, body: bytes = b"") -> tuple[int, bytes]:
+    caller = await begin(handler, address, body)
+    head, rest = await caller.receive_output(5), await caller.receive_output(5)
+    await caller.wait(5)
+    return head["status"], rest["body"]
+
+
+@pytest.fixture
+def run() -> Any:
+    def running(scene: Callable[[Handler], Any]) -> Any:
+        with override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=["huntaze.middleware.RequestIdMiddleware"]):
+            return asyncio.run(scene(Handler()))
+
+    return running
+
+
+def test_a_request_with_a_body_is_answered_in_a_thread_that_is_kept(run: Any) -> None:
+    async def twice(handler: Handler) -> Any:
+        return [await ask(handler, "/plain", b"hello from ") for _ in range(2)]
+
+    first, second = run(twice)
+    assert first == second
+    assert first[0] == 200
+    assert first[1].startswith(b"hello from ThreadPoolExecutor")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_a_view_raises_is_answered_as_a_server_error(run: Any) -> None:
+    assert run(lambda handler: ask(handler, "/broken"))[0] == 500
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_goes_back_to_the_pool_with_the_answer(run: Any) -> None:
+    async def often(handler: Handler) -> Any:
+        return [await asyncio.gather(*(ask(handler, "/asking") for _ in range(8))) for _ in range(8)]
+
+    assert {answer for answers in run(often) for answer in answers} == {(200, b"42")}
+    assert connection.pool is None or connection.pool.get_stats().get("requests_waiting", 0) == 0
+
+
+def test_a_stream_runs_on_the_servers_loop_and_ends_when_the_caller_leaves(run: Any) -> None:
+    async def leave(handler: Handler) -> Any:
+        caller = await begin(handler, "/live")
+        told = [await caller.receive_output(5) for _ in range(2)]
+        await caller.send_input({"type": "http.disconnect"})
+        await caller.wait(5)
+        return told
+
+    ended.clear()
+    assert run(leave)[1]["body"] == b"True\n"
+    assert ended.wait(5)
+
+
+def test_a_caller_who_leaves_before_the_body_is_there_is_not_answered(run: Any) -> None:
+    async def leave(handler: Handler) -> Any:
+        scope = {"type": "http", "method": "POST", "path": "/plain", "headers": [], "query_string": b""}
+        caller = ApplicationCommunicator(handler, scope)
+        await caller.send_input({"type": "http.disconnect"})
+        await caller.wait(5)
+        return await caller.receive_nothing()
+
+    assert run(leave)
