@@ -55,6 +55,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "huntaze.middleware.HealthMiddleware",
+    "huntaze.prometheus.RequestSecondsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "huntaze.middleware.RequestIdMiddleware",
@@ -329,5 +331,7 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("logo.svg")}],
 }
 IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
+# Without it nobody reads /metrics.
+METRICS_TOKEN = env.text("METRICS_TOKEN")
 LOGGING_CONFIG = None
 logging_config(json=not DEBUG, level=env.text("LOG_LEVEL", default="INFO").upper())
