@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from crm.pages import creator_choose
-from huntaze import api, monitoring, prometheus
+from huntaze import api, browser_reports, dashboard, monitoring, prometheus
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="inbox"), name="home"),
@@ -30,6 +30,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", monitoring.livez, name="livez"),
     path("readyz", monitoring.readyz, name="readyz"),
     path("metrics", prometheus.metrics, name="metrics"),
+    path("browser-reports", browser_reports.receive, name="browser-reports"),
+    path("admin/redrive", admin.site.admin_view(dashboard.redrive), name="admin-redrive"),
     path("admin/", admin.site.urls),
 ]
 
