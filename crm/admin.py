@@ -1,22 +1,53 @@
 """Answers questions about users, creators and what was said. Touches the CRM's tables; texts are not shown."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q, QuerySet
+from django.db.models.lookups import PatternLookup
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.paginator import InfinitePaginator
 
-from crm.models import Conversation, Creator, Membership, Message, User
+from crm import sign_ins
+from crm.models import (
+    Conversation,
+    Creator,
+    EndedSignIn,
+    FanBatch,
+    IdempotencyKey,
+    Membership,
+    Message,
+    SignIn,
+    Transaction,
+    User,
+)
 
 admin.site.unregister(Group)
 
 
+@models.CharField.register_lookup
+class Containing(PatternLookup):
+    """As `icontains`, by the operator that trigram indexes answer; Django's own compares UPPER() of the column."""
+
+    lookup_name = "ilike"
+    param_pattern = "%%%s%%"
+
+    def get_rhs_op(self, connection: Any, rhs: str) -> str:
+        return f"ILIKE {rhs}"
+
+
 class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
-    """Looked at here, written by services alone."""
+    """Looked at here, written by services alone. An action asks for `operate`: the right to change, without a form."""
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))  # type: ignore[union-attr]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -26,6 +57,45 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class LargeAdmin(ReadOnlyAdmin):
+    """Of a table with millions of rows: pages without a count, a search that an index answers, no drop-downs of rows.
+
+    search_exact: columns that hold the term itself, each with the foreign key that its unique index begins with, if
+    any. search_like: columns with a trigram index.
+    """
+
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    list_per_page = 50
+    search_exact: ClassVar[dict[str, str]] = {}
+    search_like: tuple[str, ...] = ()
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """What makes the box appear; `get_search_results` does the search."""
+        return (*self.search_exact, *self.search_like)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found = Q(pk__in=[])
+        for column, tenant in self.search_exact.items():
+            field = self.opts.get_field(column)
+            try:
+                condition = Q(**{column: field.to_python(term)})
+            except ValidationError:  # no such id can be
+                continue
+            if tenant:
+                owners = self.opts.get_field(tenant).related_model.objects.values("pk")
+                condition &= Q(**{f"{tenant}__in": owners})
+            found |= condition
+        for column in self.search_like:
+            found |= Q(**{f"{column}__ilike": term})
+        return queryset.filter(found), False
 
 
 class MembershipInline(TabularInline):  # type: ignore[misc]
@@ -51,6 +121,15 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "name", "password1", "password2")}),)
     readonly_fields = ("last_login", "date_joined")
+    actions = ("sign_out",)
+
+    def has_sign_out_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("crm.add_endedsignin"))  # type: ignore[union-attr]
+
+    @admin.action(description="Sign out everywhere: browsers and tokens", permissions=["sign_out"])
+    def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        ended = sum(sign_ins.sign_ins_end_all(user=user) for user in queryset)
+        messages.success(request, f"{ended} sign-ins ended.")
 
 
 @admin.register(Group)
@@ -65,21 +144,74 @@ class CreatorAdmin(ModelAdmin):  # type: ignore[misc]
     inlines = (MembershipInline,)
 
 
+@admin.register(Membership)
+class MembershipAdmin(ReadOnlyAdmin):
+    """Given and taken on the page of a user or a creator."""
+
+    list_display = ("user", "creator", "role", "created_at")
+    list_filter = ("role",)
+    list_select_related = ("user", "creator")
+    search_fields = ("user__email", "creator__name")
+
+
 @admin.register(Conversation)
-class ConversationAdmin(ReadOnlyAdmin):
+class ConversationAdmin(LargeAdmin):
     list_display = ("fan", "creator", "last_message_at", "unread_count", "archived")
     list_filter = ("archived", "creator")
     list_select_related = ("fan", "creator")
-    search_fields = ("fan__handle", "fan__name")
-    show_full_result_count = False
+    search_like = ("fan__name", "fan__handle")
 
 
 @admin.register(Message)
-class MessageAdmin(ReadOnlyAdmin):
+class MessageAdmin(LargeAdmin):
     # The text is the fan's and the creator's; an operator needs the state, not the words.
     list_display = ("id", "creator", "direction", "status", "created_at", "sent_at")
-    fields = ("id", "creator", "conversation", "direction", "status", "price_cents", "created_at", "sent_at")
+    fields = ("id", "creator", "direction", "status", "price_cents", "created_at", "sent_at")
     list_filter = ("status", "direction", "creator")
     list_select_related = ("creator",)
-    search_fields = ("=id",)
-    show_full_result_count = False
+    ordering = ("-id",)
+    search_exact = {"id": "", "platform_message_id": "creator"}
+
+
+@admin.register(Transaction)
+class TransactionAdmin(LargeAdmin):
+    list_display = ("id", "creator", "kind", "status", "gross_cents", "net_cents", "currency", "occurred_at", "source")
+    fields = (*list_display, "fee_cents", "vat_cents", "platform_transaction_id", "event_id", "notice_id", "file_key")
+    list_filter = ("kind", "status", "source", "creator")
+    list_select_related = ("creator",)
+    ordering = ("-id",)
+    search_exact = {"platform_transaction_id": "creator", "event_id": "creator"}
+
+
+@admin.register(FanBatch)
+class FanBatchAdmin(LargeAdmin):
+    list_display = ("id", "creator", "created_at")
+    fields = list_display
+    list_filter = ("creator",)
+    list_select_related = ("creator",)
+    ordering = ("-id",)
+
+
+@admin.register(IdempotencyKey)
+class IdempotencyKeyAdmin(LargeAdmin):
+    # The answer that is kept may hold what somebody wrote.
+    list_display = ("id", "creator", "user", "status_code", "subject", "created_at", "claimed_until")
+    fields = list_display
+    list_select_related = ("creator", "user")
+    ordering = ("-id",)
+
+
+@admin.register(SignIn)
+class SignInAdmin(LargeAdmin):
+    list_display = ("user", "agent", "began_at", "seen_at")
+    # A session's key opens it.
+    fields = list_display
+    list_select_related = ("user",)
+    ordering = ("-id",)
+
+
+@admin.register(EndedSignIn)
+class EndedSignInAdmin(LargeAdmin):
+    list_display = ("sign_in", "ended_at")
+    ordering = ("-ended_at",)
+    search_exact = {"sign_in": ""}

@@ -77,6 +77,31 @@ class User(AbstractUser):
         return self.name
 
 
+class SignIn(models.Model):
+    """Where a user is signed in: in a browser, by its session, or a program, by the claim that its tokens carry."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_ins")
+    session_key = models.CharField(max_length=40, unique=True, null=True, blank=True)
+    token_sign_in = models.UUIDField(unique=True, null=True, blank=True)
+    # As the browser or program calls itself.
+    agent = models.CharField(max_length=200, blank=True)
+    began_at = models.DateTimeField(db_default=Now())
+    # Of tokens, when they were last renewed.
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "sign-in"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(session_key__isnull=True) ^ Q(token_sign_in__isnull=True), name="sign_in_is_one_of_two"
+            ),
+        ]
+        indexes = [models.Index("seen_at", name="sign_in_by_age")]
+
+    def __str__(self) -> str:
+        return f"sign-in {self.pk}"
+
+
 class EndedSignIn(models.Model):
     """A sign-in by token that its user ended: `sign_in` is the claim that all of its tokens carry."""
 
@@ -212,6 +237,9 @@ class FanBatch(models.Model):
     first_ids = ArrayField(models.BigIntegerField(), default=list)
     last_ids = ArrayField(models.BigIntegerField(), default=list)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name_plural = "fan batches"
 
     def __str__(self) -> str:
         return f"batch {self.pk} of {self.creator_id}"

@@ -1,4 +1,4 @@
-"""Answers what Django calls the project's own app, and registers its system checks and schema. Touches nothing else."""
+"""Answers what Django calls the project's own app, and registers what else must be. Touches nothing else."""
 
 from django.apps import AppConfig
 
@@ -8,4 +8,4 @@ class HuntazeConfig(AppConfig):
     verbose_name = "Huntaze"
 
     def ready(self) -> None:
-        from huntaze import checks, schema  # noqa: F401  both register themselves, and need the apps to be loaded
+        from huntaze import checks, schema, sign_in  # noqa: F401  they register themselves, and need the apps loaded

@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
 from crm.models import uuid7
+from huntaze import monitoring, prometheus
 from huntaze.api import problem_json
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -18,6 +19,18 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # The longest that is asked for: a campaign that leaves out 10,000 fans, well under a megabyte.
 BODY_MAX_BYTES = 1_000_000
+
+
+class HealthMiddleware:
+    """Answers who asks by this machine's address and not by the site's name, before anything looks at the name."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self.doors = {"/livez": monitoring.livez, "/readyz": monitoring.readyz, "/metrics": prometheus.metrics}
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        door = self.doors.get(request.path)
+        return self.get_response(request) if door is None else door(request)
 
 
 class RequestIdMiddleware:

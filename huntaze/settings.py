@@ -58,6 +58,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "huntaze.middleware.RequestIdMiddleware",
+    "huntaze.middleware.HealthMiddleware",
+    "huntaze.prometheus.RequestSecondsMiddleware",
     "huntaze.middleware.BodySizeMiddleware",
     "huntaze.middleware.PageCompressionMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -71,6 +73,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "huntaze.middleware.AdminContentSecurityMiddleware",
     "axes.middleware.AxesMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
 ]
 
 TEMPLATES = [
@@ -312,6 +315,26 @@ CONTENT_SECURITY_POLICY = {
         "style-src": [SELF],
     },
 }
+# What a browser held back; a line in the log says where (huntaze/browser_reports.py).
+CONTENT_SECURITY_POLICY["DIRECTIVES"]["report-uri"] = ["/browser-reports"]
+# Nothing here uses a sensor, a camera or a payment, and no script that got in may.
+PERMISSIONS_POLICY: dict[str, list[str]] = {
+    feature: []
+    for feature in (
+        "accelerometer",
+        "autoplay",
+        "camera",
+        "display-capture",
+        "encrypted-media",
+        "geolocation",
+        "gyroscope",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "usb",
+    )
+}
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", default=not DEBUG)
@@ -321,8 +344,8 @@ SECURE_PROXY_SSL_HEADER = (
 SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SECURE_HSTS_PRELOAD = not DEBUG
-# The load balancer asks for the health pages by address, without TLS.
-SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+# The load balancer and Prometheus ask by address, without TLS.
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 SESSION_COOKIE_SECURE = not DEBUG
 CSRF_COOKIE_SECURE = not DEBUG
 
@@ -332,9 +355,12 @@ UNFOLD = {
     "SITE_TITLE": "Huntaze",
     "SITE_HEADER": "Huntaze",
     "SITE_SUBHEADER": "Operators",
+    "DASHBOARD_CALLBACK": "huntaze.dashboard.dashboard_callback",
     "SITE_ICON": lambda request: static("logo.svg"),
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("logo.svg")}],
 }
 IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
+# Without it nobody reads /metrics.
+METRICS_TOKEN = env.text("METRICS_TOKEN")
 LOGGING_CONFIG = None
 logging_config(json=not DEBUG, level=env.text("LOG_LEVEL", default="INFO").upper())

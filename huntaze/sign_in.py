@@ -1,15 +1,30 @@
-"""Answers what django-axes asks about a sign-in: the name it is for, and what is said while it is locked. No table."""
+"""Answers what django-axes asks about a sign-in, and tells the CRM of one in a browser. Touches no table itself."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from crm.models import User
+from crm.sign_ins import sign_in_note
 from huntaze.api import problem_json
+
+
+@receiver(user_logged_in)
+def browser_note(sender: type[User], request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """Tokens are told of where they are made; what has a session with a user in it is a browser."""
+    if SESSION_KEY not in request.session:
+        return
+    if not request.session.session_key:  # another user was signed in there, so that all was thrown away
+        request.session.save()
+    sign_in_note(user=user, agent=request.headers.get("User-Agent", ""), session_key=request.session.session_key)
 
 
 def sign_in_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:

@@ -67,6 +67,9 @@ class ObtainSerializer(JsonTypes, TokenObtainPairSerializer):
         self.context["request"] = request  # type: ignore[index]  # it is a dict
         tokens = super().validate(attrs)
         user_logged_in.send(sender=User, request=request, user=self.user)
+        agent = request.headers.get("User-Agent", "")
+        name = str(RefreshToken(tokens["refresh"])[SIGN_IN_CLAIM])
+        sign_ins.sign_in_note(user=self.user, agent=agent, sign_in=name)
         return tokens
 
     @classmethod
@@ -79,7 +82,9 @@ class ObtainSerializer(JsonTypes, TokenObtainPairSerializer):
 @extend_schema_serializer(component_name="TokenRefresh")
 class RefreshSerializer(JsonTypes, TokenRefreshSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
-        token_user(RefreshToken(attrs["refresh"]), fresh=True)
+        token = RefreshToken(attrs["refresh"])
+        token_user(token, fresh=True)
+        sign_ins.sign_in_seen(sign_in=str(token[SIGN_IN_CLAIM]))
         return super().validate(attrs)
 
 

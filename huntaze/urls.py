@@ -9,7 +9,7 @@ from django.views.i18n import JavaScriptCatalog, set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from crm.pages import creator_choose
-from huntaze import api, monitoring
+from huntaze import api, browser_reports, dashboard, monitoring, prometheus
 
 # It differs by language, and changes with a release.
 WORDS = cache_control(private=True, max_age=3600)
@@ -37,6 +37,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api(?:/|$)", api.not_found),
     path("livez", monitoring.livez, name="livez"),
     path("readyz", monitoring.readyz, name="readyz"),
+    path("metrics", prometheus.metrics, name="metrics"),
+    path("browser-reports", browser_reports.receive, name="browser-reports"),
+    path("admin/redrive", admin.site.admin_view(dashboard.redrive), name="admin-redrive"),
     path("admin/", admin.site.urls),
 ]
 

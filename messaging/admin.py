@@ -8,14 +8,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from crm.admin import ReadOnlyAdmin
+from crm.admin import LargeAdmin, ReadOnlyAdmin
 from crm.errors import HuntazeError
-from messaging import selectors, services
+from messaging import campaigns, selectors, services
 from messaging.models import STORED_CAMPAIGN_STATUSES, Campaign, Delivery, SendingProfile
 
 
 def _each(
-    request: HttpRequest, rows: QuerySet[Delivery] | QuerySet[SendingProfile], done: str, step: Callable[..., object]
+    request: HttpRequest,
+    rows: QuerySet[Delivery] | QuerySet[SendingProfile] | QuerySet[Campaign],
+    done: str,
+    step: Callable[..., object],
 ) -> None:
     """Do the step on each row, and say how many it was and what went wrong with the others."""
     count = 0
@@ -31,15 +34,17 @@ def _each(
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
+class DeliveryAdmin(LargeAdmin):
     list_display = ("pk", "creator", "fan", "state", "kind", "due_at", "attempts", "hops", "reason")
     list_filter = ("state", "kind", "stage", "creator")
     list_select_related = ("creator", "fan")
-    search_fields = ("=message__id",)
-    show_full_result_count = False
+    ordering = ("-pk",)
+    # Of a campaign, a fan and a message there may be millions: no field may draw them up as a list.
+    exclude = ("key_in_doubt", "repeatable")
+    search_exact = {"message": ""}
     actions = ("retry",)
 
-    @admin.action(description="Send failed and unknown messages again")
+    @admin.action(description="Send failed and unknown messages again", permissions=["operate"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         _each(
             request,
@@ -55,6 +60,8 @@ class SendingProfileAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no 
 
     list_display = ("creator", "limit_messages", "window_ms", "min_gap_ms", "paused_at", "paused_reason")
     list_select_related = ("creator",)
+    search_fields = ("creator__name",)
+    list_filter = (("paused_at", admin.EmptyFieldListFilter),)
     fields = ("creator", "limit_messages", "window_ms", "min_gap_ms", "paused_at", "paused_reason", "last_claimed_at")
     readonly_fields = ("creator", "paused_at", "paused_reason", "last_claimed_at")
     actions = ("pause", "resume")
@@ -65,7 +72,7 @@ class SendingProfileAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    @admin.action(description="Pause sending")
+    @admin.action(description="Pause sending", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[SendingProfile]) -> None:
         _each(
             request,
@@ -74,7 +81,7 @@ class SendingProfileAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no 
             lambda profile: services.sending_pause(creator=profile.creator, reason="Paused by an operator."),
         )
 
-    @admin.action(description="Resume sending")
+    @admin.action(description="Resume sending", permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[SendingProfile]) -> None:
         _each(request, queryset, "resumed", lambda profile: services.sending_resume(creator=profile.creator))
 
@@ -98,8 +105,26 @@ class CampaignAdmin(ReadOnlyAdmin):
     list_filter = (DecidedFilter, "creator")
     list_select_related = ("creator",)
     search_fields = ("name",)
-    exclude = ("status",)
+    # The text is the creator's; an operator needs the state, not the words.
+    exclude = ("status", "content", "attachments")
     readonly_fields = ("getting_on",)
+    show_full_result_count = False
+    actions = ("pause", "cancel")
+
+    @admin.action(description="Pause: nothing more of it goes out until it is resumed", permissions=["operate"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> None:
+        _each(
+            request, queryset, "paused", lambda row: campaigns.campaign_pause(creator=row.creator, campaign_id=row.pk)
+        )
+
+    @admin.action(description="Cancel: nothing more of it goes out, for good", permissions=["operate"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> None:
+        _each(
+            request,
+            queryset,
+            "cancelled",
+            lambda row: campaigns.campaign_cancel(creator=row.creator, campaign_id=row.pk),
+        )
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """With a report for each row of the page, in one query."""

@@ -241,7 +241,10 @@ class Consumer:
             not_before = timezone.now() + timedelta(milliseconds=wait_ms)
             self._reschedule(delivery, copy, expected=(MessageStatus.SENDING,), not_before=not_before)
             return Disposition.ACKNOWLEDGE
+        begun_at = time.monotonic()
+        metrics.observe("OnlyFansDispatchLag", (timezone.now() - delivery.due_at).total_seconds())
         outcome = self.gateway.send_message(publishing.outbound_of(delivery))
+        metrics.observe("OnlyFansProcessingTime", time.monotonic() - begun_at)
         self._token_return(delivery, copy, outcome)
         self._store(delivery, copy, outcome)
         return Disposition.ACKNOWLEDGE

@@ -77,23 +77,28 @@ def needed_ms() -> int:
 
 def handler(event: dict[str, Any], context: Context) -> Answer:
     """One batch. Raises SendingDisabled or ImproperlyConfigured for a wrong set-up, and nothing for a record."""
-    _configuration_check()
+    configuration_check()
     publishing.sending_check()
     records: list[Record] = event.get("Records", [])
     try:
         failed = _handle(records, context)
     finally:
-        line = metrics.embedded()
-        if line:
-            # Bare, because CloudWatch reads no metrics from a line with anything around the JSON.
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
-        _connections_close()
+        leave()
     return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
 
 
+def leave() -> None:
+    """Print what was counted and let go of the database, before Lambda freezes the process."""
+    line = metrics.embedded()
+    if line:
+        # Bare, because CloudWatch reads no metrics from a line with anything around the JSON.
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    _connections_close()
+
+
 @cache
-def _configuration_check() -> None:
+def configuration_check() -> None:
     """What a command does at its start: the ranges are checked where settings are read, their order here. Once."""
     serious = [found for found in checks.run_checks() if found.is_serious()]
     if serious:

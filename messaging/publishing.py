@@ -105,6 +105,7 @@ def _refused(copy: Copy, error: QueueError, *, fail: bool) -> Refusal:
     logger.error("message not queued", message_id=str(copy.message_id), code=error.code, given_up=given_up)
     if given_up:
         transitions.delivery_failed(copy, stage=Stage.ENQUEUE, code=error.code, reason=error.reason, attempted=False)
+        metrics.count("OnlyFansMessagesFailed")
     return Refusal(code=error.code, reason=error.reason)
 
 

@@ -65,6 +65,12 @@ def heartbeat_age_seconds() -> float | None:
 def heartbeat_beat() -> None:
     """Say that a worker lives: to all in the cache, and to this machine in WORKER_HEARTBEAT_FILE where it is set."""
     cache.set(HEARTBEAT_KEY, timezone.now(), timeout=None)
+    metrics.count("OnlyFansWorkerHeartbeat")
+    heartbeat_file_touch()
+
+
+def heartbeat_file_touch() -> None:
+    """Say to this machine that a process goes on; any that loops may."""
     if settings.WORKER_HEARTBEAT_FILE:
         try:
             Path(settings.WORKER_HEARTBEAT_FILE).touch()

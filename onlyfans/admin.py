@@ -15,11 +15,11 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
-from crm.admin import ReadOnlyAdmin
+from crm.admin import LargeAdmin, ReadOnlyAdmin
 from crm.errors import Conflict
 from crm.models import Creator, Fan
 from onlyfans import selectors
-from onlyfans.models import Account, ImportBatch, WebhookEvent
+from onlyfans.models import Account, ImportBatch, ImportRow, SyncState, WebhookEvent
 from onlyfans.resources import FanCsv, FanResource, FanResult, UploadStorage
 from onlyfans.services import (
     ACCOUNT_ID,
@@ -93,15 +93,14 @@ class AccountAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(ReadOnlyAdmin):
+class WebhookEventAdmin(LargeAdmin):
     list_display = ("event_id", "kind", "account", "received_at", "applied_at", "attempts", "error")
     list_filter = ("kind", "account")
     list_select_related = ("account",)
-    search_fields = ("=event_id",)
+    search_exact = {"event_id": "account"}
     ordering = ("-id",)
     # The body stays out: it holds what fans wrote.
     fields = (*list_display, "line", "retry_at")
-    show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
         return cast("QuerySet[WebhookEvent]", super().get_queryset(request)).defer("body")
@@ -130,10 +129,7 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     actions = ("undo",)
 
-    def has_undo_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
-
-    @admin.action(description="Undo: delete the fans it made, put back those it changed", permissions=["undo"])
+    @admin.action(description="Undo: delete the fans it made, put back those it changed", permissions=["operate"])
     def undo(self, request: HttpRequest, queryset: QuerySet[ImportBatch]) -> None:
         for batch in queryset.order_by("-created_at", "-pk"):  # the newest first: the older may lie beneath it
             try:
@@ -152,6 +148,24 @@ class ImportBatchAdmin(ReadOnlyAdmin):
         ]
         more = ["… and more; the download has them all"] if len(lines) > PROBLEMS_SHOWN_MAX else []
         return "\n".join(lines[:PROBLEMS_SHOWN_MAX] + more)
+
+
+@admin.register(ImportRow)
+class ImportRowAdmin(LargeAdmin):
+    """Rows that were not stored, without their cells, which hold people's data."""
+
+    list_display = ("line", "batch", "overtaken_by", "fan_deleted")
+    fields = list_display
+    list_select_related = ("batch",)
+    ordering = ("-id",)
+
+
+@admin.register(SyncState)
+class SyncStateAdmin(ReadOnlyAdmin):
+    list_display = ("account", "resource", "begun_at", "finished_at", "since")
+    list_filter = ("resource",)
+    list_select_related = ("account",)
+    search_fields = ("account__account_id",)
 
 
 DAY_FIRST = {"true": True, "false": False}
@@ -181,14 +195,14 @@ class FanConfirmImportForm(ConfirmImportForm):  # type: ignore[misc]
 
 
 @admin.register(Fan)
-class FanAdmin(ReadOnlyAdmin, ImportExportModelAdmin):  # type: ignore[misc]
+class FanAdmin(LargeAdmin, ImportExportModelAdmin):  # type: ignore[misc]
     """Import with a preview first, and export; both by import-export, around the services that the other doors use."""
 
     list_display = ("__str__", "creator", "platform_id", "handle", "value_cents", "last_seen_at")
     list_filter = ("creator",)
     list_select_related = ("creator",)
-    search_fields = ("handle", "name", "=platform_id")
-    show_full_result_count = False
+    search_like = ("name", "handle")
+    ordering = ("-id",)
     resource_classes = (FanResource,)
     formats = (FanCsv,)
     import_formats = (FanCsv,)

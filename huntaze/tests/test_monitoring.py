@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -75,3 +76,10 @@ def test_not_ready_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -
 
 def test_monitoring_is_not_for_strangers() -> None:
     assert APIClient().get("/api/monitoring/onlyfans").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_health_is_told_to_who_asks_by_address(settings: Any, path: str) -> None:
+    settings.ALLOWED_HOSTS = ["crm.example.com"]
+    assert Client(headers={"Host": "10.0.0.7:8000"}).get(path).status_code == 200
+    assert Client(headers={"Host": "10.0.0.7:8000"}).get("/sign-in").status_code == 400

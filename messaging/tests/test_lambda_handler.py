@@ -45,10 +45,10 @@ class Clock:
 
 @pytest.fixture(autouse=True)
 def from_zero() -> Iterator[None]:
-    metrics._counts.clear()
+    metrics._take()
     yield
-    metrics._counts.clear()
-    lambda_handler._configuration_check.cache_clear()
+    metrics._take()
+    lambda_handler.configuration_check.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -268,7 +268,7 @@ def test_a_lease_that_ends_before_its_send_is_refused_at_the_start_as_by_a_comma
     settings: Any, gateway: ScriptedGateway
 ) -> None:
     settings.SEND_TIMEOUT_SECONDS = settings.SEND_LEASE_SECONDS
-    lambda_handler._configuration_check.cache_clear()
+    lambda_handler.configuration_check.cache_clear()
     with pytest.raises(ImproperlyConfigured, match=r"huntaze\.E001"):
         handler(event_of(delivery_make()), Clock())
     assert gateway.calls == []
@@ -295,7 +295,8 @@ def test_the_counts_of_one_batch_are_one_line_of_embedded_metrics(
     [line] = capsys.readouterr().out.splitlines()
     found = json.loads(line)
     [directive] = found.pop("_aws")["CloudWatchMetrics"]
-    assert found == {"OnlyFansMessagesSent": 2, "OnlyFansMessagesFailed": 1}
+    assert (found["OnlyFansMessagesSent"], found["OnlyFansMessagesFailed"]) == (2, 1)
+    assert len(found["OnlyFansProcessingTime"]) == len(found["OnlyFansDispatchLag"]) == 3
     assert directive["Namespace"] == "Huntaze"
     assert {metric["Name"] for metric in directive["Metrics"]} == set(found)
     handler(event_of(delivery_make()), Clock())

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -15,10 +16,10 @@ from messaging import metrics
 
 @pytest.fixture(autouse=True)
 def from_zero() -> Iterator[None]:
-    metrics._counts.clear()
+    metrics._take()
     metrics._client.cache_clear()
     yield
-    metrics._counts.clear()
+    metrics._take()
     metrics._client.cache_clear()
 
 
@@ -88,3 +89,48 @@ def test_without_a_namespace_there_is_no_line(settings: Any) -> None:
     settings.CLOUDWATCH_NAMESPACE = ""
     metrics.count("OnlyFansMessagesSent")
     assert metrics.embedded() == ""
+
+
+def sums(cloudwatch: Any, name: str) -> Any:
+    [found] = cloudwatch.get_metric_statistics(
+        Namespace="Huntaze",
+        MetricName=name,
+        StartTime=datetime.now(UTC) - timedelta(minutes=5),
+        EndTime=datetime.now(UTC) + timedelta(minutes=5),
+        Period=3_600,
+        Statistics=["Sum", "Maximum"],
+    )["Datapoints"]
+    return found
+
+
+def test_durations_are_put_as_values_with_their_counts(cloudwatch: Any) -> None:
+    for seconds in (0.1234, 0.1199, 7.0):
+        metrics.observe("OnlyFansProcessingTime", seconds)
+    [entry] = metrics._take().entries()
+    assert dict(zip(entry["Values"], entry["Counts"], strict=True)) == {0.12: 2, 7.0: 1}
+
+
+def test_more_different_durations_than_an_entry_takes_are_several(cloudwatch: Any) -> None:
+    for number in range(1, 1_000):
+        metrics.observe("OnlyFansDispatchLag", number / 10)
+    entries = metrics._take().entries()
+    assert sum(sum(entry["Counts"]) for entry in entries) == 999
+    assert max(len(entry["Values"]) for entry in entries) <= metrics.VALUES_MAX
+
+
+def test_of_a_level_the_last_is_put(cloudwatch: Any) -> None:
+    metrics.gauge("OnlyFansQueueDepth", 3, unit="Count")
+    metrics.gauge("OnlyFansQueueDepth", 2, unit="Count")
+    assert metrics.flush() is True
+    assert sums(cloudwatch, "OnlyFansQueueDepth")["Maximum"] == 2
+
+
+def test_levels_and_durations_leave_lambda_too() -> None:
+    metrics.observe("OnlyFansProcessingTime", 0.2)
+    metrics.observe("OnlyFansProcessingTime", 0.2)
+    metrics.gauge("OnlyFansOutboxOldestAge", 4.5, unit="Seconds")
+    found = json.loads(metrics.embedded())
+    assert found["OnlyFansProcessingTime"] == [0.2, 0.2]
+    assert found["OnlyFansOutboxOldestAge"] == 4.5
+    units = {each["Name"]: each["Unit"] for each in found["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert units == {"OnlyFansProcessingTime": "Seconds", "OnlyFansOutboxOldestAge": "Seconds"}

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-from messaging import metrics, sweeper
+from messaging import metrics, sweeper, vitals, worker
 from messaging.errors import QueueError, SendingDisabled
 from messaging.gateways import Gateway, gateway_load
 from messaging.management.progress import Progress
@@ -54,8 +54,11 @@ class Command(BaseCommand):
                 # First: it needs neither SQS nor Redis.
                 sweeper.purge()
                 sweeper.sweep(gateway=gateway)
+                vitals.swept()
             except (DatabaseError, QueueError, SendingDisabled) as error:
                 logger.warning("sweep not possible now", error=str(error))
+            vitals.vitals_measure()
+            worker.heartbeat_file_touch()
         metrics.flush()
         logger.info("sweeper stopped")
 

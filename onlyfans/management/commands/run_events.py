@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
+from messaging.worker import heartbeat_file_touch
 from onlyfans.events import EventsReport, events_apply
 from onlyfans.services import CHANNEL, webhook_event_prune
 
@@ -38,6 +39,7 @@ class Command(BaseCommand):
                 if time.monotonic() - pruned_at > PRUNE_EVERY_SECONDS:
                     webhook_event_prune(applied_before=timezone.now() - timedelta(days=settings.WEBHOOK_KEEP_DAYS))
                     pruned_at = time.monotonic()
+                heartbeat_file_touch()
                 if not busy:
                     event_wait(POLL_SECONDS)
             except DatabaseError as error:

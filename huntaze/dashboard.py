@@ -1,0 +1,189 @@
+"""Answers operators how everything is, on the admin's first page, and redrives dead letters. Reads, and one service."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from crm.errors import HuntazeError
+from crm.models import Creator, MessageStatus
+from messaging import dead_letters, vitals, worker
+from messaging.dead_letters import Fate
+from messaging.errors import QueueError
+from messaging.models import Delivery
+from messaging.queue_overview import PausedCreator, QueueOverview, queue_overview, unsettled
+from onlyfans.models import ImportBatch
+
+RATE_OVER = timedelta(hours=1)
+ROWS = 8
+REDRIVE = "messaging.change_delivery"
+Figure = dict[str, str]
+
+
+def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The first page's context; a user sees of it what their rights reach."""
+    tables: list[dict[str, Any]] = []
+    board: dict[str, Any] = {"figures": [], "tables": tables, "trouble": ""}
+    user: Any = request.user
+    if user.has_perm("messaging.view_delivery"):
+        overview = queue_overview()
+        board["trouble"] = overview.trouble
+        board["figures"] = _figures(overview)
+        board["may_redrive"] = bool(overview.dlq and overview.dlq.waiting and user.has_perm(REDRIVE))
+        tables.append(_failing())
+        tables.append(_paused(overview.paused))
+    if user.has_perm("onlyfans.view_importbatch"):
+        tables.append(_imports())
+    return {**context, "board": board}
+
+
+def _figures(overview: QueueOverview) -> list[Figure]:
+    deliveries = reverse("admin:messaging_delivery_changelist")
+    unknown = _("not known")
+    sent, failed = _rates()
+    beat = worker.heartbeat_age_seconds()
+    counts, dlq = overview.counts, overview.dlq
+    rate = f"{100 * failed / (sent + failed):.1f} %" if sent + failed else "–"
+    return [
+        {
+            "label": _("Due on the queue"),
+            "value": str(counts.waiting) if counts else unknown,
+            "note": _("%(flight)s in flight, %(delayed)s delayed")
+            % {"flight": counts.in_flight, "delayed": counts.delayed}
+            if counts
+            else "",
+            "href": f"{deliveries}?state__exact={MessageStatus.QUEUED}",
+        },
+        {
+            "label": _("Dead letters"),
+            "value": str(dlq.waiting + dlq.in_flight) if dlq else unknown,
+            "note": _("failed for good"),
+            "href": f"{deliveries}?state__exact={MessageStatus.FAILED}",
+        },
+        {
+            "label": _("Sent in the last hour"),
+            "value": str(sent),
+            "note": _("%(rate)s failed") % {"rate": rate},
+            "href": f"{deliveries}?state__exact={MessageStatus.SENT}",
+        },
+        {
+            "label": _("Worker"),
+            "value": _("not seen") if beat is None else _("%(age)s s ago") % {"age": round(beat)},
+            "note": _("oldest in the outbox: %(age)s s") % {"age": round(vitals.outbox_age_seconds(overview))},
+            "href": f"{deliveries}?state__exact={MessageStatus.PENDING}",
+        },
+    ]
+
+
+def _rates() -> tuple[int, int]:
+    """Sent and failed in the last hour, by the index that begins with the creator."""
+    rows = (
+        Delivery.objects.filter(
+            creator__in=Creator.objects.values("pk"),
+            finished_at__gte=timezone.now() - RATE_OVER,
+            state__in=(MessageStatus.SENT, MessageStatus.FAILED),
+        )
+        .order_by()
+        .values_list("state")
+        .annotate(number=Count("*"))
+    )
+    found = dict(rows)
+    return found.get(MessageStatus.SENT, 0), found.get(MessageStatus.FAILED, 0)
+
+
+def _failing() -> dict[str, Any]:
+    rows = (
+        unsettled()
+        .filter(state__in=(MessageStatus.FAILED, MessageStatus.UNKNOWN))
+        .values("creator_id", "creator__name", "reason")
+        .annotate(number=Count("*"))
+        .order_by("-number")[:ROWS]
+    )
+    url = reverse("admin:messaging_delivery_changelist")
+    return _table(
+        _("Failing creators"),
+        [_("Creator"), _("Messages"), _("Reason")],
+        [
+            [
+                format_html('<a href="{}?creator__id__exact={}">{}</a>', url, row["creator_id"], row["creator__name"]),
+                row["number"],
+                row["reason"],
+            ]
+            for row in rows
+        ],
+        _("No message has failed."),
+    )
+
+
+def _paused(paused: Sequence[PausedCreator]) -> dict[str, Any]:
+    return _table(
+        _("Paused creators"),
+        [_("Creator"), _("Since"), _("Reason")],
+        [
+            [
+                format_html(
+                    '<a href="{}">{}</a>',
+                    reverse("admin:messaging_sendingprofile_change", args=[who.creator_id]),
+                    who.name,
+                ),
+                timesince(who.paused_at),
+                who.reason,
+            ]
+            for who in paused[:ROWS]
+        ],
+        _("Nobody is paused."),
+    )
+
+
+def _imports() -> dict[str, Any]:
+    batches = ImportBatch.objects.select_related("creator").defer("notices", "header").order_by("-pk")[:ROWS]
+    return _table(
+        _("Recent imports"),
+        [_("File"), _("Creator"), _("Rows"), _("Rejected"), _("Status")],
+        [
+            [
+                format_html(
+                    '<a href="{}">{}</a>', reverse("admin:onlyfans_importbatch_change", args=[each.pk]), each.filename
+                ),
+                str(each.creator),
+                each.total_rows,
+                each.rejected_rows,
+                each.get_status_display(),
+            ]
+            for each in batches
+        ],
+        _("Nothing has been imported yet."),
+    )
+
+
+def _table(title: str, headers: list[str], rows: list[list[Any]], empty: str) -> dict[str, Any]:
+    return {"title": title, "headers": headers, "rows": rows, "empty": empty}
+
+
+@require_POST
+def redrive(request: HttpRequest) -> HttpResponse:
+    """Send what failed among the dead letters again; what may have reached a fan stays for a person to look at."""
+    if not request.user.has_perm(REDRIVE):  # type: ignore[union-attr]
+        raise PermissionDenied
+    if request.POST.get("sure") != "yes":
+        messages.warning(request, _("Tick the box to say that you mean it."))
+        return redirect("admin:index")
+    try:
+        report = dead_letters.dead_letter_redrive(ids=None)
+    except (HuntazeError, QueueError) as error:
+        messages.error(request, getattr(error, "detail", "") or str(error))
+    else:
+        told = {"again": report.count(Fate.SENT_AGAIN), "left": report.count(Fate.KEPT)}
+        messages.success(request, _("%(again)s sent again, %(left)s kept for you to look at.") % told)
+    return redirect("admin:index")

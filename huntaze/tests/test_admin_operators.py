@@ -1,0 +1,175 @@
+"""Answers what operators and support see and may do in the admin, and what nobody may."""
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.admin import site
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from crm.admin import LargeAdmin
+from crm.models import MessageStatus
+from crm.tests.factories import PASSWORD, FanFactory, MembershipFactory, UserFactory
+from messaging import services
+from messaging.models import Delivery, SendingProfile
+from messaging.tests.factories import delivery_make
+
+pytestmark = pytest.mark.django_db
+OURS = ("crm", "messaging", "onlyfans", "analytics")
+# Two tables whose key is of several columns, which Django's admin cannot show.
+UNSHOWN = {"crm.FanBefore", "analytics.RevenueDay"}
+
+
+@pytest.fixture
+def groups() -> None:
+    call_command("provision_groups")
+
+
+def member(group: str) -> Client:
+    user = UserFactory(is_staff=True)
+    user.groups.add(Group.objects.get(name=group))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def root() -> Client:
+    client = Client()
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    return client
+
+
+def models() -> list[Any]:
+    return [model for app in OURS for model in apps.get_app_config(app).get_models()]
+
+
+def test_every_table_is_in_the_admin() -> None:
+    missing = {model._meta.label for model in models() if not site.is_registered(model)}
+    assert missing - {"crm.Creator_members"} == UNSHOWN
+
+
+def test_every_list_opens(root: Client, sqs_queues: Any) -> None:
+    delivery_make(state=MessageStatus.FAILED)
+    for model in models():
+        if site.is_registered(model):
+            answer = root.get(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"))
+            assert answer.status_code == 200, model
+
+
+def test_a_large_tables_list_is_drawn_without_counting_it(root: Client) -> None:
+    delivery_make()
+    for model in models():
+        if isinstance(site._registry.get(model), LargeAdmin):
+            with CaptureQueriesContext(connection) as asked:
+                root.get(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"))
+            assert not [each for each in asked.captured_queries if "COUNT(" in each["sql"]], model
+
+
+@pytest.mark.parametrize(
+    ("address", "term", "index"),
+    [
+        ("crm_fan", "amy", "fan_search"),
+        ("crm_conversation", "amy", "fan_search"),
+        ("crm_message", "0192f0c1-2345-7000-8000-000000000000", "crm_message_pkey"),
+        ("messaging_delivery", "0192f0c1-2345-7000-8000-000000000000", "messaging_delivery_pkey"),
+        ("onlyfans_webhookevent", "evt_1", "webhook_event_once"),
+        ("crm_transaction", "4711", "transaction_once_in_ledger"),
+    ],
+)
+def test_a_search_of_a_large_table_is_answered_by_an_index(address: str, term: str, index: str) -> None:
+    app, name = address.split("_")
+    model = apps.get_model(app, name)
+    admin: Any = site._registry[model]
+    found, _ = admin.get_search_results(None, model.objects.order_by(), term)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    assert index in found.explain()
+
+
+@pytest.mark.parametrize("group", ["Operators", "Support"])
+def test_no_group_may_add_change_or_delete_what_services_write(groups: None, group: str) -> None:
+    client = member(group)
+    delivery = delivery_make(state=MessageStatus.FAILED)
+    for name, key in (
+        ("messaging_delivery", delivery.pk),
+        ("crm_message", delivery.pk),
+        ("crm_creator", delivery.creator_id),
+    ):
+        assert client.get(reverse(f"admin:{name}_change", args=[key])).status_code == 200
+        assert client.post(reverse(f"admin:{name}_change", args=[key]), {"state": "sent"}).status_code == 403
+        assert client.post(reverse(f"admin:{name}_delete", args=[key]), {"post": "yes"}).status_code == 403
+    delivery.refresh_from_db()
+    assert delivery.state == MessageStatus.FAILED
+
+
+@pytest.mark.parametrize("group", ["Operators", "Support"])
+def test_no_group_may_make_itself_more(groups: None, group: str) -> None:
+    client = member(group)
+    user = UserFactory()
+    answer = client.post(reverse("admin:crm_user_change", args=[user.pk]), {"is_superuser": "on", "email": user.email})
+    assert answer.status_code == 403
+    assert client.get(reverse("admin:auth_group_changelist")).status_code == 403
+
+
+def act(client: Client, name: str, action: str, key: Any) -> None:
+    client.post(reverse(f"admin:{name}_changelist"), {"action": action, "_selected_action": [key]})
+
+
+def test_operators_send_again_and_support_does_not(groups: None, sqs_queues: Any) -> None:
+    delivery = delivery_make(state=MessageStatus.FAILED)
+    act(member("Support"), "messaging_delivery", "retry", delivery.pk)
+    assert Delivery.objects.get(pk=delivery.pk).state == MessageStatus.FAILED
+    act(member("Operators"), "messaging_delivery", "retry", delivery.pk)
+    assert Delivery.objects.get(pk=delivery.pk).state == MessageStatus.QUEUED
+
+
+def test_operators_pause_a_creator(groups: None, sqs_queues: Any) -> None:
+    creator = delivery_make().creator
+    act(member("Support"), "messaging_sendingprofile", "pause", creator.pk)
+    assert SendingProfile.objects.get(pk=creator.pk).paused_at is None
+    act(member("Operators"), "messaging_sendingprofile", "pause", creator.pk)
+    assert SendingProfile.objects.get(pk=creator.pk).paused_at is not None
+
+
+def test_operators_sign_somebody_out_everywhere(groups: None) -> None:
+    user = MembershipFactory().user
+    client = Client()
+    client.post("/sign-in", {"username": user.email, "password": PASSWORD})
+    act(member("Support"), "crm_user", "sign_out", user.pk)
+    assert client.get("/sign-ins").status_code == 200
+    act(member("Operators"), "crm_user", "sign_out", user.pk)
+    assert client.get("/sign-ins").status_code == 302
+
+
+def test_the_first_page_tells_what_is_wrong_and_whose(groups: None, sqs_queues: Any) -> None:
+    fan = FanFactory(creator__name="Ava Noir")
+    delivery_make(fan=fan, state=MessageStatus.FAILED, reason="The session has ended.")
+    services.sending_pause(creator=fan.creator, reason="Paused by an operator.")
+    sqs_queues.client.send_message(QueueUrl=sqs_queues.dead_letter_url, MessageBody="{}")
+    text = member("Operators").get("/admin/").content.decode()
+    for words in ("Failing creators", "Ava Noir", "The session has ended.", "Paused by an operator.", "Redrive"):
+        assert words in text
+    assert "Redrive" not in member("Support").get("/admin/").content.decode()
+
+
+def test_who_has_no_rights_sees_an_empty_first_page(sqs_queues: Any) -> None:
+    FanFactory(creator__name="Ava Noir")
+    client = Client()
+    client.force_login(UserFactory(is_staff=True))
+    text = client.get("/admin/").content.decode()
+    assert "Failing creators" not in text
+    assert "Ava Noir" not in text
+
+
+def test_redriving_asks_for_the_right_and_for_a_yes(groups: None, sqs_queues: Any) -> None:
+    assert member("Support").post("/admin/redrive", {"sure": "yes"}).status_code == 403
+    assert Client().post("/admin/redrive", {"sure": "yes"}).status_code == 302
+    operator = member("Operators")
+    assert b"Tick the box" in operator.post("/admin/redrive", follow=True).content
+    assert b"0 sent again" in operator.post("/admin/redrive", {"sure": "yes"}, follow=True).content
