@@ -1,6 +1,6 @@
 # The commands of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run reset test check check-project openapi format lock bench bench-api bench-import bench-pages chaos screenshots clean
+.PHONY: help run reset test check check-project openapi format lock bench bench-api bench-import bench-pages chaos screenshots clean bench-analytics
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +13,7 @@ PRODUCTION_LIKE := DEBUG=false ALLOWED_HOSTS=crm.example.com CSRF_TRUSTED_ORIGIN
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --generate-hashes --custom-compile-command "make lock"
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Huntaze needs Python 3.11 or later; name one with make PYTHON=...")'
@@ -62,6 +62,9 @@ bench: $(VENV)/.bench-stamp ## Measure the limiter, the producer and the worker,
 	$(BIN)/python -m bench.utilisation
 	$(BIN)/python -m bench.fairness
 	$(BIN)/python -m bench.throughput
+
+bench-analytics: $(VENV)/.bench-stamp ## Measure kept sums beside a covering index and DuckDB (SIZE=full: ten million rows)
+	env $(if $(SIZE),SIZE=$(SIZE)) $(BIN)/python -m bench.analytics
 
 bench-api: $(VENV)/.bench-stamp ## Measure the hot lists beside a bare view and DRF's defaults (SIZE=full, CREATORS=20)
 	env $(if $(SIZE),SIZE=$(SIZE)) $(if $(CREATORS),CREATORS=$(CREATORS)) $(BIN)/python -m bench.api

@@ -1,6 +1,7 @@
 """Answers the analytics part of the HTTP API: totals, top fans, revenue. Touches selectors alone."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field
@@ -9,12 +10,43 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from analytics import selectors
+from analytics import csv_tables, selectors
+from analytics.basis import CURRENCY, Basis
+from analytics.csv_tables import CsvTable
 from analytics.periods import Interval
-from analytics.revenue_csv import revenue_csv, revenue_filename
-from analytics.selectors import CURRENCY, TOP_FANS
+from analytics.selectors import TOP_FANS
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, CsvRenderer
 from crm.models import TransactionKind
+
+F = TypeVar("F")
+
+
+class TableView(CreatorAPIView):
+    """A view of one table of figures: JSON, and with `Accept: text/csv` a file."""
+
+    renderer_classes = (JSONRenderer, CsvRenderer)
+
+    def answer(
+        self, request: Request, found: F, serializer: type[serializers.Serializer[Any]], table: Callable[[F], CsvTable]
+    ) -> Response:
+        if request.accepted_renderer.format != "csv":
+            return Response(serializer(found).data)
+        made = table(found)
+        disposition = f'attachment; filename="{made.filename}"'
+        return Response("".join(csv_tables.csv_lines(made)), headers={"Content-Disposition": disposition})
+
+
+def as_json_or_csv(serializer: type[serializers.Serializer[Any]]) -> dict[tuple[int, str], Any]:
+    """What a TableView answers, for the API's description."""
+    return {(200, "application/json"): serializer, (200, "text/csv"): OpenApiTypes.STR}
+
+
+class BasisSerializer(serializers.Serializer[Basis]):
+    """Days, months and hours are the creator's own, of `timeZone`; money is in cents of `currency`, as of `asOf`."""
+
+    timeZone = serializers.CharField(source="basis.time_zone")
+    currency = serializers.CharField(source="basis.currency")
+    asOf = serializers.DateTimeField(source="basis.as_of")
 
 
 class FiguresSerializer(serializers.Serializer[selectors.Figures]):
@@ -76,7 +108,7 @@ class RecentRevenueSerializer(serializers.Serializer[selectors.RecentRevenue]):
 
 
 class OverviewSerializer(serializers.Serializer[selectors.Overview]):
-    """`activeFans` were seen within 30 days of `asOf`; `lifetimeValueCents` is the sum of all fans' values."""
+    """`activeFans` were seen within 30 days of `asOf`; `lifetimeValueCents`, gross, is the sum of all fans' values."""
 
     totalFans = serializers.IntegerField(source="fans.total")
     activeFans = serializers.IntegerField(source="fans.active")
@@ -85,12 +117,15 @@ class OverviewSerializer(serializers.Serializer[selectors.Overview]):
     asOf = serializers.DateTimeField(source="fans.as_of")
 
 
-class OverviewView(CreatorAPIView):
+class OverviewView(TableView):
     """How many fans there are, how many of them are active, what they have spent in all and over the last 30 days."""
 
-    @extend_schema(operation_id="analytics_overview", parameters=CREATOR_PARAMETERS, responses=OverviewSerializer)
+    @extend_schema(
+        operation_id="analytics_overview", parameters=CREATOR_PARAMETERS, responses=as_json_or_csv(OverviewSerializer)
+    )
     def get(self, request: Request) -> Response:
-        return Response(OverviewSerializer(selectors.overview(creator=self.creator)).data)
+        found = selectors.overview(creator=self.creator)
+        return self.answer(request, found, OverviewSerializer, csv_tables.overview_table)
 
 
 class TopFansFilterSerializer(serializers.Serializer[Any]):
@@ -110,27 +145,28 @@ class TopFanSerializer(serializers.Serializer[Any]):
     lastSeenAt = serializers.DateTimeField(source="fan.last_seen_at", allow_null=True)
 
 
-class TopFansSerializer(serializers.Serializer[Any]):
+class TopFansSerializer(BasisSerializer):
+    """`valueCents` is gross: all that the fan ever paid, the platform's fee included."""
+
     results = TopFanSerializer(many=True)
 
 
-class TopFansView(CreatorAPIView):
+class TopFansView(TableView):
     """The fans of the highest value, the highest first; nobody who never spent anything."""
 
     @extend_schema(
         operation_id="analytics_top_fans",
         parameters=[*CREATOR_PARAMETERS, TopFansFilterSerializer],
-        responses=TopFansSerializer,
+        responses=as_json_or_csv(TopFansSerializer),
     )
     def get(self, request: Request) -> Response:
-        rows = selectors.top_fans(creator=self.creator, limit=self.asked(TopFansFilterSerializer)["limit"])
-        return Response({"results": TopFanSerializer(rows, many=True).data})
+        found = selectors.top_fans(creator=self.creator, **self.asked(TopFansFilterSerializer))
+        return self.answer(request, found, TopFansSerializer, csv_tables.top_fans_table)
 
 
-class RevenueFilterSerializer(serializers.Serializer[Any]):
-    """The query parameters of revenue. `to` is today unless given; `from` is 30 days, 12 weeks or 12 months earlier."""
+class DaysFilterSerializer(serializers.Serializer[Any]):
+    """Query parameters that name days of the creator's own calendar; `to` is today unless given."""
 
-    interval = serializers.ChoiceField(choices=[each.value for each in Interval], default=Interval.DAY.value)
     currency = serializers.RegexField("^[A-Z]{3}$", default=CURRENCY)
 
     def get_fields(self) -> dict[str, Any]:
@@ -139,6 +175,12 @@ class RevenueFilterSerializer(serializers.Serializer[Any]):
             "to": serializers.DateField(source="end", required=False, help_text="The last day; counted."),
         }
         return {**super().get_fields(), **days}
+
+
+class RevenueFilterSerializer(DaysFilterSerializer):
+    """The query parameters of revenue; `from` is 30 days, 12 weeks or 12 months before `to` unless given."""
+
+    interval = serializers.ChoiceField(choices=[each.value for each in Interval], default=Interval.DAY.value)
 
 
 class RevenueSerializer(serializers.Serializer[selectors.Revenue]):
@@ -161,23 +203,18 @@ class RevenueSerializer(serializers.Serializer[selectors.Revenue]):
     lastSyncAt = serializers.DateTimeField(source="last_sync_at", allow_null=True)
 
 
-class RevenueView(CreatorAPIView):
+class RevenueView(TableView):
     """Revenue by day, week or month of the creator's own calendar, net and gross, by kind, and beside the days before.
 
     With `Accept: text/csv` a file with a line per period, in whole units of the currency.
     """
 
-    renderer_classes = (JSONRenderer, CsvRenderer)
-
     @extend_schema(
         operation_id="analytics_revenue",
         parameters=[*CREATOR_PARAMETERS, RevenueFilterSerializer],
-        responses={(200, "application/json"): RevenueSerializer, (200, "text/csv"): OpenApiTypes.STR},
+        responses=as_json_or_csv(RevenueSerializer),
     )
     def get(self, request: Request) -> Response:
         asked = self.asked(RevenueFilterSerializer)
         found = selectors.revenue(creator=self.creator, **asked | {"interval": Interval(asked["interval"])})
-        if request.accepted_renderer.format != "csv":
-            return Response(RevenueSerializer(found).data)
-        name = revenue_filename(found)
-        return Response("".join(revenue_csv(found)), headers={"Content-Disposition": f'attachment; filename="{name}"'})
+        return self.answer(request, found, RevenueSerializer, csv_tables.revenue_table)

@@ -39,3 +39,26 @@ class RevenueDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.day} at {self.creator_id}"
+
+
+class RevenueMonth(models.Model):
+    """The money of one creator, currency and month: a view of the days, for operators. No table and never written."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    creator = models.ForeignKey(Creator, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False)
+    currency = models.CharField(max_length=3)
+    month = models.DateField()
+    count = models.BigIntegerField("transactions")
+    gross_cents = models.BigIntegerField()
+    fee_cents = models.BigIntegerField()
+    net_cents = models.BigIntegerField()
+    loading_net_cents = models.BigIntegerField()
+    taken_back_net_cents = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        verbose_name = "revenue of a month"
+        verbose_name_plural = "revenue by month"
+
+    def __str__(self) -> str:
+        return f"{self.creator} in {self.month:%Y-%m}, {self.currency}"

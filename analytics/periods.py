@@ -54,21 +54,35 @@ class Days:
             begin = following
 
 
-def days_asked(*, interval: Interval, begin: date | None, end: date | None, today: date) -> Days:
+def days_asked(
+    *, begin: date | None, end: date | None, today: date, interval: Interval = Interval.DAY, usual: int | None = None
+) -> Days:
     """The days that somebody asked for: without an end until today, without a beginning the usual number.
 
+    usual: how many days that is, where it does not follow from the interval.
     Raises InvalidInput that names `from` or `to`: out of range, the wrong way round, more than PERIODS_MAX periods.
     """
     for name, day in (("from", begin), ("to", end)):
         if day is not None and not EARLIEST <= day <= LATEST:
             raise _refused(name, "out_of_range", f"Name a day between {EARLIEST} and {LATEST}.")
     last = end or today
-    first = begin or max(interval.begin(last - timedelta(days=_DEFAULT_DAYS[interval])), EARLIEST)
+    back = _DEFAULT_DAYS[interval] if usual is None else usual - 1
+    first = begin or max(interval.begin(last - timedelta(days=back)), EARLIEST)
     if first > last:
         raise _refused("from", "after_end", f"The first day may not be after the last one, {last}.")
     if sum(1 for _ in Days(first, last).split(interval)) > PERIODS_MAX:
         raise _refused("from", "too_long", f"At most {PERIODS_MAX} periods at once; choose a longer interval.")
     return Days(first, last)
+
+
+def months_until(today: date, count: int) -> list[date]:
+    """The first days of so many months, the one of today the last."""
+    first = today.year * 12 + today.month - count
+    return [date(number // 12, number % 12 + 1, 1) for number in range(first, first + count)]
+
+
+def months_between(begin: date, end: date) -> int:
+    return 12 * (end.year - begin.year) + end.month - begin.month
 
 
 def _refused(field: str, code: str, detail: str) -> InvalidInput:

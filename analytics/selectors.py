@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from functools import cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.db.models import DateField, F, QuerySet, Sum
@@ -12,16 +11,16 @@ from django.db.models.functions import Trunc
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from analytics.basis import CURRENCY, Basis, basis_of, today_of, zone_of
 from analytics.models import RevenueDay
 from analytics.periods import Days, Interval, days_asked
 from crm import selectors as crm_selectors
 from crm.models import Creator, Fan, TransactionKind
-from crm.selectors import FanTotals
+from crm.selectors import ACTIVE_WITHIN
+from crm.statements import statement_run
 
 TOP_FANS = 10
 OVERVIEW_DAYS = 30
-# The platform pays in it; other currencies come with files.
-CURRENCY = "USD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,14 @@ class TopFan:
 
     fan: Fan
     percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class TopFans:
+    """The highest value first."""
+
+    basis: Basis
+    results: list[TopFan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,26 +115,57 @@ class RecentRevenue:
 
 
 @dataclass(frozen=True, slots=True)
+class FanTotals:
+    """`value_cents` is the sum of the fans' values; `active` counts those seen within 30 days of `as_of`."""
+
+    total: int
+    active: int
+    value_cents: int
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     fans: FanTotals
     revenue: RecentRevenue
 
 
+# Totals of the fans, and of the money of two stretches of days by kind, in one trip to the database.
+_OVERVIEW = f"""
+WITH fans AS MATERIALIZED (
+    SELECT count(*) AS total, count(*) FILTER (WHERE last_seen_at >= %s) AS active,
+           coalesce(sum(value_cents), 0)::bigint AS value_cents
+    FROM crm_fan WHERE creator_id = %s AND deleted_at IS NULL
+), money AS (
+    SELECT day >= %s AS recent, kind, {", ".join(f"sum({name})::bigint AS {name}" for name in _FIGURES)}
+    FROM analytics_revenueday WHERE creator_id = %s AND currency = %s AND day BETWEEN %s AND %s GROUP BY 1, 2
+)
+SELECT total, active, value_cents, recent, kind, {", ".join(_FIGURES)} FROM fans LEFT JOIN money ON true
+"""  # noqa: S608  names of our own
+
+
 def overview(*, creator: Creator) -> Overview:
-    today = _today(creator)
+    """All of it in one statement."""
+    basis, today = basis_of(creator), today_of(creator)
     days = Days(today - timedelta(days=OVERVIEW_DAYS - 1), today)
-    whole, before = _whole(creator, CURRENCY, days), _whole(creator, CURRENCY, days.before())
+    values = [basis.as_of - ACTIVE_WITHIN, creator.pk, days.begin, creator.pk, CURRENCY, days.before().begin, days.end]
+    rows = statement_run(_OVERVIEW, values)
+    money = [(recent, (kind, Figures(*figures))) for _, _, _, recent, kind, *figures in rows if kind is not None]
+    whole = _period(days, [row for recent, row in money if recent])
+    before = _period(days.before(), [row for recent, row in money if not recent])
+    total, active, value_cents, *_ = rows[0]
     return Overview(
-        fans=crm_selectors.fan_totals(creator=creator),
-        revenue=RecentRevenue(_zone(creator).key, CURRENCY, whole, _change(before.total, whole.total)),
+        fans=FanTotals(total=total, active=active, value_cents=value_cents, as_of=basis.as_of),
+        revenue=RecentRevenue(basis.time_zone, basis.currency, whole, _change(before.total, whole.total)),
     )
 
 
-def top_fans(*, creator: Creator, limit: int = TOP_FANS) -> list[TopFan]:
+def top_fans(*, creator: Creator, limit: int = TOP_FANS) -> TopFans:
     """The fans of the highest value, those who never spent anything left out."""
     fans = [fan for fan in crm_selectors.fan_top(creator=creator, limit=limit) if fan.value_cents > 0]
     highest = fans[0].value_cents if fans else 0
-    return [TopFan(fan=fan, percent=round(100 * fan.value_cents / highest, 1)) for fan in fans]
+    shown = [TopFan(fan=fan, percent=round(100 * fan.value_cents / highest, 1)) for fan in fans]
+    return TopFans(basis=basis_of(creator), results=shown)
 
 
 def revenue(
@@ -142,13 +180,13 @@ def revenue(
 
     Raises InvalidInput as days_asked does.
     """
-    days = days_asked(interval=interval, begin=begin, end=end, today=_today(creator))
+    days = days_asked(interval=interval, begin=begin, end=end, today=today_of(creator))
     found = _by_period(creator, currency, days, interval)
     whole = _period(days, (row for rows in found.values() for row in rows))
     before = _whole(creator, currency, days.before())
     return Revenue(
         interval=interval,
-        time_zone=_zone(creator).key,
+        time_zone=zone_of(creator).key,
         currency=currency,
         other_currencies=[each for each in _currencies(creator, days) if each != currency],
         whole=whole,
@@ -158,18 +196,6 @@ def revenue(
         as_of=timezone.now(),
         last_sync_at=_last_sync(settings.ANALYTICS_LAST_SYNC)(creator.pk),
     )
-
-
-def _zone(creator: Creator) -> ZoneInfo:
-    """The creator's time zone; UTC where it is none, as in the database."""
-    try:
-        return ZoneInfo(creator.time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
-
-
-def _today(creator: Creator) -> date:
-    return timezone.now().astimezone(_zone(creator)).date()
 
 
 @cache

@@ -1,107 +1,258 @@
-"""Answers what kept sums of revenue save and cost, beside a covering index on the same rows. Touches a stand.
+"""Answers what kept sums save and cost, beside plain SQL on a covering index and DuckDB on the same rows.
+Touches a stand.
 
-`python -m bench.analytics [ROWS]`, a million transactions of 200 creators by default, over two years.
+`python -m bench.analytics`: 500,000 transactions of 200 creators over two years; SIZE=full: ten million.
 """
 
+import itertools
+import os
 import statistics
-import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import time_machine
 
 from bench import stand
+from bench.analytics_data import CREATORS, DAYS, NOW, Data, Duck, ms
 
-ROWS = 1_000_000
-CREATORS = 200
-DAYS = 730
-# The largest creator has a tenth of all rows.
-FILL = f"""
-INSERT INTO crm_transaction (creator_id, fan_name, kind, status, gross_cents, fee_cents, net_cents, vat_cents, currency,
-                             occurred_at, source, platform_transaction_id)
-SELECT CASE WHEN n %% 10 = 0 THEN 1 ELSE 2 + n %% {CREATORS - 1} END, '',
-       (ARRAY['subscription', 'recurring', 'tip', 'message', 'message', 'message', 'post'])[1 + (random() * 6)::int],
-       CASE WHEN random() < 0.01 THEN 'undo' ELSE 'done' END, 1000, 200, 800, 0, 'USD',
-       timestamptz '2026-11-01' - random() * interval '{DAYS} days', 'ledger', %(run)s || n
-FROM generate_series(1, %(rows)s) AS n
-"""  # noqa: S608  numbers of ours
+ROWS = 10_000_000 if os.environ.get("SIZE") == "full" else 500_000
 COVERING = """
 CREATE INDEX bench_covering ON crm_transaction (creator_id, occurred_at)
-INCLUDE (kind, status, currency, gross_cents, net_cents)
+INCLUDE (fan_id, kind, status, currency, gross_cents, net_cents)
 """
-# The same answer twice: net of each day of a year, by kind.
-PLAIN = """
-SELECT (occurred_at AT TIME ZONE 'UTC')::date, kind, sum(net_cents) FROM crm_transaction
-WHERE creator_id = %s AND currency = 'USD' AND status IN ('done', 'loading')
-AND occurred_at >= '2025-11-01' AND occurred_at < '2026-11-01' GROUP BY 1, 2
-"""
-KEPT = """
+EARNED = "creator_id = %s AND currency = 'USD' AND status IN ('done', 'loading')"
+# The same answers, from the rows: net of each day of a year by kind, the ten best fans, the overview.
+TREND = f"""
+SELECT CAST(occurred_at AT TIME ZONE 'UTC' AS date), kind, CAST(sum(net_cents) AS bigint) FROM crm_transaction
+WHERE {EARNED} AND occurred_at >= '2025-11-01 00:00:00Z' AND occurred_at < '2026-11-01 00:00:00Z' GROUP BY 1, 2
+"""  # noqa: S608
+TREND_KEPT = """
 SELECT day, kind, net_cents FROM analytics_revenueday
 WHERE creator_id = %s AND currency = 'USD' AND day >= '2025-11-01' AND day < '2026-11-01' AND count > 0
 """
-INSERTED = 10_000
+TOP = f"""
+SELECT fan_id, CAST(sum(gross_cents) AS bigint) AS value FROM crm_transaction WHERE {EARNED} AND fan_id IS NOT NULL
+GROUP BY 1 ORDER BY 2 DESC, 1 DESC LIMIT 10
+"""  # noqa: S608
+TOP_KEPT = """
+SELECT id, value_cents FROM crm_fan WHERE creator_id = %s AND deleted_at IS NULL
+ORDER BY value_cents DESC, id DESC LIMIT 10
+"""
+OVERVIEW = f"""
+SELECT count(*), count(*) FILTER (WHERE last_seen_at >= %s), CAST(sum(value_cents) AS bigint),
+    (SELECT CAST(sum(net_cents) AS bigint) FROM crm_transaction WHERE {EARNED} AND occurred_at >= %s),
+    (SELECT CAST(sum(net_cents) AS bigint) FROM crm_transaction
+     WHERE {EARNED} AND occurred_at >= %s AND occurred_at < %s)
+FROM crm_fan WHERE creator_id = %s AND deleted_at IS NULL
+"""  # noqa: S608
+TURNS = 7
 
 
 def main() -> None:
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
-    with stand.product():
-        from django.db import connection
+    with stand.product(), time_machine.travel(f"{NOW}T00:00:00Z", tick=True), tempfile.TemporaryDirectory() as folder:
+        data = Data(ROWS)
+        begin = time.monotonic()
+        data.fill()
+        print(f"{ROWS:,} transactions stored and summed in {time.monotonic() - begin:.0f} s")
+        data.run("ANALYZE")
+        # As they are after a while: what is written below leaves dead rows, as it would under PostgreSQL's own care.
+        heap, kept = data.size("crm_transaction"), data.size("analytics_revenueday", whole=True)
+        [(days,)] = data.run("SELECT count(*) FROM analytics_revenueday")
+        writes(data)
+        values(data)
+        # What was written without the triggers is counted now, or the answers below would differ.
+        data.run("DELETE FROM crm_transaction WHERE platform_transaction_id NOT LIKE 'base-%%'", [])
+        data.rebuild()
+        data.run(COVERING)
+        for table in ("crm_transaction", "crm_fan", "analytics_revenueday"):
+            # VACUUM lets an index answer without the table.
+            data.run(f"VACUUM ANALYZE {table}")
+        duck = Duck(Path(folder))
+        reads(data, duck)
+        reports()
+        storage(data, duck, heap=heap, kept=kept, days=days)
 
-        from crm.models import Creator
 
-        Creator.objects.bulk_create(Creator(pk=n, name=f"Creator {n}") for n in range(1, CREATORS + 1))
+def reads(data: Data, duck: Duck) -> None:
+    """Each question asked of the rows, of DuckDB and of what is kept; the answers must be the same."""
+    from analytics import selectors
+    from crm.models import Creator
 
-        def run(sql: str, values: Any = None) -> list[tuple[Any, ...]]:
-            with connection.cursor() as cursor:
-                cursor.execute(sql, values)
-                return cursor.fetchall() if cursor.description else []
+    now, since, before = (datetime(2026, *day, tzinfo=UTC) for day in ((11, 1), (10, 3), (9, 3)))
+    seen = datetime(2026, 10, 2, tzinfo=UTC)
+    for name, pk in (("the largest creator", 1), ("another creator", 2)):
+        creator = Creator.objects.get(pk=pk)
+        asked = [seen, pk, since, pk, before, since, pk]
+        stand.title(f"Questions of {name}, {ROWS:,} transactions of {CREATORS} creators")
 
-        def ms(sql: str, values: Sequence[int], rounds: int = 30) -> float:
-            taken = []
-            for _ in range(rounds):
-                begin = time.perf_counter()
-                run(sql, values)
-                taken.append(1_000 * (time.perf_counter() - begin))
-            return statistics.median(taken)
+        def overview(creator: Creator = creator) -> list[tuple[Any, ...]]:
+            found = selectors.overview(creator=creator)
+            recent = found.revenue.whole.total.net_cents
+            was = data_before(found)
+            return [(found.fans.total, found.fans.active, found.fans.value_cents, recent, was)]
 
-        def size(table: str, whole: bool = False) -> int:
-            return int(run(f"SELECT pg_{'total_' if whole else ''}relation_size('{table}')")[0][0])
+        with time_machine.travel(now, tick=False):
+            questions: dict[str, tuple[str, list[Any], Callable[[], list[tuple[Any, ...]]], float]] = {
+                "trend of a year by day and kind": (TREND, [pk], lambda pk=pk: data.run(TREND_KEPT, [pk]), 1),
+                "ten best fans": (TOP, [pk], lambda pk=pk: data.run(TOP_KEPT, [pk]), 1),
+                "whole overview, one round trip": (OVERVIEW, asked, overview, 3),
+            }
+            for what, (sql, values_, kept, wanted) in questions.items():
+                same(what, [data.run(sql, values_), duck.run(sql, values_), kept()])
+                plain = ms(lambda sql=sql, values_=values_: data.run(sql, values_))
+                other = ms(lambda sql=sql, values_=values_: duck.run(sql, values_))
+                ours = ms(kept)
+                stand.row(f"{what}: covering index", f"{plain:.2f} ms")
+                stand.row(f"{what}: DuckDB", f"{other:.2f} ms")
+                stand.row(
+                    f"{what}: ours", f"{ours:.2f} ms", f"{plain / ours:.1f} × the index, {other / ours:.1f} × DuckDB"
+                )
+                stand.goal(f"{what}, ms", found=ours, wanted=wanted, at_most=True)
+                stand.goal("times as fast as the index", found=plain / ours, wanted=10)
+                stand.goal("times as fast as DuckDB", found=other / ours, wanted=1)
 
-        def insert_us(name: str) -> float:
+
+def data_before(found: Any) -> int:
+    """The net of the thirty days before, of which an overview tells only the change."""
+    percent, recent = found.revenue.change.net_percent, found.revenue.whole.total.net_cents
+    return round(recent / (1 + percent / 100))
+
+
+def same(what: str, answers: list[list[tuple[Any, ...]]]) -> None:
+    """Raise where the three do not say the same; the overview's last figure is rounded to a tenth of a percent."""
+    first, *others = [sorted(each) for each in answers]
+    for other in others:
+        close = [
+            a == b or (isinstance(a, int) and isinstance(b, int) and abs(a - b) <= 0.001 * abs(a))
+            for row, row_ in zip(first, other, strict=True)
+            for a, b in zip(row, row_, strict=True)
+        ]
+        if not all(close):
+            raise AssertionError(f"{what}: {first[:3]} and {other[:3]} are not the same answer.")
+
+
+def reports() -> None:
+    """The reports that read the rows themselves, of the largest creator."""
+    from analytics import fan_selectors, sales_selectors, selectors
+    from crm.models import Creator
+
+    creator = Creator.objects.get(pk=1)
+    stand.title("Reports of the largest creator, as the API asks for them")
+    for report in (
+        selectors.revenue,
+        fan_selectors.tiers,
+        fan_selectors.churn,
+        fan_selectors.cohorts,
+        sales_selectors.hours,
+        sales_selectors.campaigns,
+        sales_selectors.chatters,
+    ):
+        stand.row(report.__name__, f"{ms(lambda report=report: report(creator=creator), rounds=5):.1f} ms")
+
+
+@contextmanager
+def without_sums(data: Data) -> Iterator[None]:
+    data.run("ALTER TABLE crm_transaction DISABLE TRIGGER analytics_revenue_insert")
+    try:
+        yield
+    finally:
+        data.run("ALTER TABLE crm_transaction ENABLE TRIGGER analytics_revenue_insert")
+
+
+def writes(data: Data) -> None:
+    """One row stored with and without the sums, in turn."""
+    runs = itertools.count()
+    everybody = "1 + n % 200"
+    stand.title("One transaction stored, beside the same without the sums")
+    for what, times, rows, creator, days in (
+        ("10,000 of all creators' last day", 1, 10_000, everybody, 1),
+        ("pages of 100 of one creator's last week", 20, 100, "2", 7),
+        ("one at a time, as events come", 300, 1, "3", 0.01),
+        ("10,000 of one creator's two years", 1, 10_000, "4", DAYS),
+        ("10,000 of all creators' two years, the worst case", 1, 10_000, everybody, DAYS),
+    ):
+
+        def us(times: int = times, rows: int = rows, creator: str = creator, days: float = days) -> float:
             begin = time.perf_counter()
-            run(FILL, {"rows": INSERTED, "run": name})
-            return 1e6 * (time.perf_counter() - begin) / INSERTED
+            for _ in range(times):
+                data.insert(rows, f"run{next(runs)}-", creator, days)
+            return 1e6 * (time.perf_counter() - begin) / (times * rows)
 
-        run(FILL, {"rows": rows, "run": "base"})
-        run("ANALYZE crm_transaction; ANALYZE analytics_revenueday")
-        heap, kept = size("crm_transaction"), size("analytics_revenueday", whole=True)
+        us()
         found: dict[str, list[float]] = {"with": [], "without": []}
-        for turn in range(5):
-            found["with"].append(insert_us(f"w{turn}-"))
-            run("ALTER TABLE crm_transaction DISABLE TRIGGER analytics_revenue_insert")
-            found["without"].append(insert_us(f"o{turn}-"))
-            run("ALTER TABLE crm_transaction ENABLE TRIGGER analytics_revenue_insert")
-        # What was written without the trigger is counted now, or the two answers below would differ.
-        run("SELECT analytics_revenue_rebuild(id) FROM crm_creator ORDER BY id")
-        run(COVERING)
-        # VACUUM lets the index answer without the table.
-        run("VACUUM ANALYZE crm_transaction")
-        run("VACUUM ANALYZE analytics_revenueday")
-        stand.title(f"A year of revenue by day and kind, {rows:,} transactions of {CREATORS} creators")
-        for name, creator in (("the largest creator", 1), ("another creator", 2)):
-            if sorted(run(PLAIN, [creator])) != sorted(run(KEPT, [creator])):
-                raise AssertionError("The two do not answer the same.")
-            plain, fast = ms(PLAIN, [creator]), ms(KEPT, [creator])
-            stand.row(f"{name}: covering index", f"{plain:.2f} ms")
-            stand.row(f"{name}: kept sums", f"{fast:.2f} ms", f"{plain / fast:.1f} times as fast")
-            stand.goal(f"trend of {name}, ms", found=fast, wanted=1, at_most=True)
-            stand.goal(f"times as fast as the index for {name}", found=plain / fast, wanted=10)
-        with_, without = statistics.median(found["with"]), statistics.median(found["without"])
-        stand.row("one row inserted, of 10,000 at once, with the trigger", f"{with_:.1f} µs")
-        stand.row("the same without it", f"{without:.1f} µs")
-        stand.goal("writes dearer by", found=with_ / without, wanted=1.5, at_most=True)
-        stand.row("covering index", f"{size('bench_covering') / 2**20:.1f} MiB")
-        stand.row("kept sums with their key", f"{kept / 2**20:.1f} MiB", f"{100 * kept / heap:.1f} % of the heap")
-        stand.goal("kept sums, % of the heap", found=100 * kept / heap, wanted=2, at_most=True)
+        for _ in range(TURNS):
+            found["with"].append(us())
+            with without_sums(data):
+                found["without"].append(us())
+        kept, bare = (statistics.median(found[name]) for name in ("with", "without"))
+        stand.row(what, f"{kept:.1f} µs", f"without {bare:.1f} µs")
+        stand.goal("writes dearer by", found=kept / bare, wanted=1.5, at_most=True)
+
+
+def values(data: Data) -> None:
+    """A page of the platform's list through the service, with the fans' values following and without."""
+    from crm import fan_values
+    from crm.models import Creator, TransactionKind, TransactionSource
+    from crm.transaction_services import TransactionRow, transaction_bulk_record
+
+    creator, runs = Creator.objects.get(pk=5), itertools.count()
+    [(first,)] = data.run("SELECT min(id) FROM crm_fan WHERE creator_id = 5")
+
+    def us(size: int, live: bool) -> float:
+        run = next(runs)
+        rows = [
+            TransactionRow(
+                kind=TransactionKind.TIP,
+                gross_cents=1_000,
+                net_cents=800,
+                # Far from all others, so that none is taken for another's report.
+                occurred_at=datetime(2030, 1, 1, tzinfo=UTC).replace(year=2030 + run // 300, day=1 + run % 28),
+                source=TransactionSource.LEDGER,
+                key=f"value{run}-{n}",
+                fan_id=first + (run * 7 + n) % data.other,
+            )
+            for n in range(size)
+        ]
+        begin = time.perf_counter()
+        transaction_bulk_record(creator=creator, rows=rows, raise_values=live)
+        return 1e6 * (time.perf_counter() - begin) / size
+
+    stand.title("One transaction through the service, beside the same without fans' values")
+    for what, size, live, told in (
+        ("a page of 100 that the platform's values have already", 100, False, "2200-01-01"),
+        ("a page of 100 of fans whose value nobody told", 100, False, None),
+        ("one live event", 1, True, None),
+    ):
+        data.run("UPDATE crm_fan SET value_as_of = %s WHERE creator_id = 5", [told])
+        found: dict[str, list[float]] = {"with": [], "without": []}
+        for _ in range(25):
+            found["with"].append(us(size, live))
+            with mock.patch.object(fan_values, "fan_values_follow"):
+                found["without"].append(us(size, live))
+        kept, bare = (statistics.median(found[name]) for name in ("with", "without"))
+        stand.row(what, f"{kept:.0f} µs", f"without {bare:.0f} µs")
+        stand.goal("writes dearer by", found=kept / bare, wanted=1.5, at_most=True)
+
+
+def storage(data: Data, duck: Duck, *, heap: int, kept: int, days: int) -> None:
+    """heap: bytes of the transactions; kept: of the sums and their key, `days` rows."""
+    stand.title("Storage")
+    stand.row("transactions, the heap", f"{heap / 2**20:,.0f} MiB")
+    stand.row("covering index", f"{data.size('bench_covering') / 2**20:,.0f} MiB")
+    stand.row("DuckDB's copy, with the fans", f"{duck.path.stat().st_size / 2**20:,.0f} MiB")
+    stand.row(
+        "kept sums with their key", f"{kept / 2**20:,.1f} MiB", f"{days:,} rows, {ROWS / days:.1f} transactions each"
+    )
+    stand.row("bytes of a sum, and of a transaction", f"{kept / days:.0f}, {heap / ROWS:.0f}")
+    stand.goal("kept sums, % of the heap", found=100 * kept / heap, wanted=2, at_most=True)
+    enough = 50 * (kept / days) / (heap / ROWS)
+    print(f"  It depends on how many transactions a creator's day and kind has: 2 % from {enough:.0f} on.")
 
 
 if __name__ == "__main__":

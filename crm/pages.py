@@ -81,13 +81,10 @@ def creator_choose(request: HttpRequest) -> HttpResponse:
     return redirect(target)
 
 
-def fragment(
-    request: HttpRequest, url_name: str, *, membership: Membership, query: str = "", **kwargs: Any
-) -> SafeString:
-    """What the API view of this name answers to the page's own fetch, so that the first paint holds it already.
-
-    Raises Http404 where the view answers 404; any other problem is shown in its place.
-    """
+def api_answer(
+    request: HttpRequest, url_name: str, *, accept: str, membership: Membership, query: str = "", **kwargs: Any
+) -> Any:
+    """The answer of the API view of this name, not rendered yet, to whom the page is for."""
     address = reverse(url_name, kwargs=kwargs)
     inner: Any = copy(request)
     inner.__dict__.pop("headers", None)
@@ -96,13 +93,23 @@ def fragment(
     inner.GET = QueryDict(query)
     inner.META = {
         **request.META,
-        "HTTP_ACCEPT": "text/html",
+        "HTTP_ACCEPT": accept,
         "HTTP_X_CREATOR": str(membership.creator_id),
         "QUERY_STRING": query,
     }
     inner.page_path = request.path
     view = resolve(address)
-    response: Any = view.func(inner, *view.args, **view.kwargs)
+    return view.func(inner, *view.args, **view.kwargs)
+
+
+def fragment(
+    request: HttpRequest, url_name: str, *, membership: Membership, query: str = "", **kwargs: Any
+) -> SafeString:
+    """What the API view of this name answers to the page's own fetch, so that the first paint holds it already.
+
+    Raises Http404 where the view answers 404; any other problem is shown in its place.
+    """
+    response = api_answer(request, url_name, accept="text/html", membership=membership, query=query, **kwargs)
     if response.status_code == 404:
         raise Http404(response.data["detail"])
     html: str = response.render().content.decode()

@@ -1,12 +1,11 @@
 """Answers who the fans are and what was said, always from a user's or a creator's side. Only reads tables."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import BigIntegerField, Count, DateTimeField, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import BigIntegerField, DateTimeField, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -258,26 +257,6 @@ def conversation_get(*, creator: Creator, conversation_id: int) -> Conversation:
     if conversation is None:
         raise NotFound("There is no such conversation.", code="conversation_not_found")
     return conversation
-
-
-@dataclass(frozen=True, slots=True)
-class FanTotals:
-    """`value_cents` is the sum of the fans' values; `active` counts those seen within 30 days of `as_of`."""
-
-    total: int
-    active: int
-    value_cents: int
-    as_of: datetime
-
-
-def fan_totals(*, creator: Creator) -> FanTotals:
-    as_of = timezone.now()
-    row = _fans(creator).aggregate(
-        total=Count("pk"),
-        active=Count("pk", filter=Q(last_seen_at__gte=as_of - ACTIVE_WITHIN)),
-        value_cents=Sum("value_cents"),
-    )
-    return FanTotals(total=row["total"], active=row["active"], value_cents=row["value_cents"] or 0, as_of=as_of)
 
 
 def fan_top(*, creator: Creator, limit: int = 10) -> QuerySet[Fan]:

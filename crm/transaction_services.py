@@ -20,10 +20,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
-from crm.models import Creator, Fan, Transaction, TransactionKind, TransactionSource, TransactionStatus
+from crm import fan_values
+from crm.models import Creator, Transaction, TransactionKind, TransactionSource, TransactionStatus
 
 # Rows that one statement names.
 CHUNK = 1_000
@@ -96,8 +97,8 @@ def transaction_bulk_record(
     other.
 
     A better source's figures replace a lesser one's; fan and message are filled in where they are missing.
-    raise_values: new money is added to the fan's value, unless the platform told the value later. For live events
-    alone: of history the value has everything already.
+    The fans' values follow (crm/fan_values.py). raise_values: the money is news, as live events are, so that no value
+    that a file or a person gave has it already.
     """
     keyed = _keyed(rows)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -106,11 +107,16 @@ def transaction_bulk_record(
         )
         matches = _match(creator, keyed)
         new, changed, unchanged = [], {}, 0
+        paid: list[tuple[Transaction, int]] = []
         for row, stored in zip(keyed, matches, strict=True):
             if stored is None:
                 new.append(_new(creator, row))
-            elif _tell(stored, row):
+                paid.append((new[-1], _earned(new[-1])))
+                continue
+            before = _earned(stored)
+            if _tell(stored, row):
                 changed[stored.pk] = stored
+                paid.append((stored, _earned(stored) - before))
             else:
                 unchanged += 1
         now = timezone.now()
@@ -118,8 +124,14 @@ def transaction_bulk_record(
             stored.updated_at = now
         Transaction.objects.bulk_create(new, batch_size=CHUNK)
         Transaction.objects.bulk_update(list(changed.values()), WRITTEN, batch_size=CHUNK)
-        if raise_values:
-            _values_raise(new)
+        fan_values.fan_values_follow(
+            changes=[
+                fan_values.ValueChange(each.fan_id, each.occurred_at, cents)
+                for each, cents in paid
+                if cents and each.fan_id is not None
+            ],
+            live=raise_values,
+        )
     return TransactionOutcome(inserted=len(new), updated=len(keyed) - len(new) - unchanged, unchanged=unchanged)
 
 
@@ -278,14 +290,7 @@ def _tell(stored: Transaction, row: TransactionRow) -> bool:
     return [getattr(stored, name) for name in WRITTEN] != before
 
 
-def _values_raise(new: Sequence[Transaction]) -> None:
-    earned: dict[int, list[Transaction]] = {}
-    for each in new:
-        if each.fan_id is not None and each.status in EARNED:
-            earned.setdefault(each.fan_id, []).append(each)
-    # In the order of the fans, so that two writers of several fans wait in line and not for each other.
-    for fan_id in sorted(earned):
-        for each in earned[fan_id]:
-            Fan.objects.filter(Q(value_as_of=None) | Q(value_as_of__lt=each.occurred_at), pk=fan_id).update(
-                value_cents=F("value_cents") + each.gross_cents, updated_at=timezone.now()
-            )
+def _earned(stored: Transaction) -> int:
+    """What the row adds to its fan's value."""
+    counts = stored.fan_id is not None and stored.status in EARNED and stored.currency == fan_values.CURRENCY
+    return stored.gross_cents if counts else 0

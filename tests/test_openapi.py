@@ -40,6 +40,9 @@ REFUSED = {
         "PATCH /api/crm/fans/{fan_id}",
         # Days outside of the years for which sums are kept, and a first day behind the last.
         "GET /api/analytics/revenue",
+        "GET /api/analytics/hours",
+        "GET /api/analytics/campaign-revenue",
+        "GET /api/analytics/chatters",
     ],
     # The schema sees a file and names of columns; whether they are a list of fans is for the reader of CSV to say.
     ("400", "413", "422"): ["POST /api/onlyfans/import/csv", "POST /api/onlyfans/import/preview"],

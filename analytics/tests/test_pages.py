@@ -6,8 +6,16 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Role
-from crm.tests.factories import FanFactory, MembershipFactory, TransactionFactory
+from analytics.page_urls import FILES
+from crm.models import Role, TransactionKind
+from crm.tests.factories import (
+    ConversationFactory,
+    FanFactory,
+    MembershipFactory,
+    MessageFactory,
+    TransactionFactory,
+)
+from messaging.models import Campaign
 
 pytestmark = pytest.mark.django_db
 PAGE = "/platforms/onlyfans/analytics"
@@ -35,7 +43,7 @@ def test_numbers_stand_with_their_definitions(membership):
     FanFactory(creator=membership.creator, value_cents=50_00, last_seen_at=timezone.now() - timedelta(days=31))
     FanFactory(value_cents=999_00)
     html = page(membership)
-    for words in ("$200.00", "Seen in the last 30 days, 50.0% of all", "What all fans together have spent"):
+    for words in ("$200.00", "Seen in the last 30 days, 50.0% of all", "What all fans together have spent, gross"):
         assert words in html
     assert "$999.00" not in html
 
@@ -98,3 +106,81 @@ def test_the_file_has_what_the_page_shows(membership):
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert (len(answer.content.splitlines()), b",10.00,2.00,8.00," in answer.content) == (13, True)
     assert client.get(f"{PAGE}/revenue.csv?from=soon").status_code == 400
+
+
+def visit(membership, path: str) -> str:
+    client = Client()
+    client.force_login(membership.user)
+    response = client.get(f"{PAGE}/{path}")
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_the_page_of_fans_has_tiers_churn_and_cohorts_with_zone_and_files(membership):
+    fan = FanFactory(creator=membership.creator, value_cents=12_300)
+    TransactionFactory(fan=fan, occurred_at=timezone.now(), kind=TransactionKind.RECURRING)
+    html = visit(membership, "fans?months=6")
+    for words in ("Top 20%", "$123.00", "Renewals and churn", "Times are those of UTC, amounts in USD", "$8.00"):
+        assert words in html
+    assert html.count('class="chart__hit"') == 6
+    assert f"{PAGE}/cohorts.csv?months=6" in html
+
+
+def test_the_page_of_sales_has_hours_campaigns_and_chatters(membership):
+    fan = FanFactory(creator=membership.creator)
+    TransactionFactory(fan=fan, occurred_at=timezone.now())
+    Campaign.objects.create(creator=membership.creator, name="<b>Autumn</b>", content="hi")
+    MessageFactory(
+        conversation=ConversationFactory(fan=fan), outbound=True, sender=membership.user, created_at=timezone.now()
+    )
+    html = visit(membership, "sales?figure=gross&withinDays=3")
+    for words in ("&lt;b&gt;Autumn&lt;/b&gt;", membership.user.name, "$10.00", f"{PAGE}/chatters.csv?figure=gross"):
+        assert words in html
+    assert html.count('class="chart__hit"') == 24 + 7
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("fans", ("Nobody has spent anything yet", "No subscription was paid", "No fan began to pay")),
+        ("sales", ("Nothing was paid on these days", "No campaign was begun", "Nobody wrote on these days")),
+    ],
+)
+def test_what_is_empty_says_so_and_what_to_do(membership, path, words):
+    html = visit(membership, path)
+    assert all(each in html for each in words)
+    assert 'href="/platforms/connect/onlyfans"' in html
+
+
+@pytest.mark.parametrize(
+    "path", ["fans?months=7", "fans?figure=none", "sales?from=soon", "sales?withinDays=2", "sales?to=9999-12-31"]
+)
+def test_what_makes_no_sense_is_said_on_each_page(membership, path):
+    assert 'role="alert"' in visit(membership, path)
+
+
+def test_every_figure_has_its_definition(membership):
+    html = visit(membership, "definitions")
+    for name in ("Gross", "Active fans", "Spend tiers", "Cohorts", "Churn", "Best hours", "Campaign revenue", "Sales"):
+        assert f"<strong>{name}</strong>" in html
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_table_is_a_file_that_the_team_gets(membership, file):
+    client = Client()
+    client.force_login(MembershipFactory(creator=membership.creator, role=Role.ANALYST).user)
+    answer = client.get(f"{PAGE}/{file}.csv?from=&to=&months=12&figure=net")
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert "attachment" in answer["Content-Disposition"]
+
+
+@pytest.mark.parametrize("path", ["", "/fans", "/sales"])
+def test_a_page_asks_as_often_however_many_rows_there_are(membership, path, django_assert_max_num_queries):
+    client = Client()
+    client.force_login(membership.user)
+    for fan in FanFactory.create_batch(12, creator=membership.creator, value_cents=10):
+        TransactionFactory(fan=fan, occurred_at=timezone.now())
+        Campaign.objects.create(creator=membership.creator, name="Autumn", content="hi")
+    # Session, user and memberships, then one for each table; the revenue takes four.
+    with django_assert_max_num_queries(10):
+        client.get(PAGE + path)

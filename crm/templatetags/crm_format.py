@@ -39,6 +39,19 @@ def signed(number: float) -> str:
 
 
 @register.filter
+def duration(seconds: int | None) -> str:
+    """45 is 45 s, 754 is 12 min, 8040 is 2 h 14 min, 200000 is 2 d 7 h; a dash where there is none."""
+    if seconds is None:
+        return "–"
+    minutes, hours = seconds // 60, seconds // 3600
+    if hours >= 24:
+        return f"{hours // 24} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+@register.filter
 def moment(value: str | datetime | None) -> datetime | None:
     """The time that the API wrote in ISO 8601."""
     return parse_datetime(value) if isinstance(value, str) else value

@@ -60,3 +60,11 @@ def test_a_query_goes_on_without_one_name_and_without_what_is_empty():
 @pytest.mark.parametrize(("part", "whole", "percent"), [(1, 3, "33.3"), (0, 5, "0.0"), (5, 0, "0"), (9, 3, "100.0")])
 def test_a_share_is_a_percentage_of_at_most_100(part, whole, percent):
     assert crm_format.share_of(part, whole) == percent
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "–"), (0, "0 s"), (59, "59 s"), (60, "1 min"), (8_040, "2 h 14 min"), (200_000, "2 d 7 h")],
+)
+def test_a_duration_stands_in_its_two_largest_units(seconds, words):
+    assert crm_format.duration(seconds) == words

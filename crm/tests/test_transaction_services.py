@@ -157,12 +157,68 @@ def test_a_fan_who_becomes_known_is_filled_in() -> None:
     assert Transaction.objects.get().fan == fan
 
 
-def test_new_money_raises_the_value_once_and_only_where_asked() -> None:
-    fan = FanFactory(value_cents=500)
-    record(fan.creator, tip(fan, LEDGER, "old"))
-    record(fan.creator, tip(fan, NOTICE, "1", seconds=7_200), raise_values=True)
-    record(fan.creator, tip(fan, EVENT, "a", seconds=7_201), raise_values=True)
-    assert Fan.objects.get().value_cents == 1_500
+def value(fan: Fan) -> int:
+    return Fan.objects.get(pk=fan.pk).value_cents
+
+
+def test_live_money_raises_the_value_once() -> None:
+    fan = FanFactory(value_cents=5_000)
+    record(fan.creator, tip(fan, NOTICE, "1"), raise_values=True)
+    record(fan.creator, tip(fan, EVENT, "a", seconds=1), raise_values=True)
+    record(fan.creator, tip(fan, LEDGER, "l", seconds=1))
+    assert value(fan) == 6_000
+
+
+@pytest.mark.parametrize(("given", "expected"), [(0, 2_000), (1_500, 2_000), (2_500, 2_500)])
+def test_a_value_that_nobody_dated_is_at_least_what_is_stored(given: int, expected: int) -> None:
+    fan = FanFactory(value_cents=given)
+    record(fan.creator, tip(fan, LEDGER, "a"), tip(fan, LEDGER, "b", seconds=9_000))
+    assert value(fan) == expected
+
+
+def test_what_was_paid_after_the_platform_told_the_value_is_added_whatever_told_it() -> None:
+    fan = FanFactory(value_cents=500, value_as_of=NOON)
+    record(fan.creator, tip(fan, LEDGER, "a", seconds=-5), tip(fan, LEDGER, "b", seconds=5))
+    assert value(fan) == 1_500
+
+
+@pytest.mark.parametrize("taken", [TransactionStatus.UNDO, TransactionStatus.PENDING_RETURN])
+def test_what_is_taken_back_is_taken_off_once_and_never_below_nothing(taken: TransactionStatus) -> None:
+    fan, poor = FanFactory(value_cents=700), FanFactory(value_cents=0)
+    for each in (fan, poor):
+        record(each.creator, tip(each, LEDGER, "a"), raise_values=True)
+    Fan.objects.filter(pk=poor.pk).update(value_cents=10)
+    for _ in range(2):
+        for each in (fan, poor):
+            record(each.creator, tip(each, LEDGER, "a", status=taken))
+    assert (value(fan), value(poor)) == (700, 0)
+
+
+def test_a_fan_who_is_named_later_gets_the_money_then() -> None:
+    fan = FanFactory()
+    record(fan.creator, tip(None, LEDGER, "a"))
+    record(fan.creator, tip(fan, LEDGER, "a"))
+    assert value(fan) == 1_000
+
+
+def test_other_currencies_and_what_was_never_earned_add_nothing() -> None:
+    fan = FanFactory()
+    row = tip(fan, LEDGER, "b", currency="EUR")
+    record(fan.creator, tip(fan, LEDGER, "a", status=TransactionStatus.UNDO), row, raise_values=True)
+    assert value(fan) == 0
+
+
+def test_a_value_that_stays_the_same_makes_no_new_version_of_the_fan() -> None:
+    fan = FanFactory(value_cents=9_000)
+    before = Fan.objects.get().version
+    record(fan.creator, tip(fan, LEDGER, "a"))
+    assert Fan.objects.get().version == before
+
+
+def test_an_erased_fan_is_worth_nothing_whatever_comes() -> None:
+    fan = FanFactory(deleted_at=NOON, erased_at=NOON, name="", handle="")
+    record(fan.creator, tip(fan, LEDGER, "a"), raise_values=True)
+    assert value(fan) == 0
 
 
 def test_money_that_the_value_has_already_raises_it_not() -> None:

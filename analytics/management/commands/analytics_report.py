@@ -8,9 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from analytics.basis import CURRENCY
+from analytics.csv_tables import csv_lines, decimal, revenue_table
 from analytics.periods import Interval
-from analytics.revenue_csv import decimal, revenue_csv
-from analytics.selectors import CURRENCY, Figures, Revenue, revenue
+from analytics.selectors import Figures, Revenue, revenue
 from crm.errors import InvalidInput
 from crm.models import Creator
 
@@ -51,7 +52,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"creator": creator.pk, **asdict(found)}, default=str, indent=2))
         elif options["csv"]:
-            for line in revenue_csv(found):
+            for line in csv_lines(revenue_table(found)):
                 self.stdout.write(line, ending="")
         else:
             self._table(creator, found)

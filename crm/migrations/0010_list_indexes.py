@@ -32,7 +32,7 @@ def foreign_key(model: str, field: str, to: str, **options: Any) -> migrations.o
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("crm", "0008_bypassed_label")]
+    dependencies = [("crm", "0009_browser_and_token_sign_ins")]
     operations = [
         foreign_key("fan", "creator", "creator", on_delete=django.db.models.deletion.PROTECT, related_name="fans"),
         foreign_key(
