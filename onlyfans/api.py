@@ -4,6 +4,7 @@ from itertools import islice
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -17,9 +18,10 @@ from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
 from crm.models import Role
 from crm.pagination import KeysetPagination
 from crm.selectors import MANAGERS
-from onlyfans import selectors, services
-from onlyfans.csv_import import fans_import, rejected_csv, size_check
-from onlyfans.models import ImportBatch, ImportStatus
+from onlyfans import import_services, selectors
+from onlyfans.csv_import import rejected_csv, size_check
+from onlyfans.import_jobs import fans_import_soon
+from onlyfans.models import ImportBatch, ImportJob, ImportStatus
 
 # How many problems and notices one answer holds; errors.csv has them all.
 SHOWN_MAX = 1_000
@@ -122,21 +124,43 @@ class ImportNoticeSerializer(serializers.Serializer[Any]):
     text = serializers.CharField()
 
 
+class ImportProgressSerializer(serializers.Serializer[ImportJob]):
+    """How much of the file has been read; both are 0 until it is known how many rows there are.
+
+    Once all rows are read they are written, at once and all together.
+    """
+
+    rowsDone = serializers.IntegerField(source="rows_done")
+    rowsTotal = serializers.IntegerField(source="rows_total")
+
+
+class ImportFailureSerializer(serializers.Serializer[ImportBatch]):
+    code = serializers.CharField(source="error_code")
+    detail = serializers.CharField(source="error")
+
+    def to_representation(self, batch: ImportBatch) -> Any:
+        return super().to_representation(batch) if batch.status == ImportStatus.FAILED else None
+
+
 class ImportResultSerializer(serializers.Serializer[ImportBatch]):
     importId = serializers.IntegerField(source="id")
     filename = serializers.CharField()
-    dryRun = serializers.SerializerMethodField()
+    status = serializers.ChoiceField(choices=ImportStatus.choices)
+    dryRun = serializers.BooleanField(source="is_dry_run")
     createdAt = serializers.DateTimeField(source="created_at")
     undoneAt = serializers.DateTimeField(source="undone_at", allow_null=True)
+    progress = ImportProgressSerializer(
+        source="job", default=None, allow_null=True, help_text="Of an import that was left to a worker; else null."
+    )
+    failure = ImportFailureSerializer(
+        source="*", help_text="Why nothing was imported; null unless the status is `failed`."
+    )
     summary = ImportSummarySerializer(source="*")
     mapping = MappingField()
     errors = serializers.SerializerMethodField(  # type: ignore[assignment]
         help_text=f"The first {SHOWN_MAX:,} problems."
     )
     notices = serializers.SerializerMethodField(help_text=f"The first {SHOWN_MAX:,} notices.")
-
-    def get_dryRun(self, batch: ImportBatch) -> bool:
-        return batch.status == ImportStatus.DRY_RUN
 
     @extend_schema_field(ImportProblemSerializer(many=True))
     def get_errors(self, batch: ImportBatch) -> list[dict[str, object]]:
@@ -150,14 +174,12 @@ class ImportResultSerializer(serializers.Serializer[ImportBatch]):
 class ImportListSerializer(serializers.Serializer[Any]):
     importId = serializers.IntegerField(source="id")
     filename = serializers.CharField()
-    dryRun = serializers.SerializerMethodField()
+    status = serializers.ChoiceField(choices=ImportStatus.choices)
+    dryRun = serializers.BooleanField(source="is_dry_run")
     createdAt = serializers.DateTimeField(source="created_at")
     undoneAt = serializers.DateTimeField(source="undone_at", allow_null=True)
     createdBy = serializers.CharField(source="created_by.email", default=None, allow_null=True)
     summary = ImportSummarySerializer(source="*")
-
-    def get_dryRun(self, batch: ImportBatch) -> bool:
-        return batch.status == ImportStatus.DRY_RUN
 
 
 class ImportPagination(KeysetPagination):
@@ -194,6 +216,11 @@ class ImportCsvView(OnceAPIView, UploadAPIView):
         request={"multipart/form-data": ImportRequestSerializer},
         responses={
             200: ImportResultSerializer,
+            202: OpenApiResponse(
+                ImportResultSerializer,
+                description="The file is large, so a worker imports it. `Location` says where to see how far it is: "
+                "in the same answer, whose status goes from `queued` over `running` to `done`, `dry_run` or `failed`.",
+            ),
             413: OpenApiResponse(description="The file is over the size limit; nothing is stored."),
             422: OpenApiResponse(description="The file cannot be read as a list of fans; nothing is stored."),
         },
@@ -203,7 +230,7 @@ class ImportCsvView(OnceAPIView, UploadAPIView):
         serializer = ImportRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         upload = serializer.validated_data["file"]
-        batch = fans_import(
+        batch = fans_import_soon(
             creator=self.creator,
             user=self.membership.user,
             filename=upload.name,
@@ -213,14 +240,19 @@ class ImportCsvView(OnceAPIView, UploadAPIView):
             day_first=serializer.validated_data["day_first"],
             remembered=serializer.validated_data["remembered"],
             dry_run=serializer.validated_data["dry_run"],
-            max_bytes=settings.IMPORT_MAX_BYTES,
             on_stored=self.stored,
-        ).batch
-        return Response(ImportResultSerializer(batch).data)
+        )
+        return self.answer(batch)
 
     def answer_again(self, subject: str) -> Response:
-        batch = selectors.import_get(creator=self.creator, import_id=int(subject))
-        return Response(ImportResultSerializer(batch).data)
+        return self.answer(selectors.import_get(creator=self.creator, import_id=int(subject)))
+
+    def answer(self, batch: ImportBatch) -> Response:
+        answer = Response(ImportResultSerializer(batch).data)
+        if batch.is_waiting:
+            answer.status_code = 202
+            answer["Location"] = reverse("import-detail", args=[batch.pk])
+        return answer
 
 
 class ImportListView(ManagerAPIView):
@@ -263,7 +295,7 @@ class ImportUndoView(ManagerAPIView):
     )
     def post(self, request: Request, import_id: int) -> Response:
         batch = selectors.import_get(creator=self.creator, import_id=import_id)
-        return Response(ImportUndoneSerializer(services.import_undo(batch=batch)).data)
+        return Response(ImportUndoneSerializer(import_services.import_undo(batch=batch)).data)
 
 
 class ImportErrorsView(ManagerAPIView):

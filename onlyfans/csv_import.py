@@ -15,7 +15,7 @@ from crm.errors import FieldError, InvalidInput, TooLarge
 from crm.fan_upsert import EDITED_HERE, FanOutcome, FanUpsertion, fan_upsert_open
 from crm.models import Creator, User
 from crm.payloads import FanRow
-from onlyfans import payloads, selectors, services
+from onlyfans import import_services, payloads, selectors
 from onlyfans.csv_choices import choices_settle, mapping_whole
 from onlyfans.csv_reader import Chunk, Sheet, sheet_read
 from onlyfans.models import ImportBatch, ImportRow
@@ -65,6 +65,7 @@ def fans_import(
     max_bytes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     on_stored: Callable[[int], None] | None = None,
+    batch: ImportBatch | None = None,
 ) -> FanImport:
     """Import a file of fans; crm.fan_upsert says what a stored fan keeps. A dry run counts the same, keeps nothing.
 
@@ -77,14 +78,10 @@ def fans_import(
     Every row of the file is inserted, updated, unchanged, skipped (overtaken by a later row about the same fan, or
     about one who was deleted) or rejected with the reason. Raises Unreadable, TooLarge (over `max_bytes`) or
     InvalidInput (a mapping that does not fit), and then nothing is stored. `on_stored` is called with the import's id
-    in the transaction that keeps it.
+    in the transaction that keeps it. `batch` is the import that waited for this, where one did.
     """
-    size_check(_size(content), max_bytes=max_bytes)
-    if unknown := sorted(set(overwrite or ()) - set(EDITED_HERE)):
-        raise InvalidInput(
-            "Only fields that people edit here can be overwritten.",
-            errors=(FieldError("overwrite", "unknown_field", f"There is no field {unknown[0][:50]!r} to overwrite."),),
-        )
+    size_check(size_of(content), max_bytes=max_bytes)
+    overwrite_check(overwrite)
     with sheet_read(content, recognised=payloads.headers_known) as sheet:
         choices = choices_settle(
             creator=creator,
@@ -102,7 +99,7 @@ def fans_import(
             day_first_before=choices.day_first_before,
         )
         with transaction.atomic(), ExitStack() as stack:
-            batch = services.import_begin(
+            batch = import_services.import_begin(
                 creator=creator,
                 user=user,
                 filename=filename_clean(filename),
@@ -111,6 +108,7 @@ def fans_import(
                 header=sheet.header,
                 overwrite=choices.overwrite,
                 day_first=choices.day_first_before if choices.day_first is None else choices.day_first,
+                batch=batch,
             )
             upsertion = stack.enter_context(
                 fan_upsert_open(creator=creator, overwrite=choices.overwrite, batch=batch.fan_batch)
@@ -122,11 +120,13 @@ def fans_import(
                 overtaken, deleted = upsertion.overtaken(), upsertion.deleted()
                 # The dry run is the import itself, taken back: it cannot count otherwise than the import would.
                 transaction.set_rollback(dry_run)
-            services.import_rows_add(
+            import_services.import_rows_add(
                 batch=batch, rows=(ImportRow(line=line, overtaken_by=by) for line, by in overtaken)
             )
-            services.import_rows_add(batch=batch, rows=(ImportRow(line=line, fan_deleted=True) for line in deleted))
-            services.import_finish(
+            import_services.import_rows_add(
+                batch=batch, rows=(ImportRow(line=line, fan_deleted=True) for line in deleted)
+            )
+            import_services.import_finish(
                 batch=batch,
                 counts={name: sum(counts[outcome] for outcome in became) for name, became in COUNTED.items()},
                 rejected_rows=rejected,
@@ -157,7 +157,7 @@ class FanPreview:
 
 def fans_preview(*, creator: Creator, content: bytes | IO[bytes], max_bytes: int | None = None) -> FanPreview:
     """Look into a file and store nothing. Raises Unreadable or TooLarge (over `max_bytes`)."""
-    size_check(_size(content), max_bytes=max_bytes)
+    size_check(size_of(content), max_bytes=max_bytes)
     with sheet_read(content, recognised=payloads.headers_known) as sheet:
         first = next(sheet.chunks())
         rows = first.raw(range(min(len(first.cells), FIRST_ROWS)))
@@ -191,7 +191,7 @@ def _collect(
             more = values.rows(PREVIEW_MAX - len(first))
             first += zip(lines.tolist(), more, strict=False)
         rejected += len(values.problems)
-        services.import_rows_add(batch=batch, rows=_rejected(chunk, values))
+        import_services.import_rows_add(batch=batch, rows=_rejected(chunk, values))
         done += len(chunk.cells)
         if progress is not None:
             progress(done, sheet.rows)
@@ -208,7 +208,17 @@ def size_check(size: int, *, max_bytes: int | None) -> None:
         )
 
 
-def _size(content: bytes | IO[bytes]) -> int:
+def overwrite_check(overwrite: Collection[str] | None) -> None:
+    """Raise InvalidInput for a field that no file may overwrite."""
+    if unknown := sorted(set(overwrite or ()) - set(EDITED_HERE)):
+        raise InvalidInput(
+            "Only fields that people edit here can be overwritten.",
+            errors=(FieldError("overwrite", "unknown_field", f"There is no field {unknown[0][:50]!r} to overwrite."),),
+        )
+
+
+def size_of(content: bytes | IO[bytes]) -> int:
+    """How many bytes; a file is left at its end."""
     return len(content) if isinstance(content, bytes) else content.seek(0, io.SEEK_END)
 
 

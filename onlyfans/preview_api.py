@@ -44,6 +44,9 @@ class PreviewSerializer(serializers.Serializer[FanPreview]):
 class ImportPreviewView(UploadAPIView):
     """Look into a file of fans: its columns, first rows, and what the import would make of them. Stores nothing."""
 
+    # Looking is part of choosing a file, and must not use up the imports.
+    write_scope = "previews"
+
     @extend_schema(
         operation_id="imports_preview",
         parameters=CREATOR_PARAMETERS,

@@ -14,8 +14,8 @@ from crm.errors import Unreadable
 from crm.models import Creator, Fan, Membership, Role
 from crm.tests.factories import CreatorFactory, FanFactory, MembershipFactory
 from onlyfans.csv_import import fans_import, fans_preview
+from onlyfans.import_services import import_undo
 from onlyfans.models import ImportBatch
-from onlyfans.services import import_undo
 
 pytestmark = pytest.mark.django_db
 HEADER = "Who,Name,Last Seen\n"
