@@ -20,8 +20,8 @@ from crm.pagination import KeysetPagination
 from crm.selectors import MANAGERS
 from onlyfans import import_services, selectors
 from onlyfans.csv_import import rejected_csv, size_check
-from onlyfans.import_jobs import fans_import_soon
-from onlyfans.models import ImportBatch, ImportJob, ImportStatus
+from onlyfans.import_jobs import import_soon
+from onlyfans.models import ImportBatch, ImportJob, ImportKind, ImportStatus
 
 # How many problems and notices one answer holds; errors.csv has them all.
 SHOWN_MAX = 1_000
@@ -38,7 +38,23 @@ API_FIELDS = {
     "valueCents": "value_cents",
     "lastSeenAt": "last_seen_at",
 }
-API_NAMES = {field: name for name, field in API_FIELDS.items()}
+# Those of a file of transactions.
+API_EARNING_FIELDS = {
+    "transactionId": "transaction_id",
+    "occurredAt": "occurred_at",
+    "kind": "kind",
+    "status": "status",
+    "grossCents": "gross_cents",
+    "feeCents": "fee_cents",
+    "netCents": "net_cents",
+    "vatCents": "vat_cents",
+    "currency": "currency",
+    "description": "description",
+    "fanId": "fan_id",
+    "handle": "handle",
+    "fanName": "fan_name",
+}
+API_NAMES = {field: name for name, field in (API_FIELDS | API_EARNING_FIELDS).items()}
 MAPPING_SCHEMA = {
     "type": "object",
     "additionalProperties": {"type": "string", "nullable": True},
@@ -48,18 +64,21 @@ MAPPING_SCHEMA = {
 
 @extend_schema_field(MAPPING_SCHEMA)
 class MappingField(serializers.JSONField):
-    """`{field: column header}`; null leaves a field out."""
+    """`{field: column header}`; null leaves a field out. Whether a field is of this kind of file the import says."""
 
     def to_internal_value(self, data: Any) -> dict[str, str | None]:
         value = super().to_internal_value(data)
         if not isinstance(value, dict) or not all(v is None or isinstance(v, str) for v in value.values()):
             raise serializers.ValidationError("Give an object of field names and column headers.", code="invalid")
-        unknown = sorted(set(value) - set(API_FIELDS))
+        fields = API_FIELDS | API_EARNING_FIELDS
+        unknown = sorted(set(value) - set(fields))
         if unknown:
             raise serializers.ValidationError(
-                f"There is no field {unknown[0][:50]!r}; there are {', '.join(API_FIELDS)}.", code="unknown_field"
+                f"There is no field {unknown[0][:50]!r}; there are {', '.join(API_FIELDS)}, and of transactions "
+                f"{', '.join(API_EARNING_FIELDS)}.",
+                code="unknown_field",
             )
-        return {API_FIELDS[name]: column for name, column in value.items()}
+        return {fields[name]: column for name, column in value.items()}
 
     def to_representation(self, value: Any) -> Any:
         return {API_NAMES.get(field, field): column for field, column in value.items()}
@@ -69,6 +88,12 @@ class ImportRequestSerializer(serializers.Serializer[Any]):
     # An empty file is told from no file, in the words of the import itself.
     file = serializers.FileField(
         allow_empty_file=True, help_text="CSV or .xlsx with a header; text in UTF-8, UTF-16 or cp1252."
+    )
+    kind = serializers.ChoiceField(
+        choices=ImportKind.choices,
+        required=False,
+        default=ImportKind.FANS,
+        help_text="What each row is: a fan, or a transaction with a time and two of gross, fee and net.",
     )
     mapping = MappingField(required=False, allow_null=True, default=None)
     overwrite = serializers.CharField(
@@ -144,6 +169,7 @@ class ImportFailureSerializer(serializers.Serializer[ImportBatch]):
 
 class ImportResultSerializer(serializers.Serializer[ImportBatch]):
     importId = serializers.IntegerField(source="id")
+    kind = serializers.ChoiceField(choices=ImportKind.choices)
     filename = serializers.CharField()
     status = serializers.ChoiceField(choices=ImportStatus.choices)
     dryRun = serializers.BooleanField(source="is_dry_run")
@@ -173,6 +199,7 @@ class ImportResultSerializer(serializers.Serializer[ImportBatch]):
 
 class ImportListSerializer(serializers.Serializer[Any]):
     importId = serializers.IntegerField(source="id")
+    kind = serializers.ChoiceField(choices=ImportKind.choices)
     filename = serializers.CharField()
     status = serializers.ChoiceField(choices=ImportStatus.choices)
     dryRun = serializers.BooleanField(source="is_dry_run")
@@ -230,11 +257,12 @@ class ImportCsvView(OnceAPIView, UploadAPIView):
         serializer = ImportRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         upload = serializer.validated_data["file"]
-        batch = fans_import_soon(
+        batch = import_soon(
             creator=self.creator,
             user=self.membership.user,
             filename=upload.name,
             content=upload.file,
+            kind=ImportKind(serializer.validated_data["kind"]),
             mapping=serializer.validated_data["mapping"],
             overwrite=serializer.validated_data.get("overwrite"),
             day_first=serializer.validated_data["day_first"],

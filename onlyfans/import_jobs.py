@@ -1,4 +1,5 @@
-"""Answers when a file is imported: at once, or by a worker where it is large. Touches imports by fans_import."""
+"""Answers when a file is imported: at once, or by a worker where it is large. Touches imports by their
+use cases."""
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -15,7 +16,8 @@ from crm.job_queue import job_defer
 from crm.models import Creator, User
 from onlyfans import import_services, selectors
 from onlyfans.csv_import import fans_import, filename_clean, overwrite_check, size_check, size_of
-from onlyfans.models import ImportBatch, ImportJob
+from onlyfans.earnings_import import earnings_import
+from onlyfans.models import ImportBatch, ImportJob, ImportKind
 
 logger = structlog.get_logger(__name__)
 # The job of jobs.py that calls import_run, and the queue in which it waits.
@@ -26,12 +28,13 @@ class ImportStopped(Exception):
     """The worker was told to end, and the job was put back as it was; it is to be run again."""
 
 
-def fans_import_soon(
+def import_soon(
     *,
     creator: Creator,
     user: User | None,
     filename: str,
     content: IO[bytes],
+    kind: ImportKind,
     mapping: Mapping[str, str | None] | None = None,
     overwrite: Collection[str] | None = None,
     day_first: bool | None = None,
@@ -39,12 +42,25 @@ def fans_import_soon(
     dry_run: bool = False,
     on_stored: Callable[[int], None] | None = None,
 ) -> ImportBatch:
-    """As fans_import where the file is small; over IMPORT_JOB_BYTES it is kept, and its import is queued for a worker.
+    """Import a file of `kind` at once; over IMPORT_JOB_BYTES it is kept, and its import is queued for a worker.
 
-    Raises as fans_import does for a small file; of a large one only what can be said without reading it (TooLarge over
-    IMPORT_MAX_BYTES, InvalidInput), and the rest stands in the import once it has failed.
+    Raises as fans_import and earnings_import do for a small file; of a large one only what can be said without reading
+    it (TooLarge over IMPORT_MAX_BYTES, InvalidInput), and the rest stands in the import once it has failed.
+    `overwrite` and `remembered` are of fans alone.
     """
     if size_of(content) <= settings.IMPORT_JOB_BYTES:
+        if kind is ImportKind.EARNINGS:
+            return earnings_import(
+                creator=creator,
+                user=user,
+                filename=filename,
+                content=content,
+                mapping=mapping,
+                day_first=day_first,
+                dry_run=dry_run,
+                max_bytes=settings.IMPORT_MAX_BYTES,
+                on_stored=on_stored,
+            )
         return fans_import(
             creator=creator,
             user=user,
@@ -71,6 +87,7 @@ def fans_import_soon(
             day_first=day_first,
             remembered=remembered,
             dry_run=dry_run,
+            kind=kind,
         )
         # Two imports of one creator would wait for each other in the database, and take two workers' time for it.
         job_defer(JOB, queue=QUEUE, lock=f"imports of {creator.pk}", import_id=job.batch_id)
@@ -89,7 +106,6 @@ def import_run(*, import_id: int, stopping: Callable[[], bool]) -> None:
     job = import_services.import_job_start(import_id=import_id)
     if job is None:
         return
-    batch = job.batch
     try:
         with transaction.atomic():
             if not import_services.import_job_take(job=job):
@@ -101,19 +117,7 @@ def import_run(*, import_id: int, stopping: Callable[[], bool]) -> None:
                         raise ImportStopped
                     tell(done, total)
 
-                fans_import(
-                    creator=batch.creator,
-                    user=batch.created_by,
-                    filename=batch.filename,
-                    content=content,
-                    mapping=job.mapping,
-                    overwrite=job.overwrite,
-                    day_first=job.day_first,
-                    remembered=job.remembered,
-                    dry_run=job.dry_run,
-                    progress=progress,
-                    batch=batch,
-                )
+                _import(job, content, progress)
             import_services.import_job_end(job=job)
     except ImportStopped:
         import_services.import_job_release(job=job)
@@ -126,6 +130,36 @@ def import_run(*, import_id: int, stopping: Callable[[], bool]) -> None:
         logger.exception("import failed", import_id=import_id)
         unknown = HuntazeError("Something went wrong here, and nothing was imported. Try it again.", code="unexpected")
         import_services.import_job_fail(job=job, error=unknown)
+
+
+def _import(job: ImportJob, content: IO[bytes], progress: Callable[[int, int], None]) -> None:
+    batch = job.batch
+    if batch.kind == ImportKind.EARNINGS:
+        earnings_import(
+            creator=batch.creator,
+            user=batch.created_by,
+            filename=batch.filename,
+            content=content,
+            mapping=job.mapping,
+            day_first=job.day_first,
+            dry_run=job.dry_run,
+            progress=progress,
+            batch=batch,
+        )
+        return
+    fans_import(
+        creator=batch.creator,
+        user=batch.created_by,
+        filename=batch.filename,
+        content=content,
+        mapping=job.mapping,
+        overwrite=job.overwrite,
+        day_first=job.day_first,
+        remembered=job.remembered,
+        dry_run=job.dry_run,
+        progress=progress,
+        batch=batch,
+    )
 
 
 @contextmanager

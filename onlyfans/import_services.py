@@ -11,7 +11,7 @@ from django.utils import timezone
 from crm.errors import Conflict, HuntazeError
 from crm.fan_undo import FanUndo, fan_batch_undo
 from crm.models import Creator, FanBatch, User
-from onlyfans.models import ImportBatch, ImportJob, ImportPart, ImportRow, ImportStatus
+from onlyfans.models import ImportBatch, ImportJob, ImportKind, ImportPart, ImportRow, ImportStatus
 
 # A file is kept in rows of this size until its job has ended.
 PART_BYTES = 1_000_000
@@ -29,14 +29,17 @@ def import_begin(
     header: list[str],
     overwrite: Collection[str],
     day_first: bool | None,
+    kind: ImportKind = ImportKind.FANS,
     batch: ImportBatch | None = None,
 ) -> ImportBatch:
     """The record of a file that is about to be imported, in the transaction that imports it.
 
     `batch` is the record that waited for it, where it was left to a job.
     """
-    batch = ImportBatch(creator=creator, created_by=user, filename=filename) if batch is None else batch
-    batch.fan_batch = None if dry_run else FanBatch.objects.create(creator=creator)
+    if batch is None:
+        batch = ImportBatch(creator=creator, created_by=user, filename=filename, kind=kind)
+    undoable = kind is ImportKind.FANS and not dry_run
+    batch.fan_batch = FanBatch.objects.create(creator=creator) if undoable else None
     batch.status = ImportStatus.DRY_RUN if dry_run else ImportStatus.DONE
     batch.mapping, batch.header = mapping, header
     batch.overwrite, batch.day_first = sorted(overwrite), day_first
@@ -83,6 +86,11 @@ def import_undo(*, batch: ImportBatch) -> FanUndo:
     Raises Conflict with the reason: it was a dry run, was undone already, or its fans are in use by now.
     """
     batch = ImportBatch.objects.select_for_update(of=("self",)).select_related("fan_batch").get(pk=batch.pk)
+    if batch.kind == ImportKind.EARNINGS:
+        raise Conflict(
+            "Transactions are not taken back: the platform tells of the same money. Only fans can be.",
+            code="import_of_earnings",
+        )
     if batch.status == ImportStatus.DRY_RUN:
         raise Conflict("A dry run changed nothing, so there is nothing to undo.", code="import_dry_run")
     if batch.status in (ImportStatus.QUEUED, ImportStatus.RUNNING, ImportStatus.FAILED):
@@ -117,9 +125,12 @@ def import_job_create(
     day_first: bool | None,
     remembered: bool,
     dry_run: bool,
+    kind: ImportKind,
 ) -> ImportJob:
     """Keep a file and what is to be done with it until a worker has time for it."""
-    batch = ImportBatch.objects.create(creator=creator, created_by=user, filename=filename, status=ImportStatus.QUEUED)
+    batch = ImportBatch.objects.create(
+        creator=creator, created_by=user, filename=filename, kind=kind, status=ImportStatus.QUEUED
+    )
     job = ImportJob.objects.create(
         batch=batch,
         mapping=None if mapping is None else dict(mapping),

@@ -112,10 +112,15 @@ class ImportStatus(models.TextChoices):
     UNDONE = "undone", "Undone"
 
 
-class ImportBatch(models.Model):
-    """One file of fans and what became of each of its rows.
+class ImportKind(models.TextChoices):
+    FANS = "fans", "Fans"
+    EARNINGS = "earnings", "Transactions"
 
-    `mapping` is `{fan field: column header}`; `header` has the file's headers, as its rows have their cells. `notices`
+
+class ImportBatch(models.Model):
+    """One file of fans or of transactions, and what became of each of its rows.
+
+    `mapping` is `{field: column header}`; `header` has the file's headers, as its rows have their cells. `notices`
     has what a person should know of the file as a whole: `[{"row": null, "text"}]`. What became of the rows that are no
     fans now stands in ImportRow.
     """
@@ -124,6 +129,7 @@ class ImportBatch(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    kind = models.CharField(max_length=20, choices=ImportKind.choices, db_default=ImportKind.FANS)
     filename = models.CharField(max_length=255)
     status = models.CharField(max_length=20, choices=ImportStatus.choices)
     mapping = models.JSONField(default=dict)

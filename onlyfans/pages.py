@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
@@ -19,9 +20,9 @@ from crm.models import Membership
 from crm.pages import creator_for_request
 from crm.selectors import MANAGERS, membership_require
 from onlyfans import import_services, selectors
-from onlyfans.csv_import import rejected_csv
-from onlyfans.import_jobs import fans_import_soon
-from onlyfans.models import ImportBatch, ImportStatus
+from onlyfans.csv_import import file_preview, rejected_csv
+from onlyfans.import_jobs import import_soon
+from onlyfans.models import ImportBatch, ImportKind, ImportStatus
 
 HISTORY_MAX = 20
 # How many problems and notices the page shows; the download has all rejected rows.
@@ -40,6 +41,22 @@ LABELS = {
     "notes": "Notes",
     "value_cents": "Value",
     "last_seen_at": "Last seen",
+}
+
+EARNING_LABELS = {
+    "transaction_id": _("Transaction ID"),
+    "occurred_at": _("Time"),
+    "kind": _("Type"),
+    "status": _("Status"),
+    "gross_cents": _("Gross"),
+    "fee_cents": _("Fee"),
+    "net_cents": _("Net"),
+    "vat_cents": _("VAT"),
+    "currency": _("Currency"),
+    "description": _("Description"),
+    "fan_id": _("Fan ID"),
+    "handle": _("Username"),
+    "fan_name": _("Name"),
 }
 
 
@@ -71,11 +88,14 @@ def import_page(request: HttpRequest) -> HttpResponse:
             error, status = "Choose a file first.", 400
         else:
             try:
-                batch = fans_import_soon(
+                content = upload.open()
+                found = file_preview(creator=membership.creator, content=content, max_bytes=settings.IMPORT_MAX_BYTES)
+                batch = import_soon(
                     creator=membership.creator,
                     user=membership.user,
                     filename=upload.name or "",
-                    content=upload.open(),
+                    content=content,
+                    kind=found.kind,
                     # What was not ticked is not to be overwritten, whatever the last import did.
                     overwrite=[name for name in request.POST.getlist("overwrite") if name in EDITED_HERE],
                     remembered=True,
@@ -118,7 +138,7 @@ def import_result(request: HttpRequest, import_id: int) -> HttpResponse:
         "shown_max": SHOWN_MAX,
         "columns": [
             {"label": label, "header": batch.mapping[field]}
-            for field, label in LABELS.items()
+            for field, label in (EARNING_LABELS if batch.kind == ImportKind.EARNINGS else LABELS).items()
             if field in batch.mapping
         ],
     }

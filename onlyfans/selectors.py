@@ -18,6 +18,7 @@ from onlyfans.models import (
     AccountState,
     ImportBatch,
     ImportJob,
+    ImportKind,
     ImportPart,
     ImportRow,
     ImportStatus,
@@ -176,7 +177,9 @@ def import_parts(job: ImportJob) -> Iterator[bytes]:
 
 def import_remembered(*, creator: Creator, header: Sequence[str]) -> ImportBatch | None:
     """The creator's last import of a file with exactly these columns; one that was undone was a mistake."""
-    done = ImportBatch.objects.filter(creator=creator, status=ImportStatus.DONE, header=list(header))
+    done = ImportBatch.objects.filter(
+        creator=creator, kind=ImportKind.FANS, status=ImportStatus.DONE, header=list(header)
+    )
     return done.order_by("-created_at", "-pk").first()
 
 

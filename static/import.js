@@ -71,7 +71,7 @@ function send(url, fields, { working, headers = {} }) {
 function workerProgress({ status, progress: { rowsDone, rowsTotal } }) {
   if (status === "queued") return progress("The file is here and waits for its turn");
   if (!rowsTotal) return progress("Reading the file");
-  if (rowsDone === rowsTotal) return progress("Comparing with your fans");
+  if (rowsDone === rowsTotal) return progress("Comparing with what is here");
   return progress(`${rowsDone.toLocaleString()} of ${rowsTotal.toLocaleString()} rows read`, rowsDone / rowsTotal);
 }
 
@@ -164,17 +164,22 @@ function cells(kind, texts) {
 }
 
 function showColumns() {
-  const { header, firstRows, totalRows, mapping, overwrite, remembered } = preview;
+  const { kind, header, firstRows, totalRows, mapping, overwrite, remembered } = preview;
+  const areFans = kind === "fans";
+  all("[data-fans]").forEach((part) => show(part, areFans));
+  show(find("[data-earnings]"), !areFans);
+  const known = Object.values(mapping).filter(Boolean);
+  find("[data-known]").textContent = `Columns that are read: ${known.join(", ")}. Rename one in the file to have it read as another.`;
   const names = [...new Set(header)].filter(Boolean);
   for (const select of selects) {
     select.replaceChildren(new Option("not in the file", ""), ...names.map((name) => new Option(name, name)));
-    select.value = mapping[fieldOf(select)] ?? "";
+    select.value = (areFans && mapping[fieldOf(select)]) || "";
     sample(select);
   }
   overwrites.forEach((box) => { box.checked = overwrite.includes(box.value); });
   dayFirst.value = "";
   const rows = totalRows === 1 ? "1 row" : `${totalRows.toLocaleString()} rows`;
-  find("[data-about]").textContent = `${rows}. Username or Fan ID says who the fan is; one of them is needed.`;
+  find("[data-about]").textContent = areFans ? `${rows}. Username or Fan ID says who the fan is; one of them is needed.` : `${rows}.`;
   const when = remembered && new Date(remembered.createdAt).toLocaleDateString(undefined, { dateStyle: "medium" });
   tell(find("[data-remembered]"), remembered ? [`Columns and overwriting are chosen as in your import of ${remembered.filename} on ${when}.`] : []);
   const table = find("[data-rows]");
@@ -193,6 +198,7 @@ function changed() {
 }
 
 function choices() {
+  if (preview.kind !== "fans") return { kind: preview.kind, ...(dayFirst.value && { dayFirst: dayFirst.value }) };
   const fields = {
     mapping: JSON.stringify(Object.fromEntries(selects.map((select) => [fieldOf(select), select.value || null]))),
     overwrite: overwrites.filter((box) => box.checked).map((box) => box.value).join(","),

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from playwright.sync_api import Locator, Page, expect
 
-from crm.models import Creator, Fan, Role
+from crm.models import Creator, Fan, Role, Transaction
 from crm.tests.factories import FanFactory, MembershipFactory
 from onlyfans.import_jobs import import_run
 from onlyfans.models import ImportBatch, ImportJob, ImportStatus
@@ -208,6 +208,25 @@ def test_why_a_worker_cannot_check_a_large_file_is_told_in_place(
         worker(ends)
         expect(page.get_by_text("Choose which it is.")).to_be_visible()
         expect(page.get_by_label("Dates such as")).to_be_focused()
+
+
+@SCREENS
+def test_a_list_of_transactions_is_known_checked_and_imported(
+    creator: Creator, live_server: Any, screen: dict[str, Any], scheme: str
+) -> None:
+    with signed_in(live_server.url, color_scheme=scheme, **screen) as page:
+        choose(page, "Date,Gross,OF Fee,Net,Fan ID\n2026-06-30,10.00,2.00,8.00,7\n2026-06-31,1.00,0.20,0.80,7\n")
+        expect(page.get_by_text("These are transactions.")).to_be_visible()
+        expect(page.get_by_role("group", name="Overwrite")).to_be_hidden()
+        expect(page.get_by_label("Username", exact=True)).to_be_hidden()
+        assert_accessible(page)
+        page.get_by_role("button", name="Check the file").click()
+        expect(page.get_by_text("There is no such date.")).to_be_visible()
+        page.get_by_role("button", name="Import 1 row").click()
+        page.wait_for_url(f"**{URL}/*")
+        expect(page.get_by_role("link", name="See the figures")).to_be_visible()
+        assert_accessible(page)
+    assert Transaction.objects.get().net_cents == 800
 
 
 def test_without_javascript_the_form_imports_with_the_guessed_columns(creator: Creator, live_server: Any) -> None:

@@ -22,8 +22,8 @@ from crm.fan_upsert import LOCK
 from crm.models import Creator, Fan, Membership, Role
 from crm.tests.factories import CreatorFactory, MembershipFactory
 from onlyfans import csv_import, import_services
-from onlyfans.import_jobs import ImportStopped, fans_import_soon, import_run
-from onlyfans.models import ImportBatch, ImportJob, ImportPart
+from onlyfans.import_jobs import ImportStopped, import_run, import_soon
+from onlyfans.models import ImportBatch, ImportJob, ImportKind, ImportPart
 
 URL = "/api/onlyfans/import/csv"
 # Those of this database; the other tests' are in the same server.
@@ -58,7 +58,7 @@ def upload(client: APIClient, content: bytes = TEXT, **fields: Any) -> Any:
 
 def queued(creator: Creator, content: bytes = TEXT, **choices: Any) -> ImportBatch:
     file = SimpleUploadedFile("fans.csv", content).file
-    return fans_import_soon(creator=creator, user=None, filename="fans.csv", content=file, **choices)
+    return import_soon(kind=ImportKind.FANS, creator=creator, user=None, filename="fans.csv", content=file, **choices)
 
 
 def run(batch: ImportBatch, *, stopping: bool = False) -> ImportBatch:

@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Fan, Membership, Role
+from crm.models import Fan, Membership, Role, Transaction
 from crm.services import message_record_sent
 from crm.tests.factories import MembershipFactory
 from onlyfans.csv_import import fans_import
@@ -213,3 +213,9 @@ def test_large_checks_are_not_in_the_history_either(owner: Membership, settings:
     settings.IMPORT_JOB_BYTES = 0
     upload(client_of(owner), dry_run="1")
     assert "Nothing was imported yet" in client_of(owner).get(URL).content.decode()
+
+
+def test_the_form_alone_knows_transactions_by_their_columns(owner: Membership) -> None:
+    html = upload(client_of(owner), b"Date,Gross,Net\n2026-06-30,10,8\n").content.decode()
+    assert "Transactions are not taken back here" in html
+    assert Transaction.objects.get().gross_cents == 1_000
