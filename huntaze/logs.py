@@ -53,6 +53,9 @@ def logging_config(*, json: bool, level: str) -> None:
                 "onlyfansapi": {"level": "WARNING"},
                 "botocore": {"level": "WARNING"},
                 "urllib3": {"level": "WARNING"},
+                # Every process that loads Django registers the jobs, and would say so.
+                "procrastinate.blueprints": {"level": "WARNING"},
+                "procrastinate.periodic": {"level": "WARNING"},
             },
         },
     )

@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "csp",
     "axes",
+    "procrastinate.contrib.django",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -181,9 +182,19 @@ ONLYFANS_API_BASE_URL = env.text("ONLYFANS_API_BASE_URL", default="https://app.o
 WEBHOOK_KEEP_DAYS = env.integer("WEBHOOK_KEEP_DAYS", default=30, minimum=1, maximum=3_650)
 IMPORT_MAX_BYTES = env.integer("IMPORT_MAX_BYTES", default=10_000_000, minimum=1_000, maximum=1_000_000_000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = IMPORT_MAX_BYTES
+# A larger one is left to a worker (`manage.py run_jobs`) and answered with where to see how far it is.
+IMPORT_JOB_BYTES = env.integer("IMPORT_JOB_BYTES", default=2_000_000, minimum=0, maximum=1_000_000_000)
 
 # Who keeps something of a fan beside the CRM, and so has a part in deleting, erasing and exporting one.
 FAN_HOLDERS = ("messaging.fan_holder.MessagingHolder", "onlyfans.fan_holder.ImportsHolder")
+
+# --- Jobs -----------------------------------------------------------------------------------------------------------
+
+# Each app's jobs and their times are in its jobs.py.
+PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
+JOBS_CONCURRENCY = env.integer("JOBS_CONCURRENCY", default=2, minimum=1, maximum=50)
+# How long a worker that is told to end lets its jobs go on; what is cut off is begun again by another.
+JOBS_STOP_SECONDS = env.seconds("JOBS_STOP_SECONDS", default=20, minimum=0, maximum=3_600)
 
 # --- Signing in -----------------------------------------------------------------------------------------------------
 
@@ -237,7 +248,14 @@ REST_FRAMEWORK = {
 # Requests that one caller may make in a minute, by scope (huntaze/throttling.py).
 THROTTLE_PER_MINUTE = {
     scope: env.integer(f"THROTTLE_{scope.upper()}_PER_MINUTE", default=default, minimum=1, maximum=1_000_000)
-    for scope, default in {"general": 60, "pages": 600, "sends": 60, "imports": 10, "anonymous": 30}.items()
+    for scope, default in {
+        "general": 60,
+        "pages": 600,
+        "sends": 60,
+        "imports": 10,
+        "previews": 60,
+        "anonymous": 30,
+    }.items()
 }
 # How many proxies stand in front, each of which adds to X-Forwarded-For.
 PROXY_COUNT = env.integer("PROXY_COUNT", default=0, minimum=0, maximum=10)

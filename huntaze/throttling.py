@@ -27,9 +27,9 @@ PAUSE_SECONDS = 5.0
 class Throttle(BaseThrottle):
     """Each user has a quota per scope and minute; without a user the address has one.
 
-    A view's `write_scope` ("sends" or "imports") counts its writes apart. Pages, known by their session cookie, poll
-    and have a larger quota than programs. Where Redis is away everybody may: this protects the service, and no message
-    goes out faster for it (see messaging/rate_limiter.py).
+    A view's `write_scope` ("sends", "imports" or "previews") counts its writes apart. Pages, known by their session
+    cookie, poll and have a larger quota than programs. Where Redis is away everybody may: this protects the service,
+    and no message goes out faster for it (see messaging/rate_limiter.py).
     """
 
     _wait: float | None = None

@@ -19,6 +19,7 @@ from crm.admin import LargeAdmin, ReadOnlyAdmin
 from crm.errors import Conflict
 from crm.models import Creator, Fan
 from onlyfans import selectors
+from onlyfans.import_services import import_undo, undo_sentence
 from onlyfans.models import Account, ImportBatch, ImportRow, SyncState, WebhookEvent
 from onlyfans.resources import FanCsv, FanResource, FanResult, UploadStorage
 from onlyfans.services import (
@@ -26,8 +27,6 @@ from onlyfans.services import (
     API_KEY,
     account_connect,
     account_disconnect,
-    import_undo,
-    undo_sentence,
 )
 
 PROBLEMS_SHOWN_MAX = 200

@@ -4,6 +4,7 @@ from itertools import islice
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -17,9 +18,10 @@ from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
 from crm.models import Role
 from crm.pagination import KeysetPagination
 from crm.selectors import MANAGERS
-from onlyfans import selectors, services
-from onlyfans.csv_import import fans_import, rejected_csv, size_check
-from onlyfans.models import ImportBatch, ImportStatus
+from onlyfans import import_services, selectors
+from onlyfans.csv_import import rejected_csv, size_check
+from onlyfans.import_jobs import import_soon
+from onlyfans.models import ImportBatch, ImportJob, ImportKind, ImportStatus
 
 # How many problems and notices one answer holds; errors.csv has them all.
 SHOWN_MAX = 1_000
@@ -36,7 +38,23 @@ API_FIELDS = {
     "valueCents": "value_cents",
     "lastSeenAt": "last_seen_at",
 }
-API_NAMES = {field: name for name, field in API_FIELDS.items()}
+# Those of a file of transactions.
+API_EARNING_FIELDS = {
+    "transactionId": "transaction_id",
+    "occurredAt": "occurred_at",
+    "kind": "kind",
+    "status": "status",
+    "grossCents": "gross_cents",
+    "feeCents": "fee_cents",
+    "netCents": "net_cents",
+    "vatCents": "vat_cents",
+    "currency": "currency",
+    "description": "description",
+    "fanId": "fan_id",
+    "handle": "handle",
+    "fanName": "fan_name",
+}
+API_NAMES = {field: name for name, field in (API_FIELDS | API_EARNING_FIELDS).items()}
 MAPPING_SCHEMA = {
     "type": "object",
     "additionalProperties": {"type": "string", "nullable": True},
@@ -46,18 +64,21 @@ MAPPING_SCHEMA = {
 
 @extend_schema_field(MAPPING_SCHEMA)
 class MappingField(serializers.JSONField):
-    """`{field: column header}`; null leaves a field out."""
+    """`{field: column header}`; null leaves a field out. Whether a field is of this kind of file the import says."""
 
     def to_internal_value(self, data: Any) -> dict[str, str | None]:
         value = super().to_internal_value(data)
         if not isinstance(value, dict) or not all(v is None or isinstance(v, str) for v in value.values()):
             raise serializers.ValidationError("Give an object of field names and column headers.", code="invalid")
-        unknown = sorted(set(value) - set(API_FIELDS))
+        fields = API_FIELDS | API_EARNING_FIELDS
+        unknown = sorted(set(value) - set(fields))
         if unknown:
             raise serializers.ValidationError(
-                f"There is no field {unknown[0][:50]!r}; there are {', '.join(API_FIELDS)}.", code="unknown_field"
+                f"There is no field {unknown[0][:50]!r}; there are {', '.join(API_FIELDS)}, and of transactions "
+                f"{', '.join(API_EARNING_FIELDS)}.",
+                code="unknown_field",
             )
-        return {API_FIELDS[name]: column for name, column in value.items()}
+        return {fields[name]: column for name, column in value.items()}
 
     def to_representation(self, value: Any) -> Any:
         return {API_NAMES.get(field, field): column for field, column in value.items()}
@@ -67,6 +88,12 @@ class ImportRequestSerializer(serializers.Serializer[Any]):
     # An empty file is told from no file, in the words of the import itself.
     file = serializers.FileField(
         allow_empty_file=True, help_text="CSV or .xlsx with a header; text in UTF-8, UTF-16 or cp1252."
+    )
+    kind = serializers.ChoiceField(
+        choices=ImportKind.choices,
+        required=False,
+        default=ImportKind.FANS,
+        help_text="What each row is: a fan, or a transaction with a time and two of gross, fee and net.",
     )
     mapping = MappingField(required=False, allow_null=True, default=None)
     overwrite = serializers.CharField(
@@ -122,21 +149,44 @@ class ImportNoticeSerializer(serializers.Serializer[Any]):
     text = serializers.CharField()
 
 
+class ImportProgressSerializer(serializers.Serializer[ImportJob]):
+    """How much of the file has been read; both are 0 until it is known how many rows there are.
+
+    Once all rows are read they are written, at once and all together.
+    """
+
+    rowsDone = serializers.IntegerField(source="rows_done")
+    rowsTotal = serializers.IntegerField(source="rows_total")
+
+
+class ImportFailureSerializer(serializers.Serializer[ImportBatch]):
+    code = serializers.CharField(source="error_code")
+    detail = serializers.CharField(source="error")
+
+    def to_representation(self, batch: ImportBatch) -> Any:
+        return super().to_representation(batch) if batch.status == ImportStatus.FAILED else None
+
+
 class ImportResultSerializer(serializers.Serializer[ImportBatch]):
     importId = serializers.IntegerField(source="id")
+    kind = serializers.ChoiceField(choices=ImportKind.choices)
     filename = serializers.CharField()
-    dryRun = serializers.SerializerMethodField()
+    status = serializers.ChoiceField(choices=ImportStatus.choices)
+    dryRun = serializers.BooleanField(source="is_dry_run")
     createdAt = serializers.DateTimeField(source="created_at")
     undoneAt = serializers.DateTimeField(source="undone_at", allow_null=True)
+    progress = ImportProgressSerializer(
+        source="job", default=None, allow_null=True, help_text="Of an import that was left to a worker; else null."
+    )
+    failure = ImportFailureSerializer(
+        source="*", help_text="Why nothing was imported; null unless the status is `failed`."
+    )
     summary = ImportSummarySerializer(source="*")
     mapping = MappingField()
     errors = serializers.SerializerMethodField(  # type: ignore[assignment]
         help_text=f"The first {SHOWN_MAX:,} problems."
     )
     notices = serializers.SerializerMethodField(help_text=f"The first {SHOWN_MAX:,} notices.")
-
-    def get_dryRun(self, batch: ImportBatch) -> bool:
-        return batch.status == ImportStatus.DRY_RUN
 
     @extend_schema_field(ImportProblemSerializer(many=True))
     def get_errors(self, batch: ImportBatch) -> list[dict[str, object]]:
@@ -149,15 +199,14 @@ class ImportResultSerializer(serializers.Serializer[ImportBatch]):
 
 class ImportListSerializer(serializers.Serializer[Any]):
     importId = serializers.IntegerField(source="id")
+    kind = serializers.ChoiceField(choices=ImportKind.choices)
     filename = serializers.CharField()
-    dryRun = serializers.SerializerMethodField()
+    status = serializers.ChoiceField(choices=ImportStatus.choices)
+    dryRun = serializers.BooleanField(source="is_dry_run")
     createdAt = serializers.DateTimeField(source="created_at")
     undoneAt = serializers.DateTimeField(source="undone_at", allow_null=True)
     createdBy = serializers.CharField(source="created_by.email", default=None, allow_null=True)
     summary = ImportSummarySerializer(source="*")
-
-    def get_dryRun(self, batch: ImportBatch) -> bool:
-        return batch.status == ImportStatus.DRY_RUN
 
 
 class ImportPagination(KeysetPagination):
@@ -194,6 +243,11 @@ class ImportCsvView(OnceAPIView, UploadAPIView):
         request={"multipart/form-data": ImportRequestSerializer},
         responses={
             200: ImportResultSerializer,
+            202: OpenApiResponse(
+                ImportResultSerializer,
+                description="The file is large, so a worker imports it. `Location` says where to see how far it is: "
+                "in the same answer, whose status goes from `queued` over `running` to `done`, `dry_run` or `failed`.",
+            ),
             413: OpenApiResponse(description="The file is over the size limit; nothing is stored."),
             422: OpenApiResponse(description="The file cannot be read as a list of fans; nothing is stored."),
         },
@@ -203,24 +257,30 @@ class ImportCsvView(OnceAPIView, UploadAPIView):
         serializer = ImportRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         upload = serializer.validated_data["file"]
-        batch = fans_import(
+        batch = import_soon(
             creator=self.creator,
             user=self.membership.user,
             filename=upload.name,
             content=upload.file,
+            kind=ImportKind(serializer.validated_data["kind"]),
             mapping=serializer.validated_data["mapping"],
             overwrite=serializer.validated_data.get("overwrite"),
             day_first=serializer.validated_data["day_first"],
             remembered=serializer.validated_data["remembered"],
             dry_run=serializer.validated_data["dry_run"],
-            max_bytes=settings.IMPORT_MAX_BYTES,
             on_stored=self.stored,
-        ).batch
-        return Response(ImportResultSerializer(batch).data)
+        )
+        return self.answer(batch)
 
     def answer_again(self, subject: str) -> Response:
-        batch = selectors.import_get(creator=self.creator, import_id=int(subject))
-        return Response(ImportResultSerializer(batch).data)
+        return self.answer(selectors.import_get(creator=self.creator, import_id=int(subject)))
+
+    def answer(self, batch: ImportBatch) -> Response:
+        answer = Response(ImportResultSerializer(batch).data)
+        if batch.is_waiting:
+            answer.status_code = 202
+            answer["Location"] = reverse("import-detail", args=[batch.pk])
+        return answer
 
 
 class ImportListView(ManagerAPIView):
@@ -263,7 +323,7 @@ class ImportUndoView(ManagerAPIView):
     )
     def post(self, request: Request, import_id: int) -> Response:
         batch = selectors.import_get(creator=self.creator, import_id=import_id)
-        return Response(ImportUndoneSerializer(services.import_undo(batch=batch)).data)
+        return Response(ImportUndoneSerializer(import_services.import_undo(batch=batch)).data)
 
 
 class ImportErrorsView(ManagerAPIView):

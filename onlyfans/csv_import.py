@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO
@@ -11,14 +11,14 @@ from defusedcsv import csv
 from django.db import transaction
 from django.utils import timezone
 
-from crm.errors import FieldError, InvalidInput, TooLarge
+from crm.errors import FieldError, InvalidInput, TooLarge, Unreadable
 from crm.fan_upsert import EDITED_HERE, FanOutcome, FanUpsertion, fan_upsert_open
 from crm.models import Creator, User
 from crm.payloads import FanRow
-from onlyfans import payloads, selectors, services
+from onlyfans import earnings_payloads, import_services, payloads, selectors
 from onlyfans.csv_choices import choices_settle, mapping_whole
 from onlyfans.csv_reader import Chunk, Sheet, sheet_read
-from onlyfans.models import ImportBatch, ImportRow
+from onlyfans.models import ImportBatch, ImportKind, ImportRow
 
 ERROR_COLUMN = "error"
 # How many of the rows that were taken an answer shows one by one.
@@ -65,6 +65,7 @@ def fans_import(
     max_bytes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     on_stored: Callable[[int], None] | None = None,
+    batch: ImportBatch | None = None,
 ) -> FanImport:
     """Import a file of fans; crm.fan_upsert says what a stored fan keeps. A dry run counts the same, keeps nothing.
 
@@ -77,14 +78,10 @@ def fans_import(
     Every row of the file is inserted, updated, unchanged, skipped (overtaken by a later row about the same fan, or
     about one who was deleted) or rejected with the reason. Raises Unreadable, TooLarge (over `max_bytes`) or
     InvalidInput (a mapping that does not fit), and then nothing is stored. `on_stored` is called with the import's id
-    in the transaction that keeps it.
+    in the transaction that keeps it. `batch` is the import that waited for this, where one did.
     """
-    size_check(_size(content), max_bytes=max_bytes)
-    if unknown := sorted(set(overwrite or ()) - set(EDITED_HERE)):
-        raise InvalidInput(
-            "Only fields that people edit here can be overwritten.",
-            errors=(FieldError("overwrite", "unknown_field", f"There is no field {unknown[0][:50]!r} to overwrite."),),
-        )
+    size_check(size_of(content), max_bytes=max_bytes)
+    overwrite_check(overwrite)
     with sheet_read(content, recognised=payloads.headers_known) as sheet:
         choices = choices_settle(
             creator=creator,
@@ -94,6 +91,11 @@ def fans_import(
             day_first=day_first,
             remembered=remembered,
         )
+        if choices.mapping is None and earnings_payloads.is_earnings(sheet.header):
+            raise Unreadable(
+                "This is a list of transactions, not of fans. Import it as transactions, or say which column is what.",
+                code="transactions_file",
+            )
         reading = payloads.reading_decide(
             columns=payloads.columns_match(sheet.header, choices.mapping),
             pieces=sheet.columns,
@@ -102,7 +104,7 @@ def fans_import(
             day_first_before=choices.day_first_before,
         )
         with transaction.atomic(), ExitStack() as stack:
-            batch = services.import_begin(
+            batch = import_services.import_begin(
                 creator=creator,
                 user=user,
                 filename=filename_clean(filename),
@@ -111,6 +113,7 @@ def fans_import(
                 header=sheet.header,
                 overwrite=choices.overwrite,
                 day_first=choices.day_first_before if choices.day_first is None else choices.day_first,
+                batch=batch,
             )
             upsertion = stack.enter_context(
                 fan_upsert_open(creator=creator, overwrite=choices.overwrite, batch=batch.fan_batch)
@@ -122,11 +125,13 @@ def fans_import(
                 overtaken, deleted = upsertion.overtaken(), upsertion.deleted()
                 # The dry run is the import itself, taken back: it cannot count otherwise than the import would.
                 transaction.set_rollback(dry_run)
-            services.import_rows_add(
+            import_services.import_rows_add(
                 batch=batch, rows=(ImportRow(line=line, overtaken_by=by) for line, by in overtaken)
             )
-            services.import_rows_add(batch=batch, rows=(ImportRow(line=line, fan_deleted=True) for line in deleted))
-            services.import_finish(
+            import_services.import_rows_add(
+                batch=batch, rows=(ImportRow(line=line, fan_deleted=True) for line in deleted)
+            )
+            import_services.import_finish(
                 batch=batch,
                 counts={name: sum(counts[outcome] for outcome in became) for name, became in COUNTED.items()},
                 rejected_rows=rejected,
@@ -141,12 +146,14 @@ def fans_import(
 
 
 @dataclass(frozen=True, slots=True)
-class FanPreview:
+class FilePreview:
     """What a file holds and what would be made of it: `mapping` has every field, None where no column is known for it.
 
-    `remembered` is the import whose choices these are; None where they come from the headers' names.
+    The fields are those of `kind`. `remembered` is the import whose choices these are; None where they come from the
+    headers' names.
     """
 
+    kind: ImportKind
     header: list[str]
     first_rows: list[list[str]]
     total_rows: int
@@ -155,19 +162,23 @@ class FanPreview:
     remembered: ImportBatch | None
 
 
-def fans_preview(*, creator: Creator, content: bytes | IO[bytes], max_bytes: int | None = None) -> FanPreview:
+def file_preview(*, creator: Creator, content: bytes | IO[bytes], max_bytes: int | None = None) -> FilePreview:
     """Look into a file and store nothing. Raises Unreadable or TooLarge (over `max_bytes`)."""
-    size_check(_size(content), max_bytes=max_bytes)
+    size_check(size_of(content), max_bytes=max_bytes)
     with sheet_read(content, recognised=payloads.headers_known) as sheet:
         first = next(sheet.chunks())
         rows = first.raw(range(min(len(first.cells), FIRST_ROWS)))
         last = selectors.import_remembered(creator=creator, header=sheet.header)
-        by_name: dict[str, str | None] = {**payloads.columns_find(sheet.header).mapping()}
-        return FanPreview(
+        # Whoever imported such a file as fans has said what it is.
+        is_earnings = last is None and earnings_payloads.is_earnings(sheet.header)
+        words = earnings_payloads.VOCABULARY if is_earnings else payloads.VOCABULARY
+        by_name: dict[str, str | None] = {**words.columns_find(sheet.header).mapping()}
+        return FilePreview(
+            kind=ImportKind.EARNINGS if is_earnings else ImportKind.FANS,
             header=sheet.header,
             first_rows=rows,
             total_rows=sheet.rows,
-            mapping={name: by_name.get(name) for name in payloads.FIELDS} if last is None else mapping_whole(last),
+            mapping={name: by_name.get(name) for name in words.fields} if last is None else mapping_whole(last),
             overwrite=[] if last is None else last.overwrite,
             remembered=last,
         )
@@ -191,7 +202,7 @@ def _collect(
             more = values.rows(PREVIEW_MAX - len(first))
             first += zip(lines.tolist(), more, strict=False)
         rejected += len(values.problems)
-        services.import_rows_add(batch=batch, rows=_rejected(chunk, values))
+        import_services.import_rows_add(batch=batch, rows=rejected_rows(chunk, values.problems))
         done += len(chunk.cells)
         if progress is not None:
             progress(done, sheet.rows)
@@ -208,7 +219,17 @@ def size_check(size: int, *, max_bytes: int | None) -> None:
         )
 
 
-def _size(content: bytes | IO[bytes]) -> int:
+def overwrite_check(overwrite: Collection[str] | None) -> None:
+    """Raise InvalidInput for a field that no file may overwrite."""
+    if unknown := sorted(set(overwrite or ()) - set(EDITED_HERE)):
+        raise InvalidInput(
+            "Only fields that people edit here can be overwritten.",
+            errors=(FieldError("overwrite", "unknown_field", f"There is no field {unknown[0][:50]!r} to overwrite."),),
+        )
+
+
+def size_of(content: bytes | IO[bytes]) -> int:
+    """How many bytes; a file is left at its end."""
     return len(content) if isinstance(content, bytes) else content.seek(0, io.SEEK_END)
 
 
@@ -218,12 +239,11 @@ def filename_clean(filename: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f]", "", name).strip()[:255] or "fans.csv"
 
 
-def _rejected(chunk: Chunk, values: payloads.FanValues) -> Iterator[ImportRow]:
-    raw = chunk.raw(list(values.problems))
-    for (position, problems), cells in zip(values.problems.items(), raw, strict=True):
-        yield ImportRow(
-            line=int(chunk.lines[position]), problems=[problem.as_dict() for problem in problems], cells=cells
-        )
+def rejected_rows(chunk: Chunk, problems: Mapping[int, Sequence[payloads.Problem]]) -> Iterator[ImportRow]:
+    """What is kept of the wrong rows of a chunk."""
+    raw = chunk.raw(list(problems))
+    for (position, wrong), cells in zip(problems.items(), raw, strict=True):
+        yield ImportRow(line=int(chunk.lines[position]), problems=[problem.as_dict() for problem in wrong], cells=cells)
 
 
 class _Echo:

@@ -5,7 +5,7 @@ from typing import Any
 
 from crm.fan_holders import Section
 from crm.models import Fan
-from onlyfans import selectors, services
+from onlyfans import import_services, selectors
 from onlyfans.models import ImportRow
 
 CHUNK = 1_000
@@ -19,7 +19,7 @@ class ImportsHolder:
 
     def erase(self, fan: Fan) -> None:
         for row in _rows(fan):
-            services.import_row_emptied(row=row)
+            import_services.import_row_emptied(row=row)
 
     def export(self, fan: Fan) -> Mapping[str, Section]:
         return {"rejectedImportRows": map(_told, _rows(fan))}

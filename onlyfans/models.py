@@ -104,15 +104,23 @@ class SyncState(models.Model):
 
 
 class ImportStatus(models.TextChoices):
+    QUEUED = "queued", "Waiting"
+    RUNNING = "running", "Running"
+    FAILED = "failed", "Failed"
     DRY_RUN = "dry_run", "Dry run"
     DONE = "done", "Done"
     UNDONE = "undone", "Undone"
 
 
-class ImportBatch(models.Model):
-    """One file of fans and what became of each of its rows.
+class ImportKind(models.TextChoices):
+    FANS = "fans", "Fans"
+    EARNINGS = "earnings", "Transactions"
 
-    `mapping` is `{fan field: column header}`; `header` has the file's headers, as its rows have their cells. `notices`
+
+class ImportBatch(models.Model):
+    """One file of fans or of transactions, and what became of each of its rows.
+
+    `mapping` is `{field: column header}`; `header` has the file's headers, as its rows have their cells. `notices`
     has what a person should know of the file as a whole: `[{"row": null, "text"}]`. What became of the rows that are no
     fans now stands in ImportRow.
     """
@@ -121,6 +129,7 @@ class ImportBatch(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    kind = models.CharField(max_length=20, choices=ImportKind.choices, db_default=ImportKind.FANS)
     filename = models.CharField(max_length=255)
     status = models.CharField(max_length=20, choices=ImportStatus.choices)
     mapping = models.JSONField(default=dict)
@@ -135,6 +144,9 @@ class ImportBatch(models.Model):
     skipped = models.PositiveIntegerField(default=0)
     rejected_rows = models.PositiveIntegerField(default=0)
     notices = models.JSONField(default=list)
+    # Why it failed, for a person and for a program; of a job alone, since a request is told so itself.
+    error = models.TextField(blank=True, db_default="")
+    error_code = models.CharField(max_length=50, blank=True, db_default="")
     # By which the import can be undone; gone where there is nothing to undo.
     fan_batch = models.OneToOneField(FanBatch, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     undone_at = models.DateTimeField(null=True, blank=True)
@@ -155,6 +167,52 @@ class ImportBatch(models.Model):
 
     def __str__(self) -> str:
         return self.filename
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether it only says what an import would do; of a job it is known before the end."""
+        job: ImportJob | None = getattr(self, "job", None)
+        return self.status == ImportStatus.DRY_RUN or (job is not None and job.dry_run)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether what becomes of it is still open."""
+        return self.status in (ImportStatus.QUEUED, ImportStatus.RUNNING)
+
+
+class ImportJob(models.Model):
+    """An import that is left to a worker: what was asked for, and how far it is. Its import says what became of it.
+
+    How far it is stands here and not in the import, because it is written beside the transaction that writes that.
+    """
+
+    batch = models.OneToOneField(ImportBatch, on_delete=models.CASCADE, primary_key=True, related_name="job")
+    # As fans_import takes them; null is what the caller left open.
+    mapping = models.JSONField(null=True, blank=True)
+    overwrite = models.JSONField(null=True, blank=True)
+    day_first = models.BooleanField(null=True, blank=True)
+    remembered = models.BooleanField(default=False)
+    dry_run = models.BooleanField(default=False)
+    rows_done = models.PositiveIntegerField(default=0)
+    rows_total = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"job of import {self.batch_id}"
+
+
+class ImportPart(models.Model):
+    """A piece of a file that waits for its import, where every host reaches it; gone once the import has ended."""
+
+    job = models.ForeignKey(ImportJob, on_delete=models.CASCADE, related_name="parts")
+    number = models.PositiveIntegerField()
+    content = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="import_part_once")]
+
+    def __str__(self) -> str:
+        return f"part {self.number} of import {self.job_id}"
 
 
 class ImportRow(models.Model):

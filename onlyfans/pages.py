@@ -1,28 +1,34 @@
 """Answers the pages of the fan import: upload, result, history. Touches fans_import, import_undo, selectors."""
 
+from datetime import timedelta
 from itertools import islice
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django_htmx.http import HttpResponseClientRefresh
 
 from crm.errors import Conflict, Forbidden, HuntazeError, NotFound, TooLarge
 from crm.fan_upsert import EDITED_HERE
 from crm.models import Membership
 from crm.pages import creator_for_request
 from crm.selectors import MANAGERS, membership_require
-from onlyfans import selectors, services
-from onlyfans.csv_import import fans_import, rejected_csv
-from onlyfans.models import ImportBatch, ImportStatus
+from onlyfans import import_services, selectors
+from onlyfans.csv_import import file_preview, rejected_csv
+from onlyfans.import_jobs import import_soon
+from onlyfans.models import ImportBatch, ImportKind, ImportStatus
 
 HISTORY_MAX = 20
 # How many problems and notices the page shows; the download has all rejected rows.
 SHOWN_MAX = 200
+# An import that nobody has begun by then waits for somebody to start a worker.
+LATE = timedelta(minutes=1)
 # What the form says about dates such as 3/4/2026; anything else leaves it to the file.
 DAY_FIRST = {"true": True, "false": False}
 LABELS = {
@@ -37,6 +43,22 @@ LABELS = {
     "last_seen_at": "Last seen",
 }
 
+EARNING_LABELS = {
+    "transaction_id": _("Transaction ID"),
+    "occurred_at": _("Time"),
+    "kind": _("Type"),
+    "status": _("Status"),
+    "gross_cents": _("Gross"),
+    "fee_cents": _("Fee"),
+    "net_cents": _("Net"),
+    "vat_cents": _("VAT"),
+    "currency": _("Currency"),
+    "description": _("Description"),
+    "fan_id": _("Fan ID"),
+    "handle": _("Username"),
+    "fan_name": _("Name"),
+}
+
 
 def _manager(request: HttpRequest) -> Membership:
     membership = creator_for_request(request)
@@ -45,12 +67,6 @@ def _manager(request: HttpRequest) -> Membership:
     except Forbidden as error:
         raise PermissionDenied(error.detail) from error
     return membership
-
-
-def _history(membership: Membership) -> QuerySet[ImportBatch]:
-    """The newest imports; checks changed nothing and are many."""
-    kept = selectors.import_list(creator=membership.creator).exclude(status=ImportStatus.DRY_RUN)
-    return kept.order_by("-created_at", "-pk")[:HISTORY_MAX]
 
 
 def _import(request: HttpRequest, import_id: int) -> ImportBatch:
@@ -72,18 +88,20 @@ def import_page(request: HttpRequest) -> HttpResponse:
             error, status = "Choose a file first.", 400
         else:
             try:
-                batch = fans_import(
+                content = upload.open()
+                found = file_preview(creator=membership.creator, content=content, max_bytes=settings.IMPORT_MAX_BYTES)
+                batch = import_soon(
                     creator=membership.creator,
                     user=membership.user,
                     filename=upload.name or "",
-                    content=upload.open(),
+                    content=content,
+                    kind=found.kind,
                     # What was not ticked is not to be overwritten, whatever the last import did.
                     overwrite=[name for name in request.POST.getlist("overwrite") if name in EDITED_HERE],
                     remembered=True,
                     day_first=DAY_FIRST.get(request.POST.get("day_first", "")),
                     dry_run="dry_run" in request.POST,
-                    max_bytes=settings.IMPORT_MAX_BYTES,
-                ).batch
+                )
             except HuntazeError as caught:
                 error, status = caught.detail, 413 if isinstance(caught, TooLarge) else 422
             else:
@@ -98,7 +116,7 @@ def import_page(request: HttpRequest) -> HttpResponse:
         "labels": LABELS,
         "limit_bytes": settings.IMPORT_MAX_BYTES,
         "limit_mb": settings.IMPORT_MAX_BYTES // 1_000_000,
-        "history": _history(membership),
+        "history": selectors.import_history(creator=membership.creator)[:HISTORY_MAX],
     }
     return render(request, "onlyfans/import.html", context, status=status)
 
@@ -106,18 +124,21 @@ def import_page(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def import_result(request: HttpRequest, import_id: int) -> HttpResponse:
-    """What became of one file."""
+    """What became of one file, or how far it is: then the page asks again by itself, and is loaded anew at the end."""
     batch = _import(request, import_id)
+    if request.htmx.target == "waiting" and not batch.is_waiting:  # type: ignore[attr-defined]  # its middleware
+        return HttpResponseClientRefresh()
     context = {
         "batch": batch,
-        "dry_run": batch.status == ImportStatus.DRY_RUN,
+        "late": timezone.now() - batch.created_at > LATE,
+        "dry_run": batch.is_dry_run,
         "undoable": batch.status == ImportStatus.DONE and batch.fan_batch_id is not None,
         "problems": list(islice(selectors.import_problems(batch), SHOWN_MAX)),
         "notices": list(islice(selectors.import_notices(batch), SHOWN_MAX)),
         "shown_max": SHOWN_MAX,
         "columns": [
             {"label": label, "header": batch.mapping[field]}
-            for field, label in LABELS.items()
+            for field, label in (EARNING_LABELS if batch.kind == ImportKind.EARNINGS else LABELS).items()
             if field in batch.mapping
         ],
     }
@@ -142,7 +163,7 @@ def import_undo(request: HttpRequest, import_id: int) -> HttpResponse:
     """Take one import back; why it cannot be is told in its place."""
     batch = _import(request, import_id)
     try:
-        services.import_undo(batch=batch)
+        import_services.import_undo(batch=batch)
     except Conflict as error:
         messages.error(request, error.detail)
     return redirect("import-result", import_id=batch.pk)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
-from crm.errors import FieldError, InvalidInput, Unreadable
+from crm.errors import FieldError, Unreadable
 from crm.payloads import FanRow
-from onlyfans import csv_columns, csv_conventions
+from onlyfans import csv_columns, csv_conventions, csv_headers
 from onlyfans import csv_values as values
+from onlyfans.csv_headers import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -83,95 +82,25 @@ ALIASES: dict[str, dict[str, tuple[str, ...]]] = {
         "de": ("Zuletzt gesehen", "Zuletzt aktiv", "Zuletzt online", "Letzte Aktivität", "Letzte Anmeldung"),
     },
 }
-LANGUAGES = ("en", "fr", "es", "de")
 KEYS = ("platform_id", "handle")
 FIELDS = tuple(ALIASES)
 
 
-def header_key(text: str) -> str:
-    """The header without case, accents, spaces and punctuation."""
-    plain = unicodedata.normalize("NFKD", text.casefold().replace("œ", "oe"))
-    return re.sub(r"[^a-z0-9]", "", plain)
-
-
-# {key: (field, rank within the field, language)}
-_KNOWN: dict[str, tuple[str, int, str]] = {}
-for _field, _languages in ALIASES.items():
-    for _language, _names in _languages.items():
-        for _rank, _name in enumerate(_names):
-            _KNOWN.setdefault(header_key(_name), (_field, _rank, _language))
-
-
-def headers_known(header: Sequence[str]) -> int:
-    """How many of the headers name a field."""
-    return sum(header_key(name) in _KNOWN for name in header)
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Which column has which field, by position, and what the file's way with dates and amounts is."""
-
-    header: tuple[str, ...]
-    positions: dict[str, int]
-    language: str
-
-    def mapping(self) -> dict[str, str]:
-        """`{field: header}`, as it is stored and shown."""
-        return {name: self.header[position] for name, position in self.positions.items()}
+VOCABULARY = csv_headers.Vocabulary(ALIASES)
+headers_known = VOCABULARY.headers_known
+columns_find = VOCABULARY.columns_find
 
 
 def columns_match(header: Sequence[str], mapping: Mapping[str, str | None] | None = None) -> Columns:
     """As columns_find; raises Unreadable where no column tells fans apart."""
     columns = columns_find(header, mapping)
     if not any(key in columns.positions for key in KEYS):
-        named = ", ".join(name for name in list(header)[:12] if name) or "none"
         raise Unreadable(
-            f"No column says who the fan is. Name one Username or Fan ID; the columns are: {named[:300]}.",
+            "No column says who the fan is. Name one Username or Fan ID; "
+            f"the columns are: {csv_headers.headers_told(header)}.",
             code="no_key_column",
         )
     return columns
-
-
-def columns_find(header: Sequence[str], mapping: Mapping[str, str | None] | None = None) -> Columns:
-    """Find the column of each field: where `mapping` names one (None or "" for none), else by the header's name.
-
-    Raises InvalidInput for a mapping that names no field or no column.
-    """
-    mapping = mapping or {}
-    first_position: dict[str, int] = {}
-    for position, name in enumerate(header):
-        first_position.setdefault(header_key(name), position)
-    errors = [
-        FieldError("mapping", "unknown_field", f"There is no field {name[:50]!r} to map to.")
-        for name in mapping
-        if name not in ALIASES
-    ]
-    best: dict[str, tuple[int, int]] = {}
-    languages = []
-    for key, position in first_position.items():
-        if key in _KNOWN:
-            name, rank, language = _KNOWN[key]
-            languages.append(language)
-            if name not in mapping:
-                best[name] = min(best.get(name, (rank, position)), (rank, position))
-    positions = {name: position for name, (_, position) in best.items()}
-    for name, column in mapping.items():
-        if not column or name not in ALIASES:
-            continue
-        found = list(header).index(column) if column in header else first_position.get(header_key(column))
-        if found is None:
-            errors.append(FieldError("mapping", "unknown_column", f"The file has no column {column[:50]!r}."))
-        else:
-            positions[name] = found
-    if errors:
-        raise InvalidInput("The mapping does not fit the file.", errors=tuple(errors))
-    told = [language for language in languages if language != "both"]
-    return Columns(
-        header=tuple(header),
-        positions={name: positions[name] for name in FIELDS if name in positions},
-        # English where as many headers speak for it.
-        language=max(LANGUAGES, key=told.count),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +133,14 @@ def reading_decide(
     now: datetime,
     day_first: bool | None = None,
     day_first_before: bool | None = None,
+    dates_in: str = "last_seen_at",
+    amounts_in: str = "value_cents",
 ) -> Reading:
     """Whether dates have the day first and amounts a decimal comma; `day_first` settles the dates.
 
     `day_first_before` is how such a file was read the last time; the dates in this one count more.
+
+    The fields `dates_in` and `amounts_in` are those that decide.
 
     `pieces` answers the columns at these positions, piece by piece. Raises Unreadable (`date_order_unknown`, naming the
     column) where a date of numbers can be read in two ways and nothing in the file says in which.
@@ -218,23 +151,23 @@ def reading_decide(
         return () if position is None else (piece[0] for piece in pieces([position]))
 
     def beside() -> Iterable[pd.Series]:
-        others = [p for p in range(len(columns.header)) if p != columns.positions["last_seen_at"]]
+        others = [p for p in range(len(columns.header)) if p != columns.positions[dates_in]]
         return (series for piece in pieces(others) for series in piece)
 
     if day_first is None:
         dates = csv_conventions.date_order(
-            column("last_seen_at"), others=beside, before=_order(day_first_before), language=columns.language
+            column(dates_in), others=beside, before=_order(day_first_before), language=columns.language
         )
     else:
         dates = csv_conventions.Convention(_order(day_first))
     if dates is None:
-        name = columns.mapping()["last_seen_at"]
+        name = columns.mapping()[dates_in]
         sentence = (
             f"The dates in the column {name[:100]!r} can be read with the day or the month first; "
             "say which it is (dayFirst)."
         )
         raise Unreadable(sentence, code="date_order_unknown", errors=(FieldError("dayFirst", "required", sentence),))
-    amounts = csv_conventions.decimal_mark(column("value_cents"), language=columns.language)
+    amounts = csv_conventions.decimal_mark(column(amounts_in), language=columns.language)
     return Reading(
         columns=columns,
         date_order=dates.choice,

@@ -1,4 +1,4 @@
-"""Answers over HTTP what a file of fans holds before it is imported. Touches fans_preview alone."""
+"""Answers over HTTP what a file of fans holds before it is imported. Touches file_preview alone."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS
 from onlyfans.api import MappingField, UploadAPIView
-from onlyfans.csv_import import FanPreview, fans_preview
+from onlyfans.csv_import import FilePreview, file_preview
+from onlyfans.models import ImportKind
 
 
 class PreviewRequestSerializer(serializers.Serializer[Any]):
@@ -23,12 +24,14 @@ class RememberedImportSerializer(serializers.Serializer[Any]):
     createdAt = serializers.DateTimeField(source="created_at")
 
 
-class PreviewSerializer(serializers.Serializer[FanPreview]):
-    """`mapping` has every field, null where no column is known for it; it can be sent to the import as it is.
+class PreviewSerializer(serializers.Serializer[FilePreview]):
+    """`kind` is what the columns are those of, and `mapping` has every field of it, null where no column is known for
+    it; both can be sent to the import as they are.
 
     With `remembered`, mapping and overwrite are those of that import: the last one of a file with the same columns.
     """
 
+    kind = serializers.ChoiceField(choices=ImportKind.choices)
     header = serializers.ListField(child=serializers.CharField(allow_blank=True))
     firstRows = serializers.SerializerMethodField()
     totalRows = serializers.IntegerField(source="total_rows")
@@ -37,12 +40,15 @@ class PreviewSerializer(serializers.Serializer[FanPreview]):
     remembered = RememberedImportSerializer(allow_null=True)
 
     @extend_schema_field(serializers.ListField(child=serializers.ListField(child=serializers.CharField())))
-    def get_firstRows(self, preview: FanPreview) -> list[list[str]]:
+    def get_firstRows(self, preview: FilePreview) -> list[list[str]]:
         return preview.first_rows
 
 
 class ImportPreviewView(UploadAPIView):
     """Look into a file of fans: its columns, first rows, and what the import would make of them. Stores nothing."""
+
+    # Looking is part of choosing a file, and must not use up the imports.
+    write_scope = "previews"
 
     @extend_schema(
         operation_id="imports_preview",
@@ -57,7 +63,7 @@ class ImportPreviewView(UploadAPIView):
     def post(self, request: Request) -> Response:
         serializer = PreviewRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        preview = fans_preview(
+        preview = file_preview(
             creator=self.creator,
             content=serializer.validated_data["file"].file,
             max_bytes=settings.IMPORT_MAX_BYTES,

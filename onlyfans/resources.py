@@ -146,6 +146,7 @@ class FanResource(ModelResource):  # type: ignore[misc]
                 filename=file_name or "",
                 content=dataset.content,
                 day_first=day_first,
+                remembered=True,
                 dry_run=dry_run,
                 max_bytes=max_bytes,
             )
@@ -163,6 +164,9 @@ def _fill(result: FanResult, found: FanImport) -> None:
     result.totals[RowResult.IMPORT_TYPE_NEW] = batch.inserted
     result.totals[RowResult.IMPORT_TYPE_UPDATE] = batch.updated
     result.totals[RowResult.IMPORT_TYPE_SKIP] = batch.unchanged + batch.skipped + batch.rejected_rows
+    columns = ", ".join(f"{field} from {header!r}" for field, header in batch.mapping.items())
+    for remark in (f"Columns: {columns}.", *(notice["text"] for notice in batch.notices)):
+        result.append_row_result(_row(RowResult.IMPORT_TYPE_SKIP, ["", "", "", "", "", remark]))
     for rejected in islice(selectors.import_rejected(batch), PREVIEW_MAX):
         reasons = "; ".join(
             f"{problem['column']} {problem['value']!r}: {problem['error']}" if problem["column"] else problem["error"]

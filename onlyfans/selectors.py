@@ -17,6 +17,9 @@ from onlyfans.models import (
     Account,
     AccountState,
     ImportBatch,
+    ImportJob,
+    ImportKind,
+    ImportPart,
     ImportRow,
     ImportStatus,
     Resource,
@@ -148,19 +151,35 @@ def money_synced_at(creator_id: int) -> datetime | None:
 
 def import_list(*, creator: Creator) -> QuerySet[ImportBatch]:
     """The creator's imports without their rejected rows, unordered: a page or a paginator orders them."""
-    return ImportBatch.objects.filter(creator=creator).select_related("created_by").defer("notices", "header")
+    imports = ImportBatch.objects.filter(creator=creator).select_related("created_by", "job")
+    return imports.defer("notices", "header", "job__mapping", "job__overwrite")
+
+
+def import_history(*, creator: Creator) -> QuerySet[ImportBatch]:
+    """The same without checks, which changed nothing and are many; the newest first."""
+    imports = import_list(creator=creator).exclude(status=ImportStatus.DRY_RUN).exclude(job__dry_run=True)
+    return imports.order_by("-created_at", "-pk")
 
 
 def import_get(*, creator: Creator, import_id: int) -> ImportBatch:
-    batch = ImportBatch.objects.filter(creator=creator, pk=import_id).select_related("created_by").first()
+    batch = ImportBatch.objects.filter(creator=creator, pk=import_id).select_related("created_by", "job").first()
     if batch is None:
         raise NotFound("There is no such import.", code="import_not_found")
     return batch
 
 
+def import_parts(job: ImportJob) -> Iterator[bytes]:
+    """The file of a job that has not ended, piece by piece."""
+    parts = ImportPart.objects.filter(job=job).order_by("number").values_list("content", flat=True)
+    for part in parts.iterator(chunk_size=1):
+        yield bytes(part)
+
+
 def import_remembered(*, creator: Creator, header: Sequence[str]) -> ImportBatch | None:
     """The creator's last import of a file with exactly these columns; one that was undone was a mistake."""
-    done = ImportBatch.objects.filter(creator=creator, status=ImportStatus.DONE, header=list(header))
+    done = ImportBatch.objects.filter(
+        creator=creator, kind=ImportKind.FANS, status=ImportStatus.DONE, header=list(header)
+    )
     return done.order_by("-created_at", "-pk").first()
 
 

@@ -1,27 +1,20 @@
-"""Answers how the OnlyFans boundary's tables change; the only writer of them. Touches the database alone."""
+"""Answers how vendor accounts, events and syncs change; the only writer of their tables. Touches the database alone."""
 
 import hashlib
-import json
 import re
-from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from crm.errors import Conflict, FieldError, InvalidInput
-from crm.fan_undo import FanUndo, fan_batch_undo
-from crm.models import Creator, FanBatch, User
+from crm.models import Creator
 from messaging.services import sending_pause, sending_resume_after
 from onlyfans.event_payloads import Envelope, line_of, storable
 from onlyfans.models import (
     Account,
     AccountState,
-    ImportBatch,
-    ImportRow,
-    ImportStatus,
     Resource,
     SyncState,
     WebhookEvent,
@@ -176,87 +169,3 @@ def sync_advance(*, state: SyncState, cursor: str) -> None:
     if not cursor:
         state.finished_at = state.begun_at
     state.save()
-
-
-def import_begin(
-    *,
-    creator: Creator,
-    user: User | None,
-    filename: str,
-    dry_run: bool,
-    mapping: dict[str, str],
-    header: list[str],
-    overwrite: Collection[str],
-    day_first: bool | None,
-) -> ImportBatch:
-    """The record of a file that is about to be imported, in the transaction that imports it."""
-    return ImportBatch.objects.create(
-        fan_batch=None if dry_run else FanBatch.objects.create(creator=creator),
-        creator=creator,
-        created_by=user,
-        filename=filename,
-        status=ImportStatus.DRY_RUN if dry_run else ImportStatus.DONE,
-        mapping=mapping,
-        header=header,
-        overwrite=sorted(overwrite),
-        day_first=day_first,
-    )
-
-
-def import_row_emptied(*, row: ImportRow) -> None:
-    """Forget what stood in a rejected row; it still counts as one, and for what."""
-    ImportRow.objects.filter(pk=row.pk).update(
-        cells=["" for _ in row.cells], problems=[{**problem, "value": ""} for problem in row.problems]
-    )
-
-
-def import_rows_add(*, batch: ImportBatch, rows: Iterable[ImportRow]) -> None:
-    """Keep rows that are not stored as fans."""
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            "COPY onlyfans_importrow (batch_id, line, overtaken_by, fan_deleted, problems, cells) FROM STDIN"
-        ) as copy,
-    ):
-        for row in rows:
-            problems, cells = json.dumps(row.problems), json.dumps(row.cells)
-            copy.write_row((batch.pk, row.line, row.overtaken_by, row.fan_deleted, problems, cells))
-
-
-def import_finish(
-    *, batch: ImportBatch, counts: dict[str, int], rejected_rows: int, notices: list[dict[str, Any]]
-) -> None:
-    """Say what became of the file; `counts` has inserted, updated, unchanged and skipped rows."""
-    for name, count in counts.items():
-        setattr(batch, name, count)
-    batch.rejected_rows = rejected_rows
-    batch.total_rows = sum(counts.values()) + rejected_rows
-    batch.notices = notices
-    batch.save(update_fields=[*counts, "rejected_rows", "total_rows", "notices"])
-
-
-@transaction.atomic
-def import_undo(*, batch: ImportBatch) -> FanUndo:
-    """Take an import back as crm.fan_undo does.
-
-    Raises Conflict with the reason: it was a dry run, was undone already, or its fans are in use by now.
-    """
-    batch = ImportBatch.objects.select_for_update(of=("self",)).select_related("fan_batch").get(pk=batch.pk)
-    if batch.status == ImportStatus.DRY_RUN:
-        raise Conflict("A dry run changed nothing, so there is nothing to undo.", code="import_dry_run")
-    if batch.status == ImportStatus.UNDONE:
-        raise Conflict("This import was undone already.", code="import_undone")
-    if batch.fan_batch is None:
-        raise Conflict("This import is older than undoing; what it changed is not known.", code="import_too_old")
-    undone = fan_batch_undo(batch=batch.fan_batch)
-    ImportBatch.objects.filter(pk=batch.pk).update(
-        status=ImportStatus.UNDONE,
-        undone_at=timezone.now(),
-        notices=[*batch.notices, {"row": None, "text": undo_sentence(undone)}],
-    )
-    return undone
-
-
-def undo_sentence(undone: FanUndo) -> str:
-    kept = f" {undone.kept:,} were changed since and stay as they are." if undone.kept else ""
-    return f"Undone: {undone.deleted:,} fans deleted, {undone.restored:,} put back.{kept}"

@@ -10,6 +10,8 @@ const overwrites = all("[name=overwrite]");
 const dayFirst = find("#day-first");
 /* The API names last_seen_at lastSeenAt. */
 const fieldOf = (select) => select.dataset.field.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+/* Between two looks at how far a worker is. */
+const ASK_EVERY = 1000;
 let running = null;
 let preview = null;
 
@@ -30,7 +32,7 @@ function tell(box, sentences) {
   show(box, sentences.length > 0);
 }
 
-/* The bar is real while the file is on its way; how far the server is with it, nobody can say. */
+/* The bar is real while the file is on its way and while a worker reads it; else nobody can say how far it is. */
 function progress(text, share) {
   const box = find("[data-progress]");
   const bar = box.querySelector("progress");
@@ -59,11 +61,38 @@ function send(url, fields, { working, headers = {} }) {
       if (running !== request) return;
       running = null;
       progress("");
-      resolve({ status: request.status, body: request.response ?? {} });
+      resolve({ status: request.status, body: request.response ?? {}, place: request.getResponseHeader("Location") });
     });
     progress("Uploading the file", 0);
     request.send(body);
   });
+}
+
+function workerProgress({ status, progress: { rowsDone, rowsTotal } }) {
+  if (status === "queued") return progress("The file is here and waits for its turn");
+  if (!rowsTotal) return progress("Reading the file");
+  if (rowsDone === rowsTotal) return progress("Comparing with what is here");
+  return progress(`${rowsDone.toLocaleString()} of ${rowsTotal.toLocaleString()} rows read`, rowsDone / rowsTotal);
+}
+
+/* A large file is left to a worker, whose answer is asked for until there is one. */
+async function settled(answer) {
+  if (answer.status !== 202) return answer;
+  const asking = new AbortController();
+  running = asking;
+  const headers = { ...JSON.parse(document.body.getAttribute("hx-headers")), Accept: "application/json" };
+  let { body } = answer;
+  while (["queued", "running"].includes(body.status)) {
+    workerProgress(body);
+    await new Promise((resolve) => { setTimeout(resolve, ASK_EVERY); });
+    const found = await fetch(answer.place, { headers, signal: asking.signal }).catch(() => null);
+    if (running !== asking) return new Promise(() => {});
+    if (found?.ok) body = await found.json();
+    else if (found && found.status < 500 && found.status !== 429) body = { status: "failed", failure: await found.json() };
+  }
+  running = null;
+  progress("");
+  return body.status === "failed" ? { status: 422, body: body.failure } : { status: 200, body };
 }
 
 function problems({ status, body }) {
@@ -135,17 +164,22 @@ function cells(kind, texts) {
 }
 
 function showColumns() {
-  const { header, firstRows, totalRows, mapping, overwrite, remembered } = preview;
+  const { kind, header, firstRows, totalRows, mapping, overwrite, remembered } = preview;
+  const areFans = kind === "fans";
+  all("[data-fans]").forEach((part) => show(part, areFans));
+  show(find("[data-earnings]"), !areFans);
+  const known = Object.values(mapping).filter(Boolean);
+  find("[data-known]").textContent = `Columns that are read: ${known.join(", ")}. Rename one in the file to have it read as another.`;
   const names = [...new Set(header)].filter(Boolean);
   for (const select of selects) {
     select.replaceChildren(new Option("not in the file", ""), ...names.map((name) => new Option(name, name)));
-    select.value = mapping[fieldOf(select)] ?? "";
+    select.value = (areFans && mapping[fieldOf(select)]) || "";
     sample(select);
   }
   overwrites.forEach((box) => { box.checked = overwrite.includes(box.value); });
   dayFirst.value = "";
   const rows = totalRows === 1 ? "1 row" : `${totalRows.toLocaleString()} rows`;
-  find("[data-about]").textContent = `${rows}. Username or Fan ID says who the fan is; one of them is needed.`;
+  find("[data-about]").textContent = areFans ? `${rows}. Username or Fan ID says who the fan is; one of them is needed.` : `${rows}.`;
   const when = remembered && new Date(remembered.createdAt).toLocaleDateString(undefined, { dateStyle: "medium" });
   tell(find("[data-remembered]"), remembered ? [`Columns and overwriting are chosen as in your import of ${remembered.filename} on ${when}.`] : []);
   const table = find("[data-rows]");
@@ -164,6 +198,7 @@ function changed() {
 }
 
 function choices() {
+  if (preview.kind !== "fans") return { kind: preview.kind, ...(dayFirst.value && { dayFirst: dayFirst.value }) };
   const fields = {
     mapping: JSON.stringify(Object.fromEntries(selects.map((select) => [fieldOf(select), select.value || null]))),
     overwrite: overwrites.filter((box) => box.checked).map((box) => box.value).join(","),
@@ -180,7 +215,7 @@ const resultOf = (id) => form.dataset.result.replace(/0$/, id);
 async function check() {
   changed();
   busy(true);
-  const answer = await send(form.dataset.api, { ...choices(), dryRun: "true" }, { working: "Checking every row" });
+  const answer = await settled(await send(form.dataset.api, { ...choices(), dryRun: "true" }, { working: "Checking every row" }));
   busy(false);
   if (answer.status !== 200) {
     failed(answer, find("[data-check-error]"), find("[data-check]"));
@@ -216,7 +251,7 @@ async function doImport() {
   tell(find("[data-import-error]"), []);
   busy(true);
   const answer = await send(form.dataset.api, choices(), { working: "Importing", headers: { "Idempotency-Key": importKey } });
-  if (answer.status === 200) {
+  if (answer.status === 200 || answer.status === 202) {
     location.assign(resultOf(answer.body.importId));
     return;
   }

@@ -29,7 +29,10 @@ SETTINGS = {
     "MESSAGING_GATEWAY": "onlyfans.gateway.OnlyFansGateway",
     "LOG_LEVEL": "WARNING",
     # Counted all the same; the tests that are about it set their own.
-    **{f"THROTTLE_{scope}_PER_MINUTE": "1000000" for scope in ("GENERAL", "PAGES", "SENDS", "IMPORTS", "ANONYMOUS")},
+    **{
+        f"THROTTLE_{scope}_PER_MINUTE": "1000000"
+        for scope in ("GENERAL", "PAGES", "SENDS", "IMPORTS", "PREVIEWS", "ANONYMOUS")
+    },
 }
 # A developer's own settings must not change what a test sees.
 FOREIGN = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "REDIS_AUTH_TOKEN", "REDIS_TLS")

@@ -1,16 +1,19 @@
 """Answers whether a person imports a file of any columns by the steps of the page. Drives Chromium and the database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from playwright.sync_api import Locator, Page, expect
 
-from crm.models import Creator, Fan, Role
+from crm.models import Creator, Fan, Role, Transaction
 from crm.tests.factories import FanFactory, MembershipFactory
-from onlyfans.models import ImportBatch, ImportStatus
+from onlyfans.import_jobs import import_run
+from onlyfans.models import ImportBatch, ImportJob, ImportStatus
 from tests.test_browser_path import DESK, EMAIL, PHONE, assert_accessible, chromium, sign_in
 
 pytestmark = pytest.mark.browser
@@ -151,6 +154,79 @@ def test_a_lost_answer_is_asked_for_again_and_nothing_is_imported_twice(creator:
         button.click()
         expect(page.get_by_text("Every row of the file was taken.")).to_be_visible()
     assert ImportBatch.objects.filter(status=ImportStatus.DONE).count() == 1
+
+
+def worker(does: Callable[..., None], *args: int) -> None:
+    """In a thread, because Playwright's has a loop in which Django refuses to wait for the database."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(does, *args).result()
+
+
+def reads(rows: int) -> None:
+    ImportJob.objects.update(rows_done=rows, rows_total=4_000)
+    ImportBatch.objects.filter(status=ImportStatus.QUEUED).update(status=ImportStatus.RUNNING)
+    connection.close()
+
+
+def ends() -> None:
+    import_run(import_id=ImportBatch.objects.latest("pk").pk, stopping=lambda: False)
+    connection.close()
+
+
+@SCREENS
+def test_a_large_file_is_followed_until_a_worker_has_done_it(
+    creator: Creator, live_server: Any, settings: Any, screen: dict[str, Any], scheme: str
+) -> None:
+    settings.IMPORT_JOB_BYTES = 0
+    with signed_in(live_server.url, color_scheme=scheme, **screen) as page:
+        choose(page, "Username\nada\nbob\n")
+        page.get_by_role("button", name="Check the file").click()
+        expect(page.get_by_text("waits for its turn")).to_be_visible()
+        worker(reads, 1_000)
+        expect(page.get_by_text("1,000 of 4,000 rows read")).to_be_visible()
+        assert_accessible(page)
+        worker(ends)
+        page.get_by_role("button", name="Import 2 rows").click()
+
+        page.wait_for_url(f"**{URL}/*")
+        expect(page.get_by_text("waits for its turn")).to_be_visible()
+        worker(reads, 3_000)
+        expect(page.get_by_text("3,000 of 4,000 rows read")).to_be_visible()
+        assert_accessible(page)
+        worker(ends)
+        expect(page.get_by_text("Every row of the file was taken.")).to_be_visible()
+
+
+def test_why_a_worker_cannot_check_a_large_file_is_told_in_place(
+    creator: Creator, live_server: Any, settings: Any
+) -> None:
+    settings.IMPORT_JOB_BYTES = 0
+    with signed_in(live_server.url, **DESK) as page:
+        choose(page, "Username,Last Seen\nada,3/4/2026\n")
+        page.get_by_role("button", name="Check the file").click()
+        expect(page.get_by_text("waits for its turn")).to_be_visible()
+        worker(ends)
+        expect(page.get_by_text("Choose which it is.")).to_be_visible()
+        expect(page.get_by_label("Dates such as")).to_be_focused()
+
+
+@SCREENS
+def test_a_list_of_transactions_is_known_checked_and_imported(
+    creator: Creator, live_server: Any, screen: dict[str, Any], scheme: str
+) -> None:
+    with signed_in(live_server.url, color_scheme=scheme, **screen) as page:
+        choose(page, "Date,Gross,OF Fee,Net,Fan ID\n2026-06-30,10.00,2.00,8.00,7\n2026-06-31,1.00,0.20,0.80,7\n")
+        expect(page.get_by_text("These are transactions.")).to_be_visible()
+        expect(page.get_by_role("group", name="Overwrite")).to_be_hidden()
+        expect(page.get_by_label("Username", exact=True)).to_be_hidden()
+        assert_accessible(page)
+        page.get_by_role("button", name="Check the file").click()
+        expect(page.get_by_text("There is no such date.")).to_be_visible()
+        page.get_by_role("button", name="Import 1 row").click()
+        page.wait_for_url(f"**{URL}/*")
+        expect(page.get_by_role("link", name="See the figures")).to_be_visible()
+        assert_accessible(page)
+    assert Transaction.objects.get().net_cents == 800
 
 
 def test_without_javascript_the_form_imports_with_the_guessed_columns(creator: Creator, live_server: Any) -> None:

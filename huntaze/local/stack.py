@@ -209,6 +209,7 @@ def _apps(plan: Plan, child: Mapping[str, str]) -> list[Part]:
         Part(name="worker", command=(*MANAGE, "run_worker"), env={**child, "WORKER_STOP_SECONDS": "1"}),
         Part(name="sweeper", command=(*MANAGE, "sweep", "--forever"), env=child),
         Part(name="events", command=(*MANAGE, "run_events"), env=child),
+        Part(name="jobs", command=(*MANAGE, "run_jobs"), env={**child, "JOBS_STOP_SECONDS": "1"}),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.cache import caches
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -20,7 +21,7 @@ SEND = "/api/onlyfans/messages/send"
 
 @pytest.fixture(autouse=True)
 def quotas(settings: Any) -> Iterator[None]:
-    settings.THROTTLE_PER_MINUTE = {"general": 3, "pages": 5, "sends": 2, "imports": 1, "anonymous": 2}
+    settings.THROTTLE_PER_MINUTE = {"general": 3, "pages": 5, "sends": 2, "imports": 1, "previews": 2, "anonymous": 2}
     Throttle._away_until = None
     with time_machine.travel("2026-11-23T12:00:00Z", tick=False):
         yield
@@ -112,3 +113,14 @@ def test_without_redis_everybody_may_and_it_is_said_once(settings: Any, caplog: 
     settings.CACHES = {"default": {**cache, "LOCATION": settings.REDIS_URL}}
     assert "RateLimit" in client.get(FANS)
     assert Throttle._away_until is None
+
+
+def test_looking_into_a_file_does_not_use_up_the_imports() -> None:
+    client = program()
+
+    def post(path: str) -> int:
+        file = SimpleUploadedFile("fans.csv", b"Username\nada\n")
+        return client.post(f"/api/onlyfans/import/{path}", {"file": file}, format="multipart").status_code
+
+    found = [post(path) for path in ("preview", "preview", "preview", "csv", "csv")]
+    assert found == [200, 200, 429, 200, 429]

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from crm.models import Creator, Fan, User
 from crm.tests.factories import CreatorFactory, FanFactory, UserFactory
+from onlyfans.csv_import import fans_import
 from onlyfans.models import Account, AccountState, ImportBatch
 from onlyfans.services import account_connect
 
@@ -185,3 +186,20 @@ def test_a_deleted_fan_is_neither_listed_nor_exported(client: Client, creator: C
     FanFactory.create(creator=creator, handle="gone", deleted_at=timezone.now())
     for answer in (client.get("/admin/crm/fan/"), client.post("/admin/crm/fan/export/", export)):
         assert (b"kept" in answer.content, b"gone" in answer.content) == (True, False)
+
+
+def test_the_preview_shows_the_columns_and_reads_them_as_the_last_time(client: Client, creator: Creator) -> None:
+    content = b"Who,Display Name\nada,Ada\n"
+    assert "No column says who the fan is." in preview(client, creator, content).content.decode()
+    fans_import(creator=creator, user=None, filename="f.csv", content=content, mapping={"handle": "Who"})
+    response = preview(client, creator, content.replace(b"ada,Ada", b"eve,Eve"))
+    html = response.content.decode()
+    assert "handle from &#x27;Who&#x27;" in html
+    assert "As in the import of" in html
+    confirm(client, response)
+    assert Fan.objects.filter(creator=creator, handle="eve").exists()
+
+
+def test_transactions_are_not_imported_as_fans(client: Client, creator: Creator) -> None:
+    html = preview(client, creator, b"Date,Gross,Net,Fan ID\n2026-06-30,10,8,7\n").content.decode()
+    assert "This is a list of transactions" in html

@@ -7,8 +7,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
-from crm.models import Fan, Membership, Role
+from crm.models import Fan, Membership, Role, Transaction
 from crm.tests.factories import FanFactory, MembershipFactory, UserFactory
+from onlyfans.import_jobs import import_run
 from onlyfans.models import ImportBatch
 
 pytestmark = pytest.mark.django_db
@@ -184,3 +185,29 @@ def test_the_rejected_rows_come_back_as_csv(owner: Membership) -> None:
 def test_an_unknown_import_is_a_problem_document_also_for_csv(owner: Membership) -> None:
     response = client_of(owner).get("/api/onlyfans/imports/9/errors.csv", HTTP_ACCEPT="text/csv")
     assert (response.status_code, json.loads(response.content)["code"]) == (404, "import_not_found")
+
+
+EARNINGS = "Date,Gross,Net,Fan ID\n2026-06-30,10,8,7\n"
+
+
+def test_transactions_are_known_in_the_preview_and_imported_as_such(owner: Membership) -> None:
+    client = client_of(owner)
+    file = SimpleUploadedFile("earnings.csv", EARNINGS.encode())
+    found = client.post("/api/onlyfans/import/preview", {"file": file}, format="multipart").json()
+    assert (found["kind"], found["mapping"]["grossCents"], found["mapping"]["feeCents"]) == ("earnings", "Gross", None)
+    assert upload(client, EARNINGS).json()["code"] == "transactions_file"
+    body = upload(client, EARNINGS, kind=found["kind"], mapping=json.dumps(found["mapping"])).json()
+    assert (body["kind"], body["summary"]["successfulInserts"]) == ("earnings", 1)
+    assert Transaction.objects.get(creator=owner.creator).net_cents == 800
+
+
+def test_a_large_file_of_transactions_is_a_workers_too(owner: Membership, settings: Any) -> None:
+    settings.IMPORT_JOB_BYTES = 0
+    import_id = upload(client_of(owner), EARNINGS, kind="earnings").json()["importId"]
+    import_run(import_id=import_id, stopping=lambda: False)
+    assert Transaction.objects.get(creator=owner.creator).net_cents == 800
+
+
+def test_a_mapping_says_that_a_list_with_amounts_is_one_of_fans(owner: Membership) -> None:
+    assert upload(client_of(owner), EARNINGS, mapping='{"valueCents": "Gross"}').status_code == 200
+    assert Fan.objects.get().value_cents == 1_000

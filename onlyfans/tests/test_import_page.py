@@ -1,5 +1,6 @@
 """Answers whether the import pages work without JavaScript, for those who may. Touches the database through pages."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,11 +8,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Fan, Membership, Role
+from crm.models import Fan, Membership, Role, Transaction
 from crm.services import message_record_sent
 from crm.tests.factories import MembershipFactory
 from onlyfans.csv_import import fans_import
-from onlyfans.models import ImportBatch
+from onlyfans.import_jobs import import_run
+from onlyfans.models import ImportBatch, ImportJob, ImportStatus
 
 pytestmark = pytest.mark.django_db
 URL = "/platforms/onlyfans/import"
@@ -167,3 +169,53 @@ def test_the_form_alone_reads_a_file_as_the_last_time_but_overwrites_only_what_i
     assert Fan.objects.get().name == "Ada"
     upload(client_of(owner), b"Who,Name\nada,Eve\n", overwrite="name")
     assert Fan.objects.get().name == "Eve"
+
+
+def test_a_large_file_shows_how_far_it_is_and_then_what_became_of_it(owner: Membership, settings: Any) -> None:
+    settings.IMPORT_JOB_BYTES = 0
+    client = client_of(owner)
+    assert "waits for its turn" in upload(client).content.decode()
+    batch = ImportBatch.objects.get()
+    ImportBatch.objects.update(status=ImportStatus.RUNNING)
+    ImportJob.objects.update(rows_done=1_000, rows_total=4_000)
+    html = client.get(f"{URL}/{batch.pk}").content.decode()
+    assert 'value="1000" max="4000"' in html
+    assert "1,000 of 4,000 rows read" in html
+    assert "badge--running" in client.get(URL).content.decode()
+    polling = {"headers": {"HX-Request": "true", "HX-Target": "waiting"}}
+    assert "HX-Refresh" not in client.get(f"{URL}/{batch.pk}", **polling)
+    import_run(import_id=batch.pk, stopping=lambda: False)
+    assert client.get(f"{URL}/{batch.pk}", **polling)["HX-Refresh"] == "true"
+    assert "Undo this import" in client.get(f"{URL}/{batch.pk}").content.decode()
+
+
+def test_an_import_that_nobody_takes_up_says_what_to_do(owner: Membership, settings: Any) -> None:
+    settings.IMPORT_JOB_BYTES = 0
+    client = client_of(owner)
+    assert "manage.py run_jobs" not in upload(client).content.decode()
+    ImportBatch.objects.update(created_at=timezone.now() - timedelta(minutes=2))
+    assert "manage.py run_jobs" in client.get(f"{URL}/{ImportBatch.objects.get().pk}").content.decode()
+
+
+def test_why_a_large_file_was_not_imported_is_told(owner: Membership, settings: Any) -> None:
+    settings.IMPORT_JOB_BYTES = 0
+    client = client_of(owner)
+    upload(client, b"Name\nAda\n")
+    batch = ImportBatch.objects.get()
+    import_run(import_id=batch.pk, stopping=lambda: False)
+    html = client.get(f"{URL}/{batch.pk}").content.decode()
+    assert "No column says who the fan is." in html
+    assert "Undo this import" not in html
+    assert "badge--failed" in client.get(URL).content.decode()
+
+
+def test_large_checks_are_not_in_the_history_either(owner: Membership, settings: Any) -> None:
+    settings.IMPORT_JOB_BYTES = 0
+    upload(client_of(owner), dry_run="1")
+    assert "Nothing was imported yet" in client_of(owner).get(URL).content.decode()
+
+
+def test_the_form_alone_knows_transactions_by_their_columns(owner: Membership) -> None:
+    html = upload(client_of(owner), b"Date,Gross,Net\n2026-06-30,10,8\n").content.decode()
+    assert "Transactions are not taken back here" in html
+    assert Transaction.objects.get().gross_cents == 1_000

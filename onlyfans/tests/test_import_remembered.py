@@ -13,9 +13,9 @@ from rest_framework.test import APIClient
 from crm.errors import Unreadable
 from crm.models import Creator, Fan, Membership, Role
 from crm.tests.factories import CreatorFactory, FanFactory, MembershipFactory
-from onlyfans.csv_import import fans_import, fans_preview
+from onlyfans.csv_import import fans_import, file_preview
+from onlyfans.import_services import import_undo
 from onlyfans.models import ImportBatch
-from onlyfans.services import import_undo
 
 pytestmark = pytest.mark.django_db
 HEADER = "Who,Name,Last Seen\n"
@@ -83,7 +83,7 @@ def test_only_a_kept_import_of_the_same_columns_by_this_creator_is_remembered(cr
         import_undo(batch=batch)
     with pytest.raises(Unreadable, match="No column says who"):
         imported(creator, remembered=True)
-    assert fans_preview(creator=creator, content=f"{HEADER}ada,,\n".encode()).remembered is None
+    assert file_preview(creator=creator, content=f"{HEADER}ada,,\n".encode()).remembered is None
 
 
 def preview(client: APIClient, content: bytes) -> Any:

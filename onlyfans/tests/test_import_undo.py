@@ -14,8 +14,8 @@ from crm.models import Creator, Fan, FanBatch, FanBefore, Membership, Role
 from crm.services import conversation_open, message_record_sent
 from crm.tests.factories import CreatorFactory, FanFactory, MembershipFactory, UserFactory
 from onlyfans.csv_import import fans_import
+from onlyfans.import_services import import_undo
 from onlyfans.models import ImportBatch, ImportStatus
-from onlyfans.services import import_undo
 
 pytestmark = pytest.mark.django_db
 TEXT = "Fan ID,Username,Name,Total Spent\n7,ada,Ada,$5\n8,bob,Bob,$6\n"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.errors import InvalidInput, Unreadable
-from onlyfans import csv_columns, csv_conventions, csv_values, payloads
+from onlyfans import csv_columns, csv_conventions, csv_headers, csv_values, payloads
 from onlyfans.csv_values import DAY_MONTH, MONTH_DAY
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -247,7 +247,7 @@ def test_headers_are_known_in_both_languages(header: list[str], fields: list[str
 
 def test_no_alias_means_two_fields() -> None:
     names = [
-        (payloads.header_key(name), field)
+        (csv_headers.header_key(name), field)
         for field, languages in payloads.ALIASES.items()
         for aliases in languages.values()
         for name in aliases

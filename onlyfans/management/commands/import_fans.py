@@ -1,40 +1,23 @@
 """Answers `manage.py import_fans`: a file of any size becomes a creator's fans. Touches fans_import alone."""
 
-import json
 from argparse import ArgumentParser
-from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from django.core.management.base import BaseCommand, CommandError
-
-from crm.errors import HuntazeError
 from crm.fan_upsert import EDITED_HERE
 from crm.models import Creator
 from messaging.management.progress import Progress
-from onlyfans import selectors
 from onlyfans.csv_import import fans_import
+from onlyfans.management.import_command import ImportCommand
 from onlyfans.models import ImportBatch
 from onlyfans.payloads import FIELDS
 
-# How many problems and notices are printed; --json prints all.
-SHOWN_MAX = 50
 
-
-class Command(BaseCommand):
+class Command(ImportCommand):
     help = "Import the fans of a creator from a CSV file. Ends with 1 when the file cannot be read."
+    fields = FIELDS
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path)
-        parser.add_argument("--creator", type=int, required=True, help="the creator's id")
-        parser.add_argument("--dry-run", action="store_true", help="say what would happen and change nothing")
-        parser.add_argument(
-            "--map",
-            action="append",
-            default=[],
-            metavar="FIELD=HEADER",
-            help=f"the column of a field, where its header does not say so; fields: {', '.join(FIELDS)}",
-        )
+        super().add_arguments(parser)
         parser.add_argument(
             "--overwrite",
             action="append",
@@ -46,87 +29,19 @@ class Command(BaseCommand):
             action="store_true",
             help="what is not given of --map, --overwrite and --day-first: as in the last import of the same columns",
         )
-        order = parser.add_mutually_exclusive_group()
-        order.add_argument(
-            "--day-first", dest="day_first", action="store_true", default=None, help="3/4/2026 is the third of April"
-        )
-        order.add_argument(
-            "--month-first", dest="day_first", action="store_false", help="3/4/2026 is the fourth of March"
-        )
-        parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        path: Path = options["file"]
-        creator = Creator.objects.filter(pk=options["creator"]).first()
-        if creator is None:
-            raise CommandError(f"There is no creator {options['creator']}.")
-        progress = Progress(self.stderr, "rows read")
-        try:
-            with path.open("rb") as file:
-                batch = fans_import(
-                    creator=creator,
-                    user=None,
-                    filename=path.name,
-                    content=file,
-                    mapping=self._mapping(options["map"]) or None,
-                    overwrite=options["overwrite"],
-                    day_first=options["day_first"],
-                    remembered=options["remembered"],
-                    dry_run=options["dry_run"],
-                    progress=progress,
-                ).batch
-            progress.close()
-        except OSError as error:
-            raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
-        except HuntazeError as error:
-            details = [each.detail for each in error.errors if each.detail != error.detail]
-            raise CommandError(" ".join([error.detail, *details])) from error
-        if options["json"]:
-            self._json(batch)
-        else:
-            self._text(batch, dry_run=options["dry_run"])
-
-    def _mapping(self, pairs: list[str]) -> dict[str, str | None]:
-        """An empty header leaves the field out."""
-        for pair in pairs:
-            if "=" not in pair:
-                raise CommandError(f"--map wants FIELD=HEADER, not {pair!r}.")
-        return {name: header or None for name, _, header in (pair.partition("=") for pair in pairs)}
-
-    def _json(self, batch: ImportBatch) -> None:
-        report = {
-            "importId": batch.pk,
-            "summary": {
-                "totalRows": batch.total_rows,
-                "successfulInserts": batch.inserted,
-                "updated": batch.updated,
-                "unchanged": batch.unchanged,
-                "skipped": batch.skipped,
-                "errors": batch.rejected_rows,
-            },
-            "mapping": batch.mapping,
-            "errors": list(selectors.import_problems(batch)),
-            "notices": list(selectors.import_notices(batch)),
-        }
-        self.stdout.write(json.dumps(report, ensure_ascii=False, indent=2))
-
-    def _text(self, batch: ImportBatch, *, dry_run: bool) -> None:
-        columns = ", ".join(f"{field} from {header!r}" for field, header in batch.mapping.items())
-        self.stdout.write(f"Columns: {columns}")
-        would = " would be" if dry_run else ""
-        self.stdout.write(
-            self.style.SUCCESS(
-                f"{batch.total_rows} rows:{would} {batch.inserted} inserted, {batch.updated} updated, "
-                f"{batch.unchanged} unchanged, {batch.skipped} skipped, {batch.rejected_rows} rejected."
-            )
-        )
-        problems = list(islice(selectors.import_problems(batch), SHOWN_MAX + 1))
-        for problem in problems[:SHOWN_MAX]:
-            where = f"{problem['column']} {problem['value']!r}: " if problem["column"] else ""
-            self.stdout.write(self.style.ERROR(f"Line {problem['row']}: {where}{problem['error']}"))
-        notices = list(islice(selectors.import_notices(batch), SHOWN_MAX + 1))
-        for notice in notices[:SHOWN_MAX]:
-            line = f"Line {notice['row']}: " if notice["row"] else ""
-            self.stdout.write(self.style.WARNING(f"{line}{notice['text']}"))
-        if len(problems) > SHOWN_MAX or len(notices) > SHOWN_MAX:
-            self.stdout.write(f"The first {SHOWN_MAX} of each are shown; --json prints all.")
+    def bring_in(
+        self, *, creator: Creator, file: IO[bytes], progress: Progress, options: dict[str, Any]
+    ) -> ImportBatch:
+        return fans_import(
+            creator=creator,
+            user=None,
+            filename=options["file"].name,
+            content=file,
+            mapping=self.mapping(options["map"]),
+            overwrite=options["overwrite"],
+            day_first=options["day_first"],
+            remembered=options["remembered"],
+            dry_run=options["dry_run"],
+            progress=progress,
+        ).batch

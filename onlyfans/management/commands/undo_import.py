@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from crm.errors import Conflict
+from onlyfans.import_services import import_undo, undo_sentence
 from onlyfans.models import ImportBatch
-from onlyfans.services import import_undo, undo_sentence
 
 
 class Command(BaseCommand):

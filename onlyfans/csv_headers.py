@@ -1,0 +1,102 @@
+"""Answers which column of a file is which field, by what its headers are called. Touches nothing."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crm.errors import FieldError, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LANGUAGES = ("en", "fr", "es", "de")
+# How many headers, and how much of them, a sentence names.
+TOLD_MAX, TOLD_CHARACTERS = 12, 300
+
+
+def header_key(text: str) -> str:
+    """The header without case, accents, spaces and punctuation."""
+    plain = unicodedata.normalize("NFKD", text.casefold().replace("œ", "oe"))
+    return re.sub(r"[^a-z0-9]", "", plain)
+
+
+def headers_told(header: Sequence[str]) -> str:
+    """The first headers, for a sentence."""
+    return (", ".join(name for name in list(header)[:TOLD_MAX] if name) or "none")[:TOLD_CHARACTERS]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column has which field, by position, and what the file's way with dates and amounts is."""
+
+    header: tuple[str, ...]
+    positions: dict[str, int]
+    language: str
+
+    def mapping(self) -> dict[str, str]:
+        """`{field: header}`, as it is stored and shown."""
+        return {name: self.header[position] for name, position in self.positions.items()}
+
+
+class Vocabulary:
+    """What the columns of one sort of file may be called: `{field: {language: names, best first}}`.
+
+    The language `both` is of names that say nothing about the file's.
+    """
+
+    def __init__(self, aliases: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+        self.fields = tuple(aliases)
+        # {key: (field, rank within the field, language)}
+        self._known: dict[str, tuple[str, int, str]] = {}
+        for field, languages in aliases.items():
+            for language, names in languages.items():
+                for rank, name in enumerate(names):
+                    self._known.setdefault(header_key(name), (field, rank, language))
+
+    def headers_known(self, header: Sequence[str]) -> int:
+        """How many of the headers name a field."""
+        return sum(header_key(name) in self._known for name in header)
+
+    def columns_find(self, header: Sequence[str], mapping: Mapping[str, str | None] | None = None) -> Columns:
+        """Find the column of each field: where `mapping` names one (None or "" for none), else by the header's name.
+
+        Raises InvalidInput for a mapping that names no field or no column.
+        """
+        mapping = mapping or {}
+        first_position: dict[str, int] = {}
+        for position, name in enumerate(header):
+            first_position.setdefault(header_key(name), position)
+        errors = [
+            FieldError("mapping", "unknown_field", f"There is no field {name[:50]!r} to map to.")
+            for name in mapping
+            if name not in self.fields
+        ]
+        best: dict[str, tuple[int, int]] = {}
+        languages = []
+        for key, position in first_position.items():
+            if key in self._known:
+                name, rank, language = self._known[key]
+                languages.append(language)
+                if name not in mapping:
+                    best[name] = min(best.get(name, (rank, position)), (rank, position))
+        positions = {name: position for name, (_, position) in best.items()}
+        for name, column in mapping.items():
+            if not column or name not in self.fields:
+                continue
+            found = list(header).index(column) if column in header else first_position.get(header_key(column))
+            if found is None:
+                errors.append(FieldError("mapping", "unknown_column", f"The file has no column {column[:50]!r}."))
+            else:
+                positions[name] = found
+        if errors:
+            raise InvalidInput("The mapping does not fit the file.", errors=tuple(errors))
+        told = [language for language in languages if language != "both"]
+        return Columns(
+            header=tuple(header),
+            positions={name: positions[name] for name in self.fields if name in positions},
+            # English where as many headers speak for it.
+            language=max(LANGUAGES, key=told.count),
+        )
