@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from crm import pages
+from crm import live_pages, pages
 
 urlpatterns = [
     path("platforms/onlyfans/fans", pages.fans, name="fans-page"),
     path("platforms/onlyfans/fans/<int:fan_id>/write", pages.fan_write, name="fan-write"),
+    path("live/<int:creator_id>", live_pages.live, name="live"),
 ]

@@ -24,6 +24,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from crm.models import Creator, Fan, Transaction, TransactionKind, TransactionSource, TransactionStatus
+from crm.wake_ups import ANYTHING, wake
 
 # Rows that one statement names.
 CHUNK = 1_000
@@ -289,3 +290,4 @@ def _values_raise(new: Sequence[Transaction]) -> None:
             Fan.objects.filter(Q(value_as_of=None) | Q(value_as_of__lt=each.occurred_at), pk=fan_id).update(
                 value_cents=F("value_cents") + each.gross_cents, updated_at=timezone.now()
             )
+            wake(ANYTHING, creator_id=each.creator_id)
