@@ -11,9 +11,9 @@ from pathlib import Path
 
 from chaos.beginning import Beginning
 from chaos.plan import ACCOUNTS, NOT_SENT, Plan, plan_make
-from onlyfans.simulator.app import Simulator
 from onlyfans.simulator.faults import Fault, Faults, On
 from onlyfans.simulator.server import NO_LIMITS, SAMPLE_FANS, Server
+from onlyfans.simulator.state import Simulator
 from onlyfans.simulator.store import Store
 
 OUTAGE = Fault(status=503, body=NOT_SENT)

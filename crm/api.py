@@ -231,6 +231,11 @@ class ConversationListView(CreatorAPIView):
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "crm/_conversations.html"
 
+    @property
+    def unread_messages(self) -> int:
+        """Of all conversations, whatever was searched for; the page's title shows it."""
+        return selectors.unread_messages_count(creator=self.creator)
+
     @extend_schema(
         operation_id="conversations_list",
         parameters=[*CREATOR_PARAMETERS, ConversationFilterSerializer],

@@ -216,6 +216,12 @@ _CONVERSATION_KEYS = {
 }
 
 
+def unread_messages_count(*, creator: Creator) -> int:
+    """What the creator's fans wrote and nobody read, in conversations that are not archived."""
+    unread = Conversation.objects.filter(creator=creator, archived=False, unread_count__gt=0)
+    return unread.aggregate(sum=Sum("unread_count"))["sum"] or 0
+
+
 def conversation_list(*, creator: Creator, unread: bool = False, search: str = "") -> Listing[ConversationRow]:
     """The creator's open conversations with fan and last message, unordered: a page orders them."""
     conditions = ["c.creator_id = %s", "NOT c.archived", "f.deleted_at IS NULL"]

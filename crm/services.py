@@ -1,7 +1,7 @@
 """Answers how the CRM's tables change: the only writer of users, creators, fans, conversations and messages."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ from crm.models import (
 )
 from crm.payloads import PRICE_MAX_CENTS, PRICE_MIN_CENTS
 from crm.statements import statement_run
+from crm.wake_ups import ANYTHING, wake
 
 
 def user_create(*, email: str, password: str, name: str = "", staff: bool = False) -> User:
@@ -79,6 +80,9 @@ class FanNews:
     value_as_of: datetime | None = None
 
 
+SHOWN_IN_THE_INBOX = {"handle", "name", "avatar", "value_cents"}
+
+
 @transaction.atomic
 def fan_meet(*, creator: Creator, news: FanNews) -> Fan:
     """The creator's fan with this id, with what is new about them; made where there is none.
@@ -121,6 +125,9 @@ def fan_meet(*, creator: Creator, news: FanNews) -> Fan:
         for name, value in changes.items():
             setattr(fan, name, value)
         fan.save(update_fields=[*changes, "updated_at"])
+        # Not for each time that a fan was seen, which is all day long.
+        if changes.keys() & SHOWN_IN_THE_INBOX:
+            wake(ANYTHING, creator_id=creator.pk)
     return fan
 
 
@@ -141,7 +148,8 @@ def conversation_mark_read(*, conversation: Conversation) -> None:
     """
     with transaction.atomic():
         Conversation.objects.filter(pk=conversation.pk).update(unread_count=0)
-        Message.objects.filter(conversation=conversation, direction=Direction.IN, read=False).update(read=True)
+        if Message.objects.filter(conversation=conversation, direction=Direction.IN, read=False).update(read=True):
+            wake(conversation.pk, creator_id=conversation.creator_id)
 
 
 @transaction.atomic
@@ -181,6 +189,7 @@ def message_receive(
     if not read:
         Conversation.objects.filter(pk=conversation.pk).update(unread_count=F("unread_count") + 1)
     _conversation_advance(conversation=conversation, message=message)
+    wake(conversation.pk, creator_id=fan.creator_id)
     return message
 
 
@@ -216,6 +225,7 @@ def message_record_sent(
         sent_at=sent_at,
     )
     _conversation_advance(conversation=conversation, message=message)
+    wake(conversation.pk, creator_id=fan.creator_id)
     return message
 
 
@@ -236,6 +246,7 @@ def message_mark_deleted(*, creator: Creator, platform_message_id: str, deleted_
         Conversation.objects.filter(pk=message.conversation_id, unread_count__gt=0).update(
             unread_count=F("unread_count") - 1
         )
+    wake(message.conversation_id, creator_id=creator.pk)
     return True
 
 
@@ -322,13 +333,21 @@ def message_bulk_create_outbound(
     for message in messages:
         message.conversation_id = conversations[message.pk]
         message._state.adding = False  # noqa: SLF001  Django has no other way to say that it is stored
+    wake(*conversations.values(), creator_id=creator.pk)
     return messages
 
 
-# The end of a statement that has changed deliveries WITH changed (message_id, state): message_status_set in it.
-MESSAGE_STATUS_COPY = (
-    "UPDATE crm_message SET status = changed.state FROM changed WHERE crm_message.id = changed.message_id"
-)
+# The end of a statement that has changed deliveries WITH changed (message_id, state): message_status_set in it. What
+# it returns is for pages_wake.
+MESSAGE_STATUS_COPY = """
+UPDATE crm_message SET status = changed.state FROM changed WHERE crm_message.id = changed.message_id
+RETURNING crm_message.creator_id, crm_message.conversation_id
+"""
+_STATUS_SET = """
+UPDATE crm_message SET status = %s, sent_at = coalesce(%s::timestamptz, sent_at),
+    platform_message_id = coalesce(%s::text, platform_message_id)
+WHERE id = ANY(%s::uuid[]) RETURNING creator_id, conversation_id
+"""
 
 
 def message_status_set(
@@ -339,12 +358,16 @@ def message_status_set(
     platform_message_id: str | None = None,
 ) -> None:
     """Copy the state of deliveries to their messages; called in the transaction that changed the deliveries."""
-    fields: dict[str, Any] = {"status": status}
-    if sent_at is not None:
-        fields["sent_at"] = sent_at
-    if platform_message_id is not None:
-        fields["platform_message_id"] = platform_message_id
-    Message.objects.filter(pk__in=message_ids).update(**fields)
+    pages_wake(statement_run(_STATUS_SET, [status.value, sent_at, platform_message_id, list(message_ids)]))
+
+
+def pages_wake(rows: Iterable[tuple[int, int]]) -> None:
+    """Wake whoever looks at these conversations, each with its creator before it."""
+    changed: dict[int, set[int]] = {}
+    for creator_id, conversation_id in rows:
+        changed.setdefault(creator_id, set()).add(conversation_id)
+    for creator_id, conversations in changed.items():
+        wake(*conversations, creator_id=creator_id)
 
 
 def _conversation_hold(*, fan: Fan) -> Conversation:

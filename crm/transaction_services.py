@@ -25,6 +25,7 @@ from django.utils import timezone
 
 from crm import fan_values
 from crm.models import Creator, Transaction, TransactionKind, TransactionSource, TransactionStatus
+from crm.wake_ups import ANYTHING, wake
 
 # Rows that one statement names.
 CHUNK = 1_000
@@ -145,6 +146,8 @@ def transaction_bulk_record(
             ],
             live=raise_values,
         )
+        if paid:
+            wake(ANYTHING, creator_id=creator.pk)
     return TransactionOutcome(inserted=len(new), updated=len(keyed) - len(new) - unchanged, unchanged=unchanged)
 
 

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
+from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -30,6 +31,8 @@ def _inbox_context(request: HttpRequest, membership: Membership) -> dict[str, An
         "search": request.GET.get("search", ""),
         "unread": request.GET.get("unread", ""),
         "older": older[-1] if older else "",
+        # Where the server has no live stream the page polls alone.
+        "live": isinstance(request, ASGIRequest),
     }
 
 

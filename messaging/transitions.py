@@ -17,8 +17,9 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from crm.models import Fan, MessageStatus, uuid7
-from crm.services import MESSAGE_STATUS_COPY, message_status_set
+from crm.services import MESSAGE_STATUS_COPY, message_status_set, pages_wake
 from crm.statements import rows_read, statement_run
+from crm.wake_ups import STATE, wake
 from messaging import queue, selectors
 from messaging.models import Campaign, CampaignStatus, Delivery, SendingProfile, Stage
 from messaging.slots import capacity, grouped, slot_next
@@ -218,7 +219,9 @@ WITH pending AS (
 def delivery_queued(copies: Collection[Copy]) -> None:
     """SQS took these. Where a consumer was quicker and claimed one already, nothing changes."""
     if copies:
-        statement_run(_QUEUED, [[copy.message_id for copy in copies], [copy.dispatch_id for copy in copies]])
+        pages_wake(
+            statement_run(_QUEUED, [[copy.message_id for copy in copies], [copy.dispatch_id for copy in copies]])
+        )
 
 
 def delivery_set_aside(copies: Collection[Copy], *, to: MessageStatus) -> None:
@@ -530,9 +533,9 @@ def audience_without(fan: Fan, audience: dict[str, Any]) -> dict[str, Any]:
 def sending_paused(*, creator_id: int, reason: str, code: str = "") -> None:
     """Nothing of this creator goes out until somebody resumes it; the first reason stays."""
     SendingProfile.objects.get_or_create(creator_id=creator_id)
-    SendingProfile.objects.filter(pk=creator_id, paused_at=None).update(
-        paused_at=Now(), paused_reason=reason[:200], paused_code=code[:CODE_MAX]
-    )
+    running = SendingProfile.objects.filter(pk=creator_id, paused_at=None)
+    if running.update(paused_at=Now(), paused_reason=reason[:200], paused_code=code[:CODE_MAX]):
+        wake(STATE, creator_id=creator_id)
 
 
 def sending_resumed(*, creator_id: int, codes: Collection[str] | None = None) -> bool:
@@ -543,4 +546,7 @@ def sending_resumed(*, creator_id: int, codes: Collection[str] | None = None) ->
     paused = SendingProfile.objects.filter(pk=creator_id, paused_at__isnull=False)
     if codes is not None:
         paused = paused.filter(paused_code__in=codes)
-    return bool(paused.update(paused_at=None, paused_reason="", paused_code=""))
+    resumed = bool(paused.update(paused_at=None, paused_reason="", paused_code=""))
+    if resumed:
+        wake(STATE, creator_id=creator_id)
+    return resumed

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator
+from crm.wake_ups import STATE, wake
 from messaging.services import sending_pause, sending_resume_after
 from onlyfans.event_payloads import Envelope, line_of, storable
 from onlyfans.models import (
@@ -92,6 +93,7 @@ def account_state_set(*, account: Account, state: AccountState) -> None:
     """What the vendor says of the account: without a session sending pauses, with one again such a pause ends."""
     Account.objects.filter(pk=account.pk).update(state=state)
     account.state = state
+    wake(STATE, creator_id=account.creator_id)
     if state is AccountState.CONNECTED:
         sending_resume_after(creator=account.creator, codes=PAUSED_BY_ACCOUNT)
     else:

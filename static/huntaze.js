@@ -109,6 +109,7 @@ function merge(list, html) {
   }
   if (!("part" in fresh.dataset)) list.toggleAttribute("data-complete", complete);
   if (fresh.dataset.poll) list.dataset.poll = fresh.dataset.poll;
+  if (fresh.dataset.unreadMessages) list.dataset.unreadMessages = fresh.dataset.unreadMessages;
 
   /* From the last to the first, each before the one that follows it. */
   let neighbour = thread ? null : list.querySelector(":scope > .more");
@@ -132,7 +133,7 @@ function merge(list, html) {
 
 const toEnd = (scroller) => { scroller.scrollTop = scroller.scrollHeight; };
 
-/* --- Polling: [data-poll] asks every so many seconds, not while the tab is hidden ----------------------------------- */
+/* --- Polling: [data-poll] asks every so many seconds, not while the tab is hidden; once a minute where live.js wakes - */
 
 const asked = new WeakMap();
 let failures = 0;
@@ -146,7 +147,8 @@ function tick() {
   if (document.hidden) return;
   each(document, "[data-poll]", (element) => {
     const pause = Number(element.dataset.poll) * 1_000 * Math.min(2 ** failures, 8);
-    if (Date.now() - (asked.get(element) ?? loadedAt) >= Math.min(pause, 30_000)) ask(element);
+    const live = "streaming" in document.documentElement.dataset && !failures;
+    if (Date.now() - (asked.get(element) ?? loadedAt) >= (live ? 60_000 : Math.min(pause, 30_000))) ask(element);
   });
 }
 

@@ -108,6 +108,7 @@ ENDPOINTS = {
 }
 PAGES = {
     "",
+    "live/{creator}",
     "creator",
     "platforms/onlyfans/fans",
     "platforms/onlyfans/fans/{fan}/write",
@@ -196,7 +197,14 @@ class World:
         campaign = launch(self.creator, name=MARK, content=MARK)
         content = f"Username,Total\n{MARK},{MARK}\n".encode()
         batch = fans_import(creator=self.creator, user=None, filename=f"{MARK}.csv", content=content).batch
-        rows = {"fan": fan, "conversation": conversation, "message": message, "campaign": campaign, "import": batch}
+        rows = {
+            "creator": self.creator,
+            "fan": fan,
+            "conversation": conversation,
+            "message": message,
+            "campaign": campaign,
+            "import": batch,
+        }
         self.ids = {name: str(row.pk) for name, row in rows.items()}
 
     def rows(self) -> list[Any]:

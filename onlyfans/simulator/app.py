@@ -1,10 +1,8 @@
-"""Answers the vendor's HTTP paths, the simulator's own page, its log and its control. Touches the simulator's store."""
+"""Answers the vendor's HTTP paths, beside those of own_routes.py. Touches the simulator's store."""
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,46 +10,15 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from onlyfans.simulator import sending, shapes
-from onlyfans.simulator.events import Courier
-from onlyfans.simulator.faults import Fault, Faults, Kind, On, fault_of
-from onlyfans.simulator.page import HEADERS, page
-from onlyfans.simulator.store import Account, Fan, Limits, Message, Store
+from onlyfans.simulator.faults import Fault, Kind, On
+from onlyfans.simulator.own_routes import own_routes
+from onlyfans.simulator.state import Simulator
+from onlyfans.simulator.store import Account, Fan
 
 # Keys beside those of the accounts: one that reaches all of them, and one whose team has no account yet.
 AGENCY_KEY = "sim_key_agency"
 EMPTY_KEY = "sim_key_empty"
 HTML_PAGE = "<!doctype html><title>Web server is returning an unknown error</title><h1>Error</h1>"
-
-
-@dataclass(slots=True)
-class Simulator:
-    """What one running simulator is made of; the knobs may change while it runs."""
-
-    store: Store
-    limits: Limits = field(default_factory=Limits)
-    latency_ms: int = 0
-    faults: Faults = field(default_factory=Faults)
-    courier: Courier = field(default_factory=Courier)
-    # Counts the resets: what fans had in mind before the last one is forgotten.
-    era: int = 0
-    # How fast the fans live: 1 is a minute or so between two of them, 0 not at all.
-    life: float = 0
-    # What the fans do when a message reaches one; set where they live.
-    on_message: Callable[[Account, Message], None] = lambda account, message: None
-    # Requests under way, by account and idempotency key.
-    running: set[tuple[str, str]] = field(default_factory=set)
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.courier.wanted = lambda webhook: webhook in self.store.webhooks(account=webhook.account)
-
-    async def sleep(self, milliseconds: float) -> None:
-        """Wait, but not longer than the server runs."""
-        if milliseconds > 0:
-            try:
-                await asyncio.wait_for(self.stopping.wait(), milliseconds / 1000)
-            except TimeoutError:
-                return
 
 
 Endpoint = Callable[[Request, Simulator, Account], Awaitable[Response]]
@@ -64,20 +31,9 @@ def starlette_app(simulator: Simulator) -> Starlette:
 
         return Route(path, guarded, methods=[method])
 
-    async def home(request: Request) -> Response:
-        return HTMLResponse(page(simulator.store, simulator.limits), headers=HEADERS)
-
-    async def log(request: Request) -> Response:
-        return JSONResponse(deliveries(simulator, account=request.query_params.get("account", "")))
-
-    async def control(request: Request) -> Response:
-        return await _control(request, simulator)
-
     return Starlette(
         routes=[
-            Route("/", home),
-            Route("/log.json", log),
-            Route("/_control", control, methods=["GET", "POST"]),
+            *own_routes(simulator),
             vendor("/api/whoami", _whoami, On.WHOAMI),
             vendor("/api/accounts", _accounts),
             vendor("/api/webhooks", _webhooks),
@@ -92,14 +48,6 @@ def starlette_app(simulator: Simulator) -> Starlette:
             vendor("/api/{account}/chats/{fan}/messages", _send, On.SEND, "POST"),
         ]
     )
-
-
-def deliveries(simulator: Simulator, *, account: str = "") -> list[dict[str, Any]]:
-    """Every message taken, the oldest first: `text` as the fan reads it, `html` as it was asked for."""
-    return [
-        {**asdict(message), "text": shapes.plain(message.html)}
-        for message in reversed(simulator.store.messages(account=account))
-    ]
 
 
 async def _guarded(request: Request, simulator: Simulator, endpoint: Endpoint, on: On) -> Response:
@@ -328,37 +276,3 @@ async def _send(request: Request, simulator: Simulator, owner: Account) -> Respo
         return _reply(reply)
     finally:
         simulator.running.discard(under_way)
-
-
-async def _control(request: Request, simulator: Simulator) -> Response:
-    """Turn the knobs: `reset`, `latency_ms`, `messages`, `window_seconds`, `min_gap_seconds`, `life`, `faults`."""
-    if request.method == "POST":
-        try:
-            control(simulator, json.loads(await request.body()))
-        except (ValueError, TypeError, AttributeError) as error:
-            return JSONResponse({"error": "VALIDATION_ERROR", "message": str(error)}, 422)
-    faults = [asdict(fault) for fault in simulator.faults.waiting()]
-    return JSONResponse(
-        {"latency_ms": simulator.latency_ms, "life": simulator.life, **asdict(simulator.limits), "faults": faults}
-    )
-
-
-def control(simulator: Simulator, knobs: Mapping[str, Any]) -> None:
-    """Raises ValueError, and then nothing was turned."""
-    limits = {name: knobs[name] for name in ("messages", "window_seconds", "min_gap_seconds") if name in knobs}
-    unknown = set(knobs) - {"reset", "latency_ms", "life", "faults", *limits}
-    if unknown:
-        raise ValueError(f"Unknown: {', '.join(sorted(unknown))}.")
-    numbers = [*limits.values(), knobs.get("latency_ms", 0), knobs.get("life", 0)]
-    if not all(isinstance(number, int | float) and number >= 0 for number in numbers) or limits.get("messages") == 0:
-        raise ValueError("Limits, latency and life are numbers from 0, messages from 1.")
-    faults = [fault_of(spec) for spec in knobs.get("faults", ())]
-    if knobs.get("reset"):
-        simulator.era += 1
-        simulator.faults.clear()
-        simulator.store.forget()
-    simulator.limits = replace(simulator.limits, **limits)
-    simulator.latency_ms = knobs.get("latency_ms", simulator.latency_ms)
-    simulator.life = knobs.get("life", simulator.life)
-    for fault in faults:
-        simulator.faults.add(fault)

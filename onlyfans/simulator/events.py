@@ -7,19 +7,36 @@ import hmac
 import json
 import logging
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
-from onlyfans.simulator.store import Webhook
+from onlyfans.simulator.store import Webhook, now_ms
 
 logger = logging.getLogger(__name__)
 # As the vendor: an answer within ten seconds, some tries, and then the event is lost.
 TIMEOUT_SECONDS = 10
 TRIES = 4
 PAUSE_SECONDS = 0.5
+# What the page shows.
+LOG_SIZE = 100
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One event to one address; `answers` are the statuses it got, or what went wrong, one for each try."""
+
+    event: str
+    account: str
+    url: str
+    at_ms: int
+    answers: list[str] = field(default_factory=list)
+    # None while it is on its way.
+    arrived: bool | None = None
+    took_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -30,7 +47,9 @@ class Courier:
     wanted: Callable[[Webhook], bool] = lambda webhook: True
     tries: int = TRIES
     pause_seconds: float = PAUSE_SECONDS
-    _queues: dict[str, asyncio.Queue[tuple[Webhook, bytes, str]]] = field(default_factory=dict)
+    # The last ones, the newest first.
+    log: deque[Delivery] = field(default_factory=lambda: deque(maxlen=LOG_SIZE))
+    _queues: dict[str, asyncio.Queue[tuple[Webhook, bytes, str, Delivery]]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def post(self, webhooks: Iterable[Webhook], *, event: str, account: str, payload: Mapping[str, Any]) -> None:
@@ -44,7 +63,9 @@ class Courier:
                     self._queues[webhook.url] = asyncio.Queue()
                     task = asyncio.create_task(self._run(self._queues[webhook.url]))
                     self._tasks.add(task)
-                self._queues[webhook.url].put_nowait((webhook, body, event_id))
+                delivery = Delivery(event, account, webhook.url, now_ms())
+                self.log.appendleft(delivery)
+                self._queues[webhook.url].put_nowait((webhook, body, event_id, delivery))
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -53,28 +74,34 @@ class Courier:
         self._tasks.clear()
         self._queues.clear()
 
-    async def _run(self, queue: asyncio.Queue[tuple[Webhook, bytes, str]]) -> None:
+    async def _run(self, queue: asyncio.Queue[tuple[Webhook, bytes, str, Delivery]]) -> None:
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
             while True:
                 await self._bring(client, *await queue.get())
 
-    async def _bring(self, client: httpx.AsyncClient, webhook: Webhook, body: bytes, event_id: str) -> None:
+    async def _bring(
+        self, client: httpx.AsyncClient, webhook: Webhook, body: bytes, event_id: str, delivery: Delivery
+    ) -> None:
         headers = {"Content-Type": "application/json"}
         if webhook.secret:
             headers["Signature"] = hmac.new(webhook.secret.encode(), body, hashlib.sha256).hexdigest()
         if event_id:
             headers["X-OFAPI-Idempotency-Key"] = event_id
-        said = "none"
         for number in range(self.tries):
             if not self.wanted(webhook):
-                return
+                break
+            begun = now_ms()
             try:
                 answer = await client.post(webhook.url, content=body, headers=headers)
             except httpx.HTTPError as error:
-                said = type(error).__name__
+                delivery.answers.append(type(error).__name__)
             else:
-                if answer.is_success:
-                    return
-                said = str(answer.status_code)
+                delivery.answers.append(str(answer.status_code))
+                delivery.arrived = answer.is_success or None
+            delivery.took_ms = now_ms() - begun
+            if delivery.arrived:
+                return
             await asyncio.sleep(self.pause_seconds * 2**number)
-        logger.warning("event lost url=%s last_answer=%s", webhook.url, said)
+        delivery.arrived = False
+        if len(delivery.answers) == self.tries:
+            logger.warning("event lost url=%s last_answer=%s", webhook.url, delivery.answers[-1])

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from onlyfans.simulator import shapes
-from onlyfans.simulator.app import Simulator
+from onlyfans.simulator.state import Act, Does, Simulator
 from onlyfans.simulator.store import Account, Fan, Message, now_ms
 
 # At speed 1: from one fan's idea to the next for each account, and how long an answer takes.
@@ -62,7 +62,7 @@ class Life:
 
     async def run(self) -> None:
         """Every account's fans have ideas until this is cancelled."""
-        self.simulator.on_message = self.message_came
+        self.simulator.on_message, self.simulator.act = self.message_came, self.act
         try:
             await asyncio.gather(*(self._account(account) for account in self.simulator.store.accounts()))
         finally:
@@ -79,6 +79,20 @@ class Life:
         self.tell(account, "messages.sent", shapes.message_event(message, fan, account))
         if self.simulator.life > 0 and self._chance.random() < ANSWERS:
             self._later(self._react(account, fan, message))
+
+    async def act(self, account: Account, fan: Fan, act: Act) -> None:
+        """What a person has a fan do, at whatever speed they live."""
+        match act.does:
+            case Does.WRITE:
+                self.writes(account, fan, act.text)
+            case Does.TIP:
+                await self.tips(account, fan, cents=act.cents)
+            case Does.RENEW:
+                await self.renews(account, fan)
+            case Does.SUBSCRIBE:
+                await self.subscribes(account, fan)
+            case Does.LEAVE:
+                await self.leaves(account, fan)
 
     async def _account(self, account: Account) -> None:
         while True:
@@ -125,8 +139,8 @@ class Life:
         self.tell(account, "users.online", {"user": shapes.person(fan), "observed_at": shapes.moment(now_ms())})
         self.writes(account, fan, self._chance.choice(OPENERS))
 
-    async def tips(self, account: Account, fan: Fan) -> None:
-        cents = self._chance.choice(TIP_CENTS)
+    async def tips(self, account: Account, fan: Fan, *, cents: int = 0) -> None:
+        cents = cents or self._chance.choice(TIP_CENTS)
         paid = self._pays(account, fan, "tips", cents)
         net = cents - cents * shapes.FEE_PERCENT // 100
         amounts = {"amountGross": shapes.dollars(cents), "amountNet": shapes.dollars(net)}

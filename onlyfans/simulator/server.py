@@ -16,8 +16,9 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from onlyfans.simulator.app import Simulator, control, deliveries, starlette_app
+from onlyfans.simulator.app import starlette_app
 from onlyfans.simulator.life import Life
+from onlyfans.simulator.state import Simulator, control, deliveries
 from onlyfans.simulator.store import DEMO_ACCOUNTS, Account, Fan, Limits, Store
 
 SAMPLE_FANS = Path(__file__).resolve().parent.parent / "samples" / "fans_app_format.csv"

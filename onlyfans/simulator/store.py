@@ -206,9 +206,6 @@ class Store:
     def fan_named(self, username: str) -> Fan | None:
         return next((Fan(*row) for row in self._rows("SELECT * FROM fans WHERE username = ?", username)), None)
 
-    def fans_count(self) -> int:
-        return int(self._rows("SELECT count(*) FROM fans")[0][0])
-
     def messages(self, *, account: str = "", limit: int = -1) -> list[Message]:
         """Those that were sent to fans, the newest first."""
         rows = self._rows(
