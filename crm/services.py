@@ -1,10 +1,9 @@
 """Answers how the CRM's tables change: the only writer of users, creators, fans, conversations and messages."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
@@ -26,7 +25,7 @@ from crm.models import (
     uuid7,
 )
 from crm.payloads import PRICE_MAX_CENTS, PRICE_MIN_CENTS
-from crm.statements import statement_run
+from crm.statements import json_text, statement_run
 from crm.wake_ups import ANYTHING, wake
 
 
@@ -261,12 +260,20 @@ class OutboundDraft:
     price_cents: int = 0
 
 
+class OutboundRow(NamedTuple):
+    """A message that was written. Not a `Message`: to make one takes longer than to store it."""
+
+    id: UUID
+    conversation_id: int
+    created_at: datetime
+
+
 # A conversation is begun, or moves on to its newest message unless a later one is there. In the order of the fans, so
 # that two statements about the same ones wait in line and not for each other.
 _MESSAGES_CREATE = """
 WITH draft AS (
-    SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::integer[])
-        AS draft (id, fan_id, text, status, attachments, price_cents)
+    SELECT * FROM json_to_recordset(%s::json)
+        AS draft (id uuid, fan_id bigint, text text, status text, attachments jsonb, price_cents integer)
 ), conversation AS (
     INSERT INTO crm_conversation AS known
         (creator_id, fan_id, last_message_id, last_message_at, unread_count, archived, created_at)
@@ -281,60 +288,63 @@ WITH draft AS (
         ),
         archived = known.archived AND NOT %s
     RETURNING id, fan_id
+), message AS (
+    INSERT INTO crm_message (
+        id, creator_id, conversation_id, sender_id, direction, text, price_cents, attachments, status, read, created_at
+    )
+    SELECT draft.id, %s::bigint, conversation.id, %s::bigint, %s, text, price_cents, attachments, status, false,
+        %s::timestamptz
+    FROM draft JOIN conversation USING (fan_id)
 )
-INSERT INTO crm_message
-    (id, creator_id, conversation_id, sender_id, direction, text, price_cents, attachments, status, read, created_at)
-SELECT draft.id, %s::bigint, conversation.id, %s::bigint, %s, text, price_cents, attachments::jsonb, status, false,
-    %s::timestamptz
-FROM draft JOIN conversation USING (fan_id)
-RETURNING id, conversation_id
 """
+_CONVERSATIONS = "SELECT fan_id, id FROM conversation"
 
 
 def message_bulk_create_outbound(
-    *, creator: Creator, sender: User | None, drafts: Sequence[OutboundDraft], reopen: bool
-) -> list[Message]:
+    *,
+    creator: Creator,
+    sender: User | None,
+    drafts: Sequence[OutboundDraft],
+    reopen: bool,
+    along: Callable[[list[UUID]], tuple[str, Sequence[Any]]] | None = None,
+) -> list[OutboundRow]:
     """The rows of messages to fans of one creator, in the order of the drafts and with ids in that order.
 
-    In one statement however many they are. Messaging calls this in the transaction that makes their deliveries.
+    In one statement however many they are, and with what messaging writes about them.
 
     reopen: an archived conversation comes back to the inbox. Not for a campaign: nobody has written to this fan in
     particular.
+    along: what the same statement writes beside the messages with these ids: further members of its WITH, each after
+    a comma, and their values.
     """
     now = timezone.now()
-    messages = [
-        Message(
-            id=message_id,
-            creator_id=creator.pk,
-            sender_id=sender.pk if sender else None,
-            direction=Direction.OUT,
-            text=draft.text,
-            attachments=list(draft.attachments),
-            price_cents=draft.price_cents,
-            status=draft.status,
-            created_at=now,
-        )
-        for message_id, draft in zip(sorted(uuid7() for _ in drafts), drafts, strict=True)
-    ]
+    ids = sorted(uuid7() for _ in drafts)
+    more, more_values = along(ids) if along else ("", ())
     rows = statement_run(
-        _MESSAGES_CREATE,
+        _MESSAGES_CREATE + more + _CONVERSATIONS,
         [
-            [message.pk for message in messages],
-            [draft.fan_id for draft in drafts],
-            [draft.text for draft in drafts],
-            [str(draft.status) for draft in drafts],
-            [json.dumps(message.attachments) for message in messages],
-            [draft.price_cents for draft in drafts],
+            json_text(
+                {
+                    "id": message_id,
+                    "fan_id": draft.fan_id,
+                    "text": draft.text,
+                    "status": draft.status,
+                    "attachments": draft.attachments,
+                    "price_cents": draft.price_cents,
+                }
+                for message_id, draft in zip(ids, drafts, strict=True)
+            ),
             *(creator.pk, now, now, reopen),
             *(creator.pk, sender.pk if sender else None, Direction.OUT.value, now),
+            *more_values,
         ],
     )
     conversations = dict(rows)
-    for message in messages:
-        message.conversation_id = conversations[message.pk]
-        message._state.adding = False  # noqa: SLF001  Django has no other way to say that it is stored
     wake(*conversations.values(), creator_id=creator.pk)
-    return messages
+    return [
+        OutboundRow(id=message_id, conversation_id=conversations[draft.fan_id], created_at=now)
+        for message_id, draft in zip(ids, drafts, strict=True)
+    ]
 
 
 # The end of a statement that has changed deliveries WITH changed (message_id, state): message_status_set in it. What

@@ -5,10 +5,11 @@ than running it where it is about a few rows (2.0 ms against 0.8 ms for all that
 Here the text stays the same and psycopg prepares it: https://www.psycopg.org/psycopg3/docs/advanced/prepare.html
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
+import orjson
 from django.db import connection
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import Model
@@ -30,13 +31,20 @@ def statement_run(sql: str, values: Sequence[Any], *, binary: bool = False) -> l
     wrapped = connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
     with wrapped as running:
         running.execute(sql, values)
-        return running.fetchall() if running.description else []
+        # Not `description`, which names and types every column anew.
+        return running.fetchall() if cursor.pgresult.nfields else []
+
+
+def json_text(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Many rows as one value, for `json_to_recordset`: written several times as fast as an array of each column."""
+    return orjson.dumps(list(rows), default=list).decode()
 
 
 def rows_read(model: type[M], condition: str, values: Sequence[Any]) -> list[M]:
     """Whole rows of a model; `condition` is what stands after WHERE."""
     select, names = _select(model)
-    return [model.from_db(connection.alias, names, row) for row in statement_run(select + condition, values)]
+    rows = statement_run(select + condition, values, binary=True)
+    return [model.from_db(connection.alias, names, row) for row in rows]
 
 
 @cache

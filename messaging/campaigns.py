@@ -19,7 +19,7 @@ from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator, Fan, MessageStatus, User
 from crm.payloads import check_content, check_template, media_attachments, media_urls, template_render
 from crm.selectors import fan_audience, fan_map_by_recipient
-from messaging import outbox, publishing, queue, selectors, services, transitions
+from messaging import outbox, publishing, queue, selectors, services, slot_book, transitions
 from messaging.errors import QueueRefused
 from messaging.models import Campaign, CampaignStatus, SendingProfile, Stage
 from messaging.outbox import Addressed
@@ -184,7 +184,7 @@ def campaign_create(
     return _start(
         campaign,
         user=user,
-        fans=lambda: audience.only("name", "handle"),
+        fans=lambda: audience.only("platform_id", "name", "handle"),
         render=lambda fan: template_render(request.content, name=fan.name, handle=fan.handle),
         fail=False,
         trace_id=trace_id,
@@ -202,7 +202,7 @@ def campaign_preview(*, creator: Creator, request: CampaignRequest) -> CampaignP
     )
     now = timezone.now()
     profile = selectors.sending_profile(creator=creator) or SendingProfile(creator=creator)
-    last = transitions.slots_plan(
+    last = slot_book.slots_plan(
         profile,
         campaign=True,
         taken=selectors.campaign_slots_taken(profile=profile),
@@ -276,11 +276,11 @@ def _start(
 ) -> CampaignReceipt:
     """Store all of it or nothing, publish after the commit what is due soon, and say what SQS did not take."""
     refusals: dict[UUID, publishing.Refusal] = {}
-    transitions.sending_profile_ensure(creator_id=campaign.creator_id)
+    slot_book.sending_profile_ensure(creator_id=campaign.creator_id)
     with transaction.atomic():
         # Before the fans are chosen: a second press on the button sees what the first one wrote.
-        transitions.campaign_lane_lock(creator_id=campaign.creator_id)
-        recipients = [Addressed(fan_id=fan.pk, text=render(fan)) for fan in fans()]
+        slot_book.campaign_lane_lock(creator_id=campaign.creator_id)
+        recipients = [Addressed(fan_id=fan.pk, recipient_id=fan.platform_id, text=render(fan)) for fan in fans()]
         _check_recipients(recipients, campaign)
         campaign.save()
         pending = outbox.campaign_bulk_create(campaign=campaign, user=user, recipients=recipients, trace_id=trace_id)

@@ -1,19 +1,22 @@
 """Answers how messages that are to go out are written: message and delivery, pending, before SQS hears of them.
-Writes deliveries, in the transaction of whoever calls."""
+Writes deliveries and the slots that replies booked, in the transaction of whoever calls."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
 
 from crm.models import Creator, MessageStatus, User, uuid7
+from crm.payloads import media_urls
 from crm.services import OutboundDraft, message_bulk_create_outbound
-from crm.statements import statement_run
-from messaging import queue, transitions
-from messaging.models import Campaign, Delivery, Kind
+from crm.statements import json_text
+from messaging import queue, slot_book
+from messaging.models import Campaign, Kind, SendingProfile
+from messaging.payloads import QueueBody
 
 # Recipients of a campaign that are written at once.
 CHUNK = 1_000
@@ -22,9 +25,13 @@ DELAY_MAX = timedelta(seconds=queue.DELAY_MAX_SECONDS)
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One message to one fan and the slot that it has. `scheduled_at` is the time that somebody asked for."""
+    """One message to one fan and the slot that it has. `scheduled_at` is the time that somebody asked for.
+
+    recipient_id: the fan's id at the platform.
+    """
 
     fan_id: int
+    recipient_id: str
     text: str
     due_at: datetime
     attachments: Sequence[dict[str, str]] = ()
@@ -38,20 +45,35 @@ class Addressed:
     """One recipient of a campaign, with the text for this fan."""
 
     fan_id: int
+    recipient_id: str
     text: str
 
 
-_CREATE = """
-INSERT INTO messaging_delivery (
-    message_id, fan_id, state, dispatch_id, due_at, priority, scheduled_at, creator_id, campaign_id, kind, trace_id,
-    created_at, state_changed_at, finished_at, attempts, hops, repeatable, stage, reason_code, reason
-)
-SELECT draft.*, %s::bigint, %s::bigint, %s, %s, %s::timestamptz, %s::timestamptz, %s::timestamptz,
-    0, 0, false, '', '', ''
-FROM unnest(
-    %s::uuid[], %s::bigint[], %s::text[], %s::uuid[], %s::timestamptz[], %s::smallint[], %s::timestamptz[]
-) AS draft
-"""
+class Written(NamedTuple):
+    """A message whose rows are written: how it starts, and what goes on the queue where that is `pending`.
+
+    Not a `Delivery`: to make one, and a `Message` with it, takes longer than to store it.
+    """
+
+    state: MessageStatus
+    body: QueueBody
+
+
+# Beside the messages, in one statement with them. No creator's slots are written where none is named.
+_ALONG = f"""
+, delivery AS (
+    INSERT INTO messaging_delivery (
+        message_id, fan_id, state, dispatch_id, due_at, priority, scheduled_at, creator_id, campaign_id, kind,
+        trace_id, created_at, state_changed_at, finished_at, attempts, hops, repeatable, stage, reason_code, reason
+    )
+    SELECT outgoing.*, %s::bigint, %s::bigint, %s, %s, %s::timestamptz, %s::timestamptz, %s::timestamptz,
+        0, 0, false, '', '', ''
+    FROM json_to_recordset(%s::json) AS outgoing (
+        message_id uuid, fan_id bigint, state text, dispatch_id uuid, due_at timestamptz, priority smallint,
+        scheduled_at timestamptz
+    )
+), booked AS ({slot_book.REPLY_SLOTS_SET})
+"""  # noqa: S608  a constant
 
 
 def delivery_bulk_create(
@@ -62,15 +84,39 @@ def delivery_bulk_create(
     kind: Kind,
     campaign: Campaign | None = None,
     trace_id: str = "",
-    paused: bool = False,
-) -> list[Delivery]:
-    """Messages and deliveries of one creator, in two statements however many they are.
+    profile: SendingProfile | None = None,
+) -> list[Written]:
+    """Messages and deliveries of one creator, in one statement however many they are.
 
     They start as `pending`, to be published after the commit; as `parked` where the slot is further away than SQS can
     delay or the creator is paused; as `bypassed` while the rate limiter is off.
+
+    profile: the creator's locked row, in which replies booked their slots; it is written with them.
     """
     now = timezone.now()
+    finished_at = None if settings.RATE_LIMITER_ENABLED else now
+    paused = profile is not None and profile.paused_at is not None
     states = [_first_state(draft.due_at, now=now, paused=paused) for draft in drafts]
+    dispatches = [uuid7() for _ in drafts]
+
+    def along(message_ids: list[UUID]) -> tuple[str, list[Any]]:
+        return _ALONG, [
+            *(creator.pk, campaign.pk if campaign else None, kind.value, trace_id, now, now, finished_at),
+            json_text(
+                {
+                    "message_id": message_id,
+                    "fan_id": draft.fan_id,
+                    "state": state,
+                    "dispatch_id": dispatch_id,
+                    "due_at": draft.due_at,
+                    "priority": draft.priority,
+                    "scheduled_at": draft.scheduled_at,
+                }
+                for message_id, draft, state, dispatch_id in zip(message_ids, drafts, states, dispatches, strict=True)
+            ),
+            *((profile.reply_slots, profile.pk) if profile else (None, None)),
+        ]
+
     messages = message_bulk_create_outbound(
         creator=creator,
         sender=user,
@@ -85,43 +131,31 @@ def delivery_bulk_create(
             for draft, state in zip(drafts, states, strict=True)
         ],
         reopen=campaign is None,
+        along=along,
     )
-    finished_at = None if settings.RATE_LIMITER_ENABLED else now
-    deliveries = [
-        Delivery(
-            message=message,
-            creator_id=creator.pk,
-            fan_id=draft.fan_id,
-            campaign=campaign,
-            kind=kind,
-            priority=draft.priority,
+    return [
+        Written(
             state=state,
-            dispatch_id=uuid7(),
-            due_at=draft.due_at,
-            scheduled_at=draft.scheduled_at,
-            trace_id=trace_id,
-            created_at=now,
-            state_changed_at=now,
-            finished_at=finished_at,
+            body=QueueBody(
+                message_id=message.id,
+                user_id=str(user.pk) if user else "",
+                recipient_id=draft.recipient_id,
+                content=draft.text,
+                media_urls=media_urls(draft.attachments),
+                conversation_id=message.conversation_id,
+                campaign_id=campaign.pk if campaign else None,
+                priority=draft.priority,
+                timestamp=message.created_at,
+                creator_id=creator.pk,
+                dispatch_id=dispatch_id,
+                kind=kind.value,
+                due_at=draft.due_at,
+                hops=0,
+                trace_id=trace_id,
+            ),
         )
-        for draft, message, state in zip(drafts, messages, states, strict=True)
+        for draft, message, state, dispatch_id in zip(drafts, messages, states, dispatches, strict=True)
     ]
-    statement_run(
-        _CREATE,
-        [
-            *(creator.pk, campaign.pk if campaign else None, kind.value, trace_id, now, now, finished_at),
-            [delivery.message_id for delivery in deliveries],
-            [draft.fan_id for draft in drafts],
-            [state.value for state in states],
-            [delivery.dispatch_id for delivery in deliveries],
-            [draft.due_at for draft in drafts],
-            [draft.priority for draft in drafts],
-            [draft.scheduled_at for draft in drafts],
-        ],
-    )
-    for delivery in deliveries:
-        delivery._state.adding = False  # noqa: SLF001  as in message_bulk_create_outbound
-    return deliveries
 
 
 def campaign_bulk_create(
@@ -133,15 +167,16 @@ def campaign_bulk_create(
     """
     count = len(recipients)
     enabled = settings.RATE_LIMITER_ENABLED
-    slots = transitions.slot_block_reserve(campaign=campaign, count=count) if enabled else [timezone.now()] * count
+    slots = slot_book.slot_block_reserve(campaign=campaign, count=count) if enabled else [timezone.now()] * count
     pending: list[UUID] = []
     for start in range(0, count, CHUNK):
-        deliveries = delivery_bulk_create(
+        written = delivery_bulk_create(
             creator=campaign.creator,
             user=user,
             drafts=[
                 Draft(
                     fan_id=each.fan_id,
+                    recipient_id=each.recipient_id,
                     text=each.text,
                     due_at=slot,
                     attachments=campaign.attachments,
@@ -154,7 +189,7 @@ def campaign_bulk_create(
             campaign=campaign,
             trace_id=trace_id,
         )
-        pending += [delivery.pk for delivery in deliveries if delivery.state == MessageStatus.PENDING]
+        pending += [each.body.message_id for each in written if each.state is MessageStatus.PENDING]
     return pending
 
 

@@ -68,7 +68,7 @@ def publish(message_ids: Sequence[UUID], *, fail: bool) -> dict[UUID, Refusal]:
     for delivery in deliveries.select_related("message", "fan", "campaign", "creator__sending_profile").order_by(
         "due_at", "pk"
     ):
-        late = _delay_seconds(delivery, now) > queue.DELAY_MAX_SECONDS
+        late = _delay_seconds(delivery.due_at, now) > queue.DELAY_MAX_SECONDS
         withheld = delivery.held or (MessageStatus.PARKED if late else None)
         if withheld is None:
             ready.append(delivery)
@@ -76,18 +76,18 @@ def publish(message_ids: Sequence[UUID], *, fail: bool) -> dict[UUID, Refusal]:
             aside.setdefault(withheld, []).append(Copy(delivery.pk, delivery.dispatch_id))
     for state, copies in aside.items():
         transitions.delivery_set_aside(copies, to=state)
-    return publish_written(ready, fail=fail)
+    return publish_written([body_of(delivery) for delivery in ready], fail=fail)
 
 
-def publish_written(deliveries: Sequence[Delivery], *, fail: bool) -> dict[UUID, Refusal]:
-    """The same for deliveries that the caller has just read or written, message and fan with them: none is read again.
+def publish_written(bodies: Sequence[QueueBody], *, fail: bool) -> dict[UUID, Refusal]:
+    """The same for deliveries that the caller has just read or written: none is read again.
 
     They were pending, due soon enough and not held. What changed since then is seen by the consumer, and here where
     the row changes by one that is still pending.
     """
     now = timezone.now()
-    copies = {str(delivery.pk): Copy(delivery.pk, delivery.dispatch_id) for delivery in deliveries}
-    results = queue.send([_outgoing(delivery, _delay_seconds(delivery, now)) for delivery in deliveries])
+    copies = {str(body.message_id): Copy(body.message_id, body.dispatch_id) for body in bodies}
+    results = queue.send([_outgoing(body, _delay_seconds(body.due_at, now)) for body in bodies])
     taken = [copies[key] for key, error in results.items() if error is None]
     transitions.delivery_queued(taken)
     metrics.count("OnlyFansMessagesQueued", len(taken))
@@ -109,28 +109,24 @@ def _refused(copy: Copy, error: QueueError, *, fail: bool) -> Refusal:
     return Refusal(code=error.code, reason=error.reason)
 
 
-def _outgoing(delivery: Delivery, delay_seconds: int) -> queue.Outgoing:
+def _outgoing(body: QueueBody, delay_seconds: int) -> queue.Outgoing:
     return queue.Outgoing(
-        key=str(delivery.pk),
-        body=body_of(delivery).to_json(),
+        key=str(body.message_id),
+        body=body.to_json(),
         delay_seconds=delay_seconds,
-        group=str(delivery.creator_id),
-        attributes={
-            "userId": str(delivery.message.sender_id or ""),
-            "messageType": delivery.kind,
-            "priority": str(delivery.priority),
-        },
+        group=str(body.creator_id),
+        attributes={"userId": body.user_id, "messageType": body.kind, "priority": str(body.priority)},
     )
 
 
-def _delay_seconds(delivery: Delivery, now: datetime) -> int:
-    return max(0, math.ceil((delivery.due_at - now).total_seconds()))
+def _delay_seconds(due_at: datetime, now: datetime) -> int:
+    return max(0, math.ceil((due_at - now).total_seconds()))
 
 
 def republish(delivery: Delivery, *, delay_seconds: int | None) -> Refusal | None:
     """One more copy of the same dispatch, due at its slot or after `delay_seconds`; the row stays as it is."""
-    delay = _delay_seconds(delivery, timezone.now()) if delay_seconds is None else delay_seconds
-    [error] = queue.send([_outgoing(delivery, min(delay, queue.DELAY_MAX_SECONDS))]).values()
+    delay = _delay_seconds(delivery.due_at, timezone.now()) if delay_seconds is None else delay_seconds
+    [error] = queue.send([_outgoing(body_of(delivery), min(delay, queue.DELAY_MAX_SECONDS))]).values()
     return None if error is None else Refusal(code=error.code, reason=error.reason)
 
 

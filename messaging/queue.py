@@ -108,6 +108,10 @@ def _config(*, read_timeout: float) -> Config:
         read_timeout=read_timeout,
         retries={"total_max_attempts": 1},
         max_pool_connections=max(10, settings.WORKER_CONCURRENCY),
+        # A tenth of what a request costs here each: putting boto3's long name together anew, and looking through
+        # requests that this module alone writes.
+        user_agent="huntaze",
+        parameter_validation=False,
     )
 
 

@@ -15,7 +15,7 @@ from crm.models import Creator, Fan, Message, MessageStatus, User
 from crm.payloads import check_content, media_attachments
 from crm.selectors import fan_map_by_recipient
 from crm.services import message_status_set
-from messaging import outbox, publishing, queue, selectors, transitions
+from messaging import outbox, publishing, queue, selectors, slot_book, transitions
 from messaging.errors import QueueError, QueueRefused
 from messaging.models import OPEN_STATES, CampaignStatus, Delivery, Kind, SendingProfile, Stage
 from messaging.transitions import Copy
@@ -93,19 +93,19 @@ class OnlyFansRateLimiterService:
             publishing.sending_check()
         fans = self._check(requests)
         with transaction.atomic():
-            deliveries = self._create(user=user, requests=requests, fans=fans)
+            written = self._create(user=user, requests=requests, fans=fans)
             if on_stored is not None:
-                for delivery in deliveries:
-                    on_stored(delivery.pk)
+                for each in written:
+                    on_stored(each.body.message_id)
             refusals: dict[UUID, publishing.Refusal] | None = None
-            pending = [delivery for delivery in deliveries if delivery.state == MessageStatus.PENDING]
+            pending = [each.body for each in written if each.state is MessageStatus.PENDING]
 
             def publish() -> None:
                 nonlocal refusals
                 refusals = publishing.publish_written(pending, fail=True)
 
             transaction.on_commit(publish)
-        return self._receipts(deliveries, refusals)
+        return self._receipts(written, refusals)
 
     def get_queue_status(self) -> QueueStatus:
         """How deep the queue is and how the day went."""
@@ -143,15 +143,18 @@ class OnlyFansRateLimiterService:
                 raise NotFound(f"There is no fan with this recipientId{which}.", code="recipient_not_found")
         return [known[request.recipient_id] for request in requests]
 
-    def _create(self, *, user: User | None, requests: Sequence[MessageRequest], fans: Sequence[Fan]) -> list[Delivery]:
+    def _create(
+        self, *, user: User | None, requests: Sequence[MessageRequest], fans: Sequence[Fan]
+    ) -> list[outbox.Written]:
         # Before any conversation, so that two callers who write to the same fans wait in line and not for each other.
-        profile = transitions.sending_profile_lock(creator_id=self.creator.pk)
-        deliveries = outbox.delivery_bulk_create(
+        profile = slot_book.sending_profile_lock(creator_id=self.creator.pk)
+        written = outbox.delivery_bulk_create(
             creator=self.creator,
             user=user,
             drafts=[
                 outbox.Draft(
                     fan_id=fan.pk,
+                    recipient_id=fan.platform_id,
                     text=request.content,
                     due_at=due_at,
                     attachments=media_attachments(request.media_urls),
@@ -163,13 +166,12 @@ class OnlyFansRateLimiterService:
             ],
             kind=self.kind,
             trace_id=self.trace_id,
-            paused=profile.paused_at is not None,
+            profile=profile,
         )
-        for delivery, fan in zip(deliveries, fans, strict=True):
-            delivery.fan = fan
-            if delivery.state == MessageStatus.BYPASSED:
-                logger.info("message bypassed: the rate limiter is off", message_id=str(delivery.pk))
-        return deliveries
+        for each in written:
+            if each.state is MessageStatus.BYPASSED:
+                logger.info("message bypassed: the rate limiter is off", message_id=str(each.body.message_id))
+        return written
 
     def _due_at(self, profile: SendingProfile, requests: Sequence[MessageRequest]) -> list[datetime]:
         """The next slots; the time asked for, where it is to come; now, where nothing will be sent."""
@@ -178,31 +180,35 @@ class OnlyFansRateLimiterService:
         if not settings.RATE_LIMITER_ENABLED:
             return [max(at, now) for at in times]
         unplanned = sum(at <= now for at in times)
-        slots = iter(transitions.slot_take(profile, campaign=self.kind == Kind.CAMPAIGN, count=unplanned))
+        slots = iter(slot_book.slot_take(profile, campaign=self.kind == Kind.CAMPAIGN, count=unplanned))
         return [at if at > now else next(slots) for at in times]
 
     def _receipts(
-        self, deliveries: Sequence[Delivery], refusals: dict[UUID, publishing.Refusal] | None
+        self, written: Sequence[outbox.Written], refusals: dict[UUID, publishing.Refusal] | None
     ) -> list[SendReceipt]:
         """refusals: what SQS did not take; None where a transaction around this one has not ended yet."""
-        states = {delivery.pk: delivery.state for delivery in deliveries}
-        if refusals is not None:
-            states.update({pk: MessageStatus.QUEUED for pk, state in states.items() if state == MessageStatus.PENDING})
-        if refusals:
-            # SQS may have taken one although every answer was lost: then it is not failed.
-            states.update(Delivery.objects.filter(pk__in=refusals).values_list("pk", "state"))
         refused = refusals or {}
-        return [
-            SendReceipt(
-                message_id=delivery.pk,
-                status=MessageStatus(states[delivery.pk]),
-                accepted_at=delivery.message.created_at,
-                estimated_send_at=publishing.expected_at(delivery.due_at),
-                reason_code=refused[delivery.pk].code if delivery.pk in refused else "",
-                reason=refused[delivery.pk].reason if delivery.pk in refused else "",
+        states: dict[UUID, str] = {}
+        if refused:
+            # SQS may have taken one although every answer was lost: then it is not failed.
+            states.update(Delivery.objects.filter(pk__in=refused).values_list("pk", "state"))
+        taken = MessageStatus.PENDING if refusals is None else MessageStatus.QUEUED
+        receipts = []
+        for state, body in written:
+            message_id = body.message_id
+            known = taken if state is MessageStatus.PENDING else state
+            refusal = refused.get(message_id)
+            receipts.append(
+                SendReceipt(
+                    message_id=message_id,
+                    status=MessageStatus(states[message_id]) if refusal else known,
+                    accepted_at=body.timestamp,
+                    estimated_send_at=publishing.expected_at(body.due_at),
+                    reason_code=refusal.code if refusal else "",
+                    reason=refusal.reason if refusal else "",
+                )
             )
-            for delivery in deliveries
-        ]
+        return receipts
 
 
 def message_send(

@@ -3,14 +3,14 @@
 Zero rows changed means that somebody else did it. A message's status is copied in the same transaction.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Value
 from django.db.models.functions import Coalesce, Now
@@ -18,11 +18,10 @@ from django.utils import timezone
 
 from crm.models import Fan, MessageStatus, uuid7
 from crm.services import MESSAGE_STATUS_COPY, message_status_set, pages_wake
-from crm.statements import rows_read, statement_run
+from crm.statements import statement_run
 from crm.wake_ups import STATE, wake
-from messaging import queue, selectors
+from messaging import selectors, slot_book
 from messaging.models import Campaign, CampaignStatus, Delivery, SendingProfile, Stage
-from messaging.slots import capacity, grouped, slot_next
 
 logger = structlog.get_logger(__name__)
 # As long as Delivery.reason and Delivery.reason_code.
@@ -30,11 +29,6 @@ REASON_MAX = 300
 CODE_MAX = 50
 # Rows that one statement names.
 SET_MAX = 2_000
-# How far the slots of one group lie apart at most: what is received at once waits for its turn in a worker's hands.
-GROUP_SPAN_SECONDS = 30
-# A token returns one window after its send ended, so a campaign falls behind its plan by what a send takes, window by
-# window. That much later is each window planned: 0.3 s of 60 s.
-SEND_SHARE = 0.005
 
 
 WAITING = (MessageStatus.PENDING, MessageStatus.QUEUED)
@@ -85,126 +79,16 @@ def _change_set(
     return ids
 
 
-def sending_profile_lock(*, creator_id: int) -> SendingProfile:
-    """The creator's limits and slots, made when there are none; locked until the caller's transaction ends."""
-    locked = rows_read(SendingProfile, "creator_id = %s FOR UPDATE", [creator_id])
-    if not locked:
-        SendingProfile.objects.bulk_create([SendingProfile(creator_id=creator_id)], ignore_conflicts=True)
-        locked = rows_read(SendingProfile, "creator_id = %s FOR UPDATE", [creator_id])
-    return locked[0]
-
-
-def campaign_lane_lock(*, creator_id: int) -> None:
-    """One at a time plans a creator's campaigns, until the caller's transaction ends.
-
-    Not a lock on the creator's row: the messages of a large campaign take seconds to write, and meanwhile replies are
-    planned and sent.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"campaign lane {creator_id}"])
-
-
-def sending_profile_ensure(*, creator_id: int) -> None:
-    """Make the creator's limits where there are none, so that no long transaction has to."""
-    SendingProfile.objects.get_or_create(creator_id=creator_id)
-
-
-def slot_reserve(*, creator_id: int, campaign: bool, count: int = 1) -> list[datetime]:
-    """The next slots of a creator's lane; the caller's transaction holds the creator's row until it ends.
-
-    Those of campaigns are kept in the deliveries alone, which the caller writes.
-    """
-    return slot_take(sending_profile_lock(creator_id=creator_id), campaign=campaign, count=count)
-
-
-_REPLY_SLOTS = "UPDATE messaging_sendingprofile SET reply_slots = %s::timestamptz[] WHERE creator_id = %s"
-
-
-def slot_take(profile: SendingProfile, *, campaign: bool, count: int) -> list[datetime]:
-    """slot_reserve for a caller who holds the creator's row already."""
-    if campaign:
-        campaign_lane_lock(creator_id=profile.pk)
-        taken = selectors.campaign_slots_taken(profile=profile)
-        return slots_plan(profile, campaign=True, taken=taken, count=count, earliest=timezone.now())
-    slots = slots_plan(profile, campaign=False, taken=profile.reply_slots, count=count, earliest=timezone.now())
-    profile.reply_slots = [*profile.reply_slots, *slots][-profile.limit_messages :]
-    if slots:
-        statement_run(_REPLY_SLOTS, [profile.reply_slots, profile.pk])
-    return slots
-
-
-def slot_again(*, creator_id: int, campaign: bool, earliest: datetime) -> datetime:
-    """The nearest time for a message that lost its slot; the caller's transaction holds the creator's row.
-
-    Spaced from others that lost theirs, and beside the plan: at the plan's end it would wait for all of a campaign.
-    Whoever finds its place taken waits a little longer in a worker's hands.
-    """
-    profile = sending_profile_lock(creator_id=creator_id)
-    lane = "campaign_hop_slots" if campaign else "reply_hop_slots"
-    taken = getattr(profile, lane)
-    slot = slot_next(
-        taken,
-        not_before=earliest,
-        capacity=capacity(limit=profile.limit_messages, campaign=campaign),
-        window=timedelta(milliseconds=profile.window_ms),
-        gap=timedelta(milliseconds=profile.min_gap_ms),
-    )
-    setattr(profile, lane, [*taken, slot][-profile.limit_messages :])
-    profile.save(update_fields=[lane])
-    return slot
-
-
-def slots_plan(
-    profile: SendingProfile,
-    *,
-    campaign: bool,
-    taken: Sequence[datetime],
-    count: int,
-    earliest: datetime,
-    busy: Sequence[tuple[datetime, datetime]] = (),
-) -> list[datetime]:
-    """The slots after those `taken`, from `earliest` on, around the stretches that are `busy` (all oldest first)."""
-    slots = list(taken)
-    window = timedelta(milliseconds=profile.window_ms * (1 + SEND_SHARE) if campaign else profile.window_ms)
-    fit = capacity(limit=profile.limit_messages, campaign=campaign)
-    gap = timedelta(milliseconds=profile.min_gap_ms)
-    for _ in range(count):
-        slot = slot_next(slots, not_before=earliest, capacity=fit, window=window, gap=gap)
-        for begin, end in busy:
-            # A whole window away on both sides, so that neither counts the other's messages.
-            if begin - window < slot < end + window:
-                slot = slot_next(slots, not_before=end + window, capacity=fit, window=window, gap=gap)
-        slots.append(slot)
-    return slots[len(slots) - count :]
-
-
-def slot_block_reserve(*, campaign: Campaign, count: int) -> list[datetime]:
-    """When each message of a campaign is due, in groups; the caller's transaction plans alone until it ends.
-
-    Later campaigns go after it, except before one that is scheduled: they are planned around that.
-    """
-    campaign_lane_lock(creator_id=campaign.creator_id)
-    profile, _ = SendingProfile.objects.get_or_create(creator_id=campaign.creator_id)
-    now = timezone.now()
-    slots = slots_plan(
-        profile,
-        campaign=True,
-        taken=selectors.campaign_slots_taken(profile=profile, without_parked_of=campaign.pk),
-        count=count,
-        earliest=max(now, campaign.scheduled_at or now),
-        busy=selectors.campaign_stretches(creator_id=campaign.creator_id, without_campaign_id=campaign.pk),
-    )
-    # In a worker's hands for a sixth of the time-out at most, because what outlives it is handed out again.
-    span = min(GROUP_SPAN_SECONDS, settings.SQS_VISIBILITY_TIMEOUT_SECONDS / 6)
-    return grouped(slots, most=queue.BATCH_MAX_ENTRIES, span=timedelta(seconds=span))
-
-
-# One statement, because it runs for every message. Locked in one order, as in _change_set.
+# One statement, because it runs for every message. Locked in one order, as in _change_set, and found one by one by
+# their ids: else a plan that was made while the table was small reads all that is pending for each of them.
 _QUEUED = f"""
 WITH pending AS (
-    SELECT message_id FROM messaging_delivery
-    JOIN unnest(%s::uuid[], %s::uuid[]) AS copy (message_id, dispatch_id) USING (message_id, dispatch_id)
-    WHERE state = 'pending' ORDER BY message_id FOR NO KEY UPDATE OF messaging_delivery
+    SELECT found.message_id FROM unnest(%s::uuid[], %s::uuid[]) AS copy (message_id, dispatch_id)
+    CROSS JOIN LATERAL (
+        SELECT message_id, dispatch_id, state FROM messaging_delivery
+        WHERE message_id = copy.message_id LIMIT 1 FOR NO KEY UPDATE
+    ) AS found
+    WHERE found.dispatch_id = copy.dispatch_id AND found.state = 'pending'
 ), changed AS (
     UPDATE messaging_delivery AS delivery SET
         state = 'queued', state_changed_at = statement_timestamp(),
@@ -219,8 +103,11 @@ WITH pending AS (
 def delivery_queued(copies: Collection[Copy]) -> None:
     """SQS took these. Where a consumer was quicker and claimed one already, nothing changes."""
     if copies:
+        ordered = sorted(copies, key=attrgetter("message_id"))
         pages_wake(
-            statement_run(_QUEUED, [[copy.message_id for copy in copies], [copy.dispatch_id for copy in copies]])
+            statement_run(
+                _QUEUED, [[copy.message_id for copy in ordered], [copy.dispatch_id for copy in ordered]]
+            )
         )
 
 
@@ -441,7 +328,9 @@ def delivery_rescheduled(
         due_at = alone_until
         if due_at is None:
             now = timezone.now()
-            due_at = slot_again(creator_id=creator_id, campaign=campaign, earliest=max(now, not_before or now))
+            due_at = slot_book.slot_again(
+                creator_id=creator_id, campaign=campaign, earliest=max(now, not_before or now)
+            )
         Delivery.objects.filter(pk=copy.message_id).update(due_at=due_at)
     return fresh
 
@@ -479,7 +368,7 @@ def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[
     )
     if not rows:
         return []
-    slots = slot_block_reserve(campaign=campaign, count=len(rows))
+    slots = slot_book.slot_block_reserve(campaign=campaign, count=len(rows))
     due = dict(zip((pk for _, pk in sorted(rows)), slots, strict=True))
     for start in range(0, len(rows), SET_MAX):
         some = [pk for _, pk in rows[start : start + SET_MAX]]

@@ -50,7 +50,13 @@ def delivery_make(
     if state == MessageStatus.SENDING:
         fields.setdefault("lease_expires_at", timezone.now() + timedelta(seconds=30))
     return Delivery.objects.create(
-        message=message, creator=fan.creator, fan=fan, kind=kind, state=state, due_at=timezone.now() + due_in, **fields
+        message_id=message.id,
+        creator=fan.creator,
+        fan=fan,
+        kind=kind,
+        state=state,
+        due_at=timezone.now() + due_in,
+        **fields,
     )
 
 

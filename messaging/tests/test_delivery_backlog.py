@@ -14,7 +14,7 @@ from django.utils import timezone
 from conftest import Queues
 from crm.models import MessageStatus
 from crm.tests.factories import FanFactory
-from messaging import publishing, queue, transitions
+from messaging import publishing, queue, slot_book
 from messaging.delivery import Consumer
 from messaging.gateways import OutboundMessage, Sent
 from messaging.lanes import Turn
@@ -92,7 +92,7 @@ def backlog(profile: SendingProfile, count: int) -> set[UUID]:
         for _ in range(count)
     ]
     with transaction.atomic():
-        slots = transitions.slot_reserve(creator_id=profile.pk, campaign=True, count=count)
+        slots = slot_book.slot_take(profile, campaign=True, count=count)
         for delivery, slot in zip(made, slots, strict=True):
             Delivery.objects.filter(pk=delivery.pk).update(due_at=slot)
     ids = {delivery.pk for delivery in made}

@@ -1,14 +1,16 @@
 """Answers whether a state changes only from the one expected, and never apart from its message's."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from crm.models import Message, MessageStatus
 from crm.services import message_record_sent
 from crm.tests.factories import CreatorFactory, FanFactory
-from messaging import transitions
+from messaging import slot_book, transitions
 from messaging.models import Campaign, Delivery, SendingProfile, Stage
 from messaging.tests.factories import delivery_make, profile_make
 from messaging.transitions import Copy
@@ -110,8 +112,7 @@ def test_long_reasons_are_cut_to_what_the_row_holds():
 
 def test_only_as_many_slots_are_kept_as_count():
     profile = profile_make(messages=3, window_ms=1_000)
-    slots = transitions.slot_reserve(creator_id=profile.pk, campaign=False, count=7)
-    profile.refresh_from_db()
+    slots = slot_book.slot_take(profile, campaign=False, count=7)
     assert len(slots) == 7
     assert profile.reply_slots == slots[-3:]
 
@@ -155,6 +156,14 @@ def test_a_set_costs_the_same_however_large_it_is(django_assert_num_queries):
     with django_assert_num_queries(1):
         transitions.delivery_queued(copies)
     transitions.delivery_queued([])
+
+
+def test_what_is_queued_is_found_by_its_ids_however_much_is_pending():
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + transitions._QUEUED, [[uuid4()], [uuid4()]])
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "messaging_delivery_pkey" in plan
+    assert not {"delivery_unsettled", "Seq"} & set(plan.split())
 
 
 @pytest.mark.parametrize(("to", "finished"), [("parked", False), ("cancelled", True)])
