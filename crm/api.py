@@ -74,7 +74,7 @@ class CreatorAPIView(APIView):
     read_roles: ClassVar[frozenset[Role]] = frozenset(Role)
     write_roles: ClassVar[frozenset[Role]] = selectors.WRITERS
     # The quota that writes count against, where it is not everybody's (huntaze/throttling.py).
-    write_scope: ClassVar[str] = ""
+    write_scope: str = ""
     membership: Membership
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -97,6 +97,10 @@ class CreatorAPIView(APIView):
     @property
     def may_write(self) -> bool:
         return self.membership.role in self.write_roles
+
+    @property
+    def may_manage(self) -> bool:
+        return self.membership.role in selectors.MANAGERS
 
     def asked(self, filters: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         """The query parameters, checked. Raises DRF's ValidationError, naming them."""

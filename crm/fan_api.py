@@ -168,10 +168,6 @@ class FanRowAPIView(CreatorAPIView):
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "crm/_fans.html"
 
-    @property
-    def may_manage(self) -> bool:
-        return self.membership.role in selectors.MANAGERS
-
     def shown(self, fan: Fan, *, status: int = 200) -> Response:
         """The fan with the ETag that the next change names; asked again each time, never kept by a cache."""
         headers = {"ETag": etag_of(fan), "Cache-Control": "private, no-cache"}
@@ -187,6 +183,9 @@ class FanListView(FanRowAPIView):
         responses=FanSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
+        if (request._request.htmx.target or "").startswith("fan-choices"):  # type: ignore[attr-defined]  # noqa: SLF001
+            # A page on which fans are chosen, not looked after.
+            self.fragment_template = "crm/_fan_choices.html"
         asked = self.asked(FanFilterSerializer)
         del asked["ordering"]
         if asked["deleted"]:

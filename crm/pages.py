@@ -126,9 +126,9 @@ def fans(request: HttpRequest) -> HttpResponse:
         "rows": fragment(request, "fans", membership=membership, query=asked.urlencode()),
         "search": asked.get("search", ""),
         "tag": asked.get("tag", ""),
-        "values": _with_current(VALUES, asked.get("minValueCents", ""), "Another amount"),
+        "values": with_current(VALUES, asked.get("minValueCents", ""), "Another amount"),
         "min_value": asked.get("minValueCents", ""),
-        "activities": _with_current(_activities(), asked.get("activeSince", ""), "Another time"),
+        "activities": with_current(activities(), asked.get("activeSince", ""), "Another time"),
         "active_since": asked.get("activeSince", ""),
         "orderings": ORDERINGS,
         "ordering": asked.get("ordering", ""),
@@ -138,7 +138,7 @@ def fans(request: HttpRequest) -> HttpResponse:
     return render(request, "crm/fans.html", context)
 
 
-def _activities() -> Choices:
+def activities() -> Choices:
     """From whole days on, so that an address stays the same for as long."""
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
     return [("", "Any time")] + [
@@ -146,7 +146,7 @@ def _activities() -> Choices:
     ]
 
 
-def _with_current(choices: Choices, current: str, name: str) -> Choices:
+def with_current(choices: Choices, current: str, name: str) -> Choices:
     """An address may name a value that the page would not offer; the form must not say otherwise."""
     known = any(value == current for value, _ in choices)
     return choices if known else [*choices, (current, name)]

@@ -71,7 +71,8 @@ def check_content(
             FieldError(
                 "priceCents",
                 "out_of_range",
-                f"A price is 0 or from {PRICE_MIN_CENTS} to {PRICE_MAX_CENTS} cents.",
+                f"A price is 0 or from ${PRICE_MIN_CENTS // 100} to ${PRICE_MAX_CENTS // 100} "
+                f"({PRICE_MIN_CENTS} to {PRICE_MAX_CENTS} cents).",
             )
         )
     elif price_cents and not media_urls:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import BigIntegerField, DateTimeField, Exists, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, DateTimeField, Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -129,11 +129,13 @@ def fan_audience(
     min_value_cents: int | None = None,
     active_since: datetime | None = None,
     not_messaged_since: datetime | None = None,
+    only_ids: Collection[int] | None = None,
     exclude_ids: Collection[int] = (),
 ) -> QuerySet[Fan]:
     """The fans that a campaign goes to, the most valuable first; without any condition, all of the creator's.
 
     tags: at least one of them. not_messaged_since: nothing was written to them since then that went out or still may.
+    only_ids: of these alone; of nobody where there are none.
     """
     fans = fan_list(creator=creator, min_value_cents=min_value_cents, active_since=active_since)
     if tags:
@@ -143,6 +145,8 @@ def fan_audience(
             conversation__fan=OuterRef("pk"), direction=Direction.OUT, created_at__gte=not_messaged_since
         ).exclude(status__in=(MessageStatus.FAILED, MessageStatus.CANCELLED, MessageStatus.BYPASSED))
         fans = fans.filter(~Exists(written))
+    if only_ids is not None:
+        fans = fans.filter(pk__in=only_ids)
     if exclude_ids:
         fans = fans.exclude(pk__in=exclude_ids)
     return fans.order_by("-value_cents", "-id")

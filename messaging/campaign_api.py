@@ -8,12 +8,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.api import CREATOR_PARAMETERS, CreatorAPIView
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView, CsvRenderer, FragmentRenderer
 from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
 from crm.json_types import JsonTypes
 from crm.models import Fan, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.payloads import media_urls
+from crm.rendering import JSONRenderer
+from crm.selectors import MANAGERS
 from messaging import campaigns, selectors
 from messaging.api import ContentSerializer, trace_id_of
 from messaging.campaigns import (
@@ -25,12 +27,15 @@ from messaging.campaigns import (
     Example,
     Failed,
 )
+from messaging.failed_retry import campaign_retry
+from messaging.ledger_csv import ledger_csv
 from messaging.models import CampaignStatus, Delivery
 from messaging.publishing import expected_at
 from messaging.selectors import CampaignReport
 
 NO_SUCH_STEP = OpenApiResponse(description="The campaign stands in a way in which this makes no sense.")
-EXCLUDE_MAX = 10_000
+NAMED_MAX = 10_000
+LEDGER_CHUNK = 2_000
 
 
 class BulkSerializer(ContentSerializer):
@@ -45,6 +50,15 @@ class BulkSerializer(ContentSerializer):
 class AudienceSerializer(JsonTypes):
     """The fans for whom everything given holds; an empty object means every fan."""
 
+    recipientIds = serializers.ListField(
+        source="recipient_ids",
+        child=serializers.CharField(max_length=64),
+        required=False,
+        allow_null=True,
+        default=None,
+        max_length=NAMED_MAX,
+        help_text="Fans chosen one by one, each by the id at the platform or as `fan_<id>`.",
+    )
     tags = serializers.ListField(
         child=serializers.CharField(max_length=50),
         required=False,
@@ -66,7 +80,7 @@ class AudienceSerializer(JsonTypes):
         child=serializers.CharField(max_length=64),
         required=False,
         default=list,
-        max_length=EXCLUDE_MAX,
+        max_length=NAMED_MAX,
         help_text="Fans to leave out, each by the id at the platform or as `fan_<id>`.",
     )
 
@@ -77,7 +91,7 @@ class CampaignCreateSerializer(ContentSerializer):
     A fan without a name is called by the handle, one without a handle by the name, one with neither "there".
     """
 
-    name = serializers.CharField()
+    name = serializers.CharField(allow_blank=True)
     audience = AudienceSerializer()
     scheduledAt = serializers.DateTimeField(source="scheduled_at", required=False, allow_null=True, default=None)
 
@@ -194,7 +208,9 @@ class RecipientSerializer(serializers.ModelSerializer[Delivery]):
 class RecipientFilterSerializer(serializers.Serializer[Any]):
     """The query parameters of a campaign's ledger."""
 
-    status = serializers.ChoiceField(choices=MessageStatus.choices, required=False, default="")
+    status = serializers.ChoiceField(
+        choices=MessageStatus.choices, required=False, default="", allow_blank=True, help_text="Only these."
+    )
 
 
 class CampaignPagination(KeysetPagination):
@@ -246,6 +262,15 @@ class BulkView(CampaignOnceAPIView):
 class CampaignListView(CampaignOnceAPIView):
     """The creator's campaigns, the newest first; a new one goes to every fan of its audience."""
 
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+    fragment_template = "messaging/_campaigns.html"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if request.query_params.get("preview"):
+            # It sends nothing, and a page asks for one at every pause in writing.
+            self.write_scope = ""
+        super().initial(request, *args, **kwargs)
+
     @extend_schema(
         operation_id="campaigns_list", parameters=CREATOR_PARAMETERS, responses=CampaignSerializer(many=True)
     )
@@ -283,6 +308,7 @@ class CampaignListView(CampaignOnceAPIView):
         data = serializer.validated_data
         wish = CampaignRequest(**{**data, "audience": Audience(**data["audience"])})
         if preview:
+            self.fragment_template = "messaging/_campaign_preview.html"
             found = campaigns.campaign_preview(creator=self.creator, request=wish)
             return Response(CampaignPreviewSerializer(found).data)
         receipt = campaigns.campaign_create(
@@ -295,7 +321,14 @@ class CampaignListView(CampaignOnceAPIView):
         return Response(CampaignReceiptSerializer(receipt).data, status=202)
 
 
-class CampaignView(CreatorAPIView):
+class CampaignAPIView(CreatorAPIView):
+    """A view that shows one campaign, as data or as the head of its page."""
+
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+    fragment_template = "messaging/_campaign.html"
+
+
+class CampaignView(CampaignAPIView):
     """One campaign and how it is getting on."""
 
     @extend_schema(operation_id="campaigns_retrieve", parameters=CREATOR_PARAMETERS, responses=CampaignSerializer)
@@ -306,6 +339,9 @@ class CampaignView(CreatorAPIView):
 
 class CampaignRecipientsView(CreatorAPIView):
     """A row per recipient, in the order of their turns."""
+
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+    fragment_template = "messaging/_recipients.html"
 
     @extend_schema(
         operation_id="campaigns_recipients",
@@ -319,7 +355,27 @@ class CampaignRecipientsView(CreatorAPIView):
         return self.listed(ledger, RecipientSerializer, RecipientPagination)
 
 
-class CampaignPauseView(CreatorAPIView):
+class CampaignLedgerView(CreatorAPIView):
+    """The whole ledger as a CSV file, or the part of it in one state."""
+
+    renderer_classes = (CsvRenderer,)
+
+    @extend_schema(
+        operation_id="campaigns_ledger",
+        parameters=[*CREATOR_PARAMETERS, RecipientFilterSerializer],
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request, campaign_id: int) -> Response:
+        state = self.asked(RecipientFilterSerializer)["status"]
+        campaign = selectors.campaign_get(creator=self.creator, campaign_id=campaign_id)
+        rows = selectors.campaign_ledger(campaign=campaign, state=state).order_by("pk")
+        return Response(
+            "".join(ledger_csv(rows.iterator(chunk_size=LEDGER_CHUNK))),
+            headers={"Content-Disposition": f'attachment; filename="campaign-{campaign.pk}.csv"'},
+        )
+
+
+class CampaignPauseView(CampaignAPIView):
     """Let nothing more of it go out until it is resumed."""
 
     @extend_schema(
@@ -333,7 +389,7 @@ class CampaignPauseView(CreatorAPIView):
         return Response(CampaignSerializer(report).data)
 
 
-class CampaignResumeView(CreatorAPIView):
+class CampaignResumeView(CampaignAPIView):
     """Let the rest of it go out, from now on."""
 
     @extend_schema(
@@ -347,7 +403,7 @@ class CampaignResumeView(CreatorAPIView):
         return Response(CampaignSerializer(report).data)
 
 
-class CampaignCancelView(CreatorAPIView):
+class CampaignCancelView(CampaignAPIView):
     """Let nothing more of it go out, for good."""
 
     @extend_schema(
@@ -358,4 +414,21 @@ class CampaignCancelView(CreatorAPIView):
     )
     def post(self, request: Request, campaign_id: int) -> Response:
         report = campaigns.campaign_cancel(creator=self.creator, campaign_id=campaign_id)
+        return Response(CampaignSerializer(report).data)
+
+
+class CampaignRetryView(CampaignAPIView):
+    """Send what failed of it again, 500 at a time; what may have arrived is left to a person."""
+
+    write_roles = MANAGERS
+    write_scope = "sends"
+
+    @extend_schema(
+        operation_id="campaigns_retry",
+        parameters=CREATOR_PARAMETERS,
+        request=None,
+        responses={200: CampaignSerializer, 409: OpenApiResponse(description="Nothing failed, or it was cancelled.")},
+    )
+    def post(self, request: Request, campaign_id: int) -> Response:
+        report = campaign_retry(creator=self.creator, campaign_id=campaign_id)
         return Response(CampaignSerializer(report).data)

@@ -44,8 +44,12 @@ class BulkRequest:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Whom a campaign is for: fans for whom everything given holds; `tags` asks for at least one, `exclude` for ids."""
+    """Whom a campaign is for: fans for whom everything given holds; `tags` asks for at least one, `exclude` for ids.
 
+    `recipient_ids` are fans chosen one by one, None where none were.
+    """
+
+    recipient_ids: Sequence[str] | None = None
     tags: Sequence[str] = ()
     min_value_cents: int | None = None
     active_since: datetime | None = None
@@ -54,6 +58,7 @@ class Audience:
 
     def to_json(self) -> dict[str, Any]:
         given = {
+            "recipientIds": list(self.recipient_ids or ()),
             "tags": list(self.tags),
             "minValueCents": self.min_value_cents,
             "activeSince": self.active_since.isoformat() if self.active_since else None,
@@ -193,8 +198,11 @@ def campaign_create(
 
 
 def campaign_preview(*, creator: Creator, request: CampaignRequest) -> CampaignPreview:
-    """How many fans a campaign would reach, what three of them would read and when it would be done; stores nothing."""
-    audience = _check_campaign(creator=creator, request=request)
+    """How many fans a campaign would reach, what three of them would read and when it would be done; stores nothing.
+
+    It may lack what is still to be written: whom it is for can be counted before.
+    """
+    audience = _check_campaign(creator=creator, request=request, unfinished=True)
     total = audience.count()
     examples = tuple(
         Example(fan=fan, text=template_render(request.content, name=fan.name, handle=fan.handle))
@@ -380,8 +388,8 @@ def _find(*, creator: Creator, recipient_ids: Sequence[str], name: str) -> tuple
     return list(fans.values()), errors
 
 
-def _check_campaign(*, creator: Creator, request: CampaignRequest) -> QuerySet[Fan]:
-    """The fans that it is for. Raises InvalidInput."""
+def _check_campaign(*, creator: Creator, request: CampaignRequest, unfinished: bool = False) -> QuerySet[Fan]:
+    """The fans that it is for. Raises InvalidInput; unfinished: not for what is missing."""
     errors = _check_name(request.name, "name")
     errors += check_content(content=request.content, media_urls=request.media_urls, price_cents=request.price_cents)
     errors += check_template(request.content)
@@ -389,6 +397,14 @@ def _check_campaign(*, creator: Creator, request: CampaignRequest) -> QuerySet[F
         errors.append(FieldError("scheduledAt", "too_far", "A campaign can be scheduled at most a year ahead."))
     excluded, wrong = _find(creator=creator, recipient_ids=request.audience.exclude, name="audience.exclude")
     errors += [error for error in wrong if error.code != "duplicate"]
+    chosen = None
+    if (wanted := request.audience.recipient_ids) is not None:
+        chosen, wrong = _find(creator=creator, recipient_ids=wanted, name="audience.recipientIds")
+        errors += [error for error in wrong if error.code != "duplicate"]
+        if not wanted:
+            errors.append(FieldError("audience.recipientIds", "required", "Choose at least one fan."))
+    if unfinished:
+        errors = [error for error in errors if error.code != "required"]
     if errors:
         raise InvalidInput("The campaign cannot be sent as it is.", errors=tuple(errors))
     return fan_audience(
@@ -397,5 +413,6 @@ def _check_campaign(*, creator: Creator, request: CampaignRequest) -> QuerySet[F
         min_value_cents=request.audience.min_value_cents,
         active_since=request.audience.active_since,
         not_messaged_since=request.audience.not_messaged_since,
+        only_ids=None if chosen is None else [fan.pk for fan in chosen],
         exclude_ids=[fan.pk for fan in excluded],
     )

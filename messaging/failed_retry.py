@@ -1,4 +1,4 @@
-"""Answers an operator who wants everything that failed sent once more. Writes through services alone."""
+"""Answers who wants all that failed sent once more: of a creator, of a campaign. Writes through services alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +9,14 @@ import structlog
 
 from crm.errors import Conflict
 from crm.models import Creator, MessageStatus
-from messaging import publishing, queue, services
-from messaging.models import Delivery
+from messaging import publishing, queue, selectors, services
+from messaging.errors import QueueRefused
+from messaging.models import CampaignStatus, Delivery
+from messaging.selectors import CampaignReport
 
 logger = structlog.get_logger(__name__)
+# Of one campaign at a time: somebody waits for the answer, and can ask again for the rest.
+CAMPAIGN_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,11 @@ class RetryReport:
 def failed_retry(
     *,
     creator_id: int | None = None,
+    campaign_id: int | None = None,
     since: datetime | None = None,
     reason_code: str = "",
     unknown: bool = False,
+    limit: int | None = None,
     dry_run: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> RetryReport:
@@ -43,6 +49,7 @@ def failed_retry(
 
     since: those that failed at this time or later.
     unknown: also those of which nobody knows whether the fan has them.
+    limit: the first so many.
     Raises SendingDisabled.
     """
     if not dry_run:
@@ -52,11 +59,13 @@ def failed_retry(
     rows = Delivery.objects.filter(state__in=states)
     if creator_id is not None:
         rows = rows.filter(creator_id=creator_id)
+    if campaign_id is not None:
+        rows = rows.filter(campaign_id=campaign_id)
     if since is not None:
         rows = rows.filter(finished_at__gte=since)
     if reason_code:
         rows = rows.filter(reason_code=reason_code)
-    found = list(rows.order_by("creator_id", "pk").values_list("pk", "creator_id"))
+    found = list(rows.order_by("creator_id", "pk").values_list("pk", "creator_id")[:limit])
     ids = tuple(message_id for message_id, _ in found)
     if dry_run:
         return RetryReport(found=ids)
@@ -83,3 +92,21 @@ def failed_retry(
             break
     logger.info("failed messages retried", retried=len(retried), refused=len(refused), meanwhile=len(meanwhile))
     return RetryReport(found=ids, retried=tuple(retried), meanwhile=tuple(meanwhile), refused=tuple(refused))
+
+
+def campaign_retry(*, creator: Creator, campaign_id: int) -> CampaignReport:
+    """Send what failed of a campaign again, at most CAMPAIGN_MAX at a time; those in doubt stay with a person.
+
+    Raises Conflict where nothing failed or the campaign was cancelled, QueueRefused where SQS took none of them.
+    """
+    campaign = selectors.campaign_get(creator=creator, campaign_id=campaign_id)
+    if campaign.status == CampaignStatus.CANCELLED:
+        raise Conflict("This campaign was cancelled, so nothing of it is sent again.", code="campaign_cancelled")
+    report = failed_retry(creator_id=creator.pk, campaign_id=campaign.pk, limit=CAMPAIGN_MAX)
+    if not report.found:
+        raise Conflict("No message of this campaign has failed.", code="nothing_failed")
+    if report.refused and not report.retried:
+        raise QueueRefused(
+            f"None of them could be queued: {report.refused[0][1]} You can send them again.", retry_after=30
+        )
+    return selectors.campaign_report(campaign)

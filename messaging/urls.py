@@ -17,6 +17,12 @@ urlpatterns = [
         campaign_api.CampaignRecipientsView.as_view(),
         name="campaign-recipients",
     ),
+    path(
+        "messages/campaigns/<int:campaign_id>/recipients.csv",
+        campaign_api.CampaignLedgerView.as_view(),
+        name="campaign-ledger",
+    ),
+    path("messages/campaigns/<int:campaign_id>/retry", campaign_api.CampaignRetryView.as_view(), name="campaign-retry"),
     path("messages/campaigns/<int:campaign_id>/pause", campaign_api.CampaignPauseView.as_view(), name="campaign-pause"),
     path(
         "messages/campaigns/<int:campaign_id>/resume", campaign_api.CampaignResumeView.as_view(), name="campaign-resume"

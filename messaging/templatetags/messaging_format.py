@@ -1,4 +1,4 @@
-"""Answers how often a thread on a page should ask for news. Touches nothing."""
+"""Answers how a message and a campaign are getting on, for a page. Touches nothing."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from crm.models import MessageStatus
+from messaging.models import OPEN_STATES, CampaignStatus
 
 register = template.Library()
 
@@ -33,3 +34,21 @@ def _changes_soon(message: Mapping[str, Any]) -> bool:
         return False
     expected = parse_datetime(message["expectedAt"]) if message["expectedAt"] else None
     return expected is None or expected - timezone.now() < FAR
+
+
+@register.filter
+def campaign_status(status: str) -> str:
+    """The status of a campaign in words."""
+    return CampaignStatus(status).label
+
+
+@register.filter
+def message_status(status: str) -> str:
+    """The status of a message in words."""
+    return MessageStatus(status).label
+
+
+@register.filter
+def left_over(progress: Mapping[str, int]) -> int:
+    """How many of a campaign's recipients still have their turn before them."""
+    return sum(progress[state] for state in OPEN_STATES)
