@@ -6,7 +6,7 @@ may be a few seconds old (crm/recent.py); whatever writes asks the database.
 """
 
 import hmac
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.signals import user_logged_in
 from drf_spectacular.utils import extend_schema_serializer
@@ -68,8 +68,8 @@ class ObtainSerializer(JsonTypes, TokenObtainPairSerializer):
         tokens = super().validate(attrs)
         user_logged_in.send(sender=User, request=request, user=self.user)
         agent = request.headers.get("User-Agent", "")
-        name = str(RefreshToken(tokens["refresh"])[SIGN_IN_CLAIM])
-        sign_ins.sign_in_note(user=self.user, agent=agent, sign_in=name)
+        name = str(RefreshToken(tokens["refresh"])[SIGN_IN_CLAIM])  # type: ignore[arg-type]  # it takes the text
+        sign_ins.sign_in_note(user=cast(User, self.user), agent=agent, sign_in=name)
         return tokens
 
     @classmethod

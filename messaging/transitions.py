@@ -105,9 +105,7 @@ def delivery_queued(copies: Collection[Copy]) -> None:
     if copies:
         ordered = sorted(copies, key=attrgetter("message_id"))
         pages_wake(
-            statement_run(
-                _QUEUED, [[copy.message_id for copy in ordered], [copy.dispatch_id for copy in ordered]]
-            )
+            statement_run(_QUEUED, [[copy.message_id for copy in ordered], [copy.dispatch_id for copy in ordered]])
         )
 
 
