@@ -49,13 +49,17 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How the product says that it stands. `repeatable`: it would send it again by itself."""
+    """How the product says that it stands. `repeatable`: it would send it again by itself.
+
+    stage: where it failed: `enqueue` before SQS had it, `send` after.
+    """
 
     message: Message
     state: str
     reason_code: str = ""
     reason: str = ""
     repeatable: bool = False
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +73,12 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that is known at the end. `dead_letters`: copies in the dead-letter queue."""
+    """All that is known at the end. `dead_letters`: of which message each copy in the dead-letter queue is."""
 
     wishes: Sequence[Wish]
     rows: Sequence[Row]
     arrivals: Sequence[Arrival]
-    dead_letters: int = 0
+    dead_letters: Sequence[Message] = ()
 
 
 # Each name with what it is that must not happen.
@@ -88,6 +92,7 @@ PROMISES: dict[str, str] = {
     "over the limit": "one more than a window may hold",
     "too close": "nearer to the one before than the gap",
     "strange": "the fan has what nobody asked for",
+    "misburied": "failed while it was sent, and has not one copy in the DLQ; or did not, and has one",
 }
 
 
@@ -102,6 +107,7 @@ class Ledger:
     failed: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     dead_letters: int = 0
+    to_bury: int = 0
     most_in_a_window: int = 0
     smallest_gap_ms: int | None = None
     broken: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in PROMISES})
@@ -112,7 +118,7 @@ class Ledger:
 
 
 def ledger_make(evidence: Evidence, *, limit: Limit) -> Ledger:
-    ledger = Ledger(dead_letters=evidence.dead_letters)
+    ledger = Ledger(dead_letters=len(evidence.dead_letters))
     rows = {row.message: row for row in evidence.rows}
     arrivals: dict[Message, list[Arrival]] = defaultdict(list)
     for arrival in sorted(evidence.arrivals, key=lambda each: each.at_ms):
@@ -129,7 +135,21 @@ def ledger_make(evidence: Evidence, *, limit: Limit) -> Ledger:
     first = {message: found[0].at_ms for message, found in arrivals.items()}
     ledger.broken["out of order"] = list(_overtaken(evidence.wishes, first))
     _pace(ledger, evidence.arrivals, limit)
+    _buried(ledger, evidence)
     return ledger
+
+
+def _buried(ledger: Ledger, evidence: Evidence) -> None:
+    """One copy in the dead-letter queue for each message that failed after SQS had taken it, and no other."""
+    copies = Counter(evidence.dead_letters)
+    rows = {row.message: row for row in evidence.rows}
+    for message in {*copies, *rows}:
+        row = rows.get(message)
+        due = int(row is not None and row.state == "failed" and row.stage == "send")
+        ledger.to_bury += due
+        if copies[message] != due:
+            state = f"{row.state} {row.reason_code}".rstrip() if row else "no row"
+            ledger.broken["misburied"].append(f"{message}: {state}, {copies[message]} copies")
 
 
 def _times(arrivals: Sequence[Arrival]) -> str:
@@ -225,7 +245,9 @@ def ledger_text(ledger: Ledger, *, limit: Limit, rows_each: int = 40) -> str:
         _line("delivered", ledger.delivered),
         _line("failed", ledger.failed.total(), _by_reason(ledger.failed)),
         _line("unknown", ledger.unknown.total(), _by_reason(ledger.unknown)),
-        _line("DLQ", ledger.dead_letters, "copies"),
+        _line(
+            "DLQ", ledger.dead_letters, f"copies, for {ledger.to_bury} messages that failed after SQS had taken them"
+        ),
         _line("most in any window", ledger.most_in_a_window, f"of {limit.messages} in {limit.window_ms / 1_000:g} s"),
         _line("smallest gap", f"{ledger.smallest_gap_ms} ms", f"of at least {limit.gap_ms} ms"),
     ]

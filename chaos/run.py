@@ -130,15 +130,18 @@ class Director:
             return "PostgreSQL does not answer"
         if number:
             return f"{number} messages are open"
-        depth = evidence.queue_depth(self.stage.sqs)
-        return f"{depth} copies are on the queue" if depth else ""
+        if depth := evidence.queue_depth(self.stage.sqs):
+            return f"{depth} copies are on the queue"
+        letters = evidence.queue_depth(self.stage.sqs, dead_letters=True)
+        failed = evidence.failed_count(self.stage.postgres.url)
+        return f"{letters} dead letters for {failed} failed messages" if letters != failed else ""
 
     def _evidence(self) -> Evidence:
         return Evidence(
             wishes=evidence.wishes_read(self.plan, self.journals, self.stage.vendor_data),
             rows=evidence.rows_read(self.stage.postgres.url, max_attempts=stage.MAX_ATTEMPTS),
             arrivals=evidence.arrivals_read(self.stage.vendor_data),
-            dead_letters=evidence.queue_depth(self.stage.sqs, dead_letters=True),
+            dead_letters=evidence.dead_letters_read(self.stage.sqs, self.stage.postgres.url),
         )
 
     async def stop(self) -> None:

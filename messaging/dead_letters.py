@@ -13,22 +13,25 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from crm.errors import Conflict, Unavailable
 from crm.models import MessageStatus
 from messaging import metrics, publishing, queue, services, transitions
 from messaging.errors import MalformedBody, QueueError, QueueRefused
-from messaging.models import Delivery
+from messaging.models import Delivery, Stage
 from messaging.payloads import dispatch_parse
+from messaging.queue_setup import DLQ_RETENTION_SECONDS
 from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
 # A walk over the whole queue hides each copy for this long at most, and hands it back at its end.
 WALK_SECONDS = 300
 WALK_WAIT_SECONDS = 1
-# A sweep's one look hides ten copies for this long, so that the next sweep sees others.
-LOOK_SECONDS = 60
+# A sweep looks at so many times ten copies at most, and hides each for this long if it dies meanwhile.
+LOOK_BATCHES = 10
+LOOK_SECONDS = 30
 # A message that is due is sent or put off within seconds; one that is not may have been given up by SQS.
 SUSPECT_AFTER = timedelta(seconds=60)
 Progress = Callable[[int], None]
@@ -307,31 +310,77 @@ def _send_again(letter: DeadLetter) -> tuple[Fate, str] | None:
     return None
 
 
-def dead_letter_suspects() -> bool:
-    """Whether a message is late enough that SQS may have given it up; without one a sweep does not look."""
+def _suspects() -> QuerySet[Delivery]:
+    """What is late enough that SQS may have given it up."""
     before = timezone.now() - SUSPECT_AFTER
-    late = Delivery.objects.filter(state=MessageStatus.QUEUED, due_at__lt=before, state_changed_at__lt=before)
-    return late.exists()
+    return Delivery.objects.filter(state=MessageStatus.QUEUED, due_at__lt=before, state_changed_at__lt=before)
 
 
 def dead_letter_reconcile(*, dry_run: bool = False) -> int:
-    """Mark messages failed whose only copy SQS gave up; answers how many. The copies stay for an operator.
+    """Mark messages failed whose only copy SQS gave up; answers how many. Their copies stay for an operator.
 
-    One receive at most. A message that was being sent is not decided here: its lease ends, and with it the doubt.
+    A message that was being sent is not decided here: its lease ends, and with it the doubt.
     """
     url = settings.SQS_RATE_LIMITER_DLQ_URL
-    if not url or not dead_letter_suspects():
+    return _look(url, dry_run=dry_run)[0] if url and _suspects().exists() else 0
+
+
+def dead_letter_clear(*, dry_run: bool = False) -> int:
+    """Delete the copies that no failed message needs, where there are more than those; answers how many.
+
+    One copy of each failed message stays. SQS gives up whatever was handed out too often, and while workers were
+    killed that may have been a message that was sent, or went on as another dispatch.
+    """
+    url = settings.SQS_RATE_LIMITER_DLQ_URL
+    if not url:
         return 0
+    since = timezone.now() - timedelta(seconds=DLQ_RETENTION_SECONDS)
+    failed = Delivery.objects.filter(state=MessageStatus.FAILED, stage=Stage.SEND, finished_at__gt=since)
     try:
-        received = queue.receive(wait_seconds=0, queue_url=url, visibility_seconds=LOOK_SECONDS)
+        if queue.counts(queue_url=url).waiting <= failed.count():
+            return 0
+    except QueueError as error:
+        logger.warning("dead-letter queue not counted", code=error.code)
+        return 0
+    return _look(url, dry_run=dry_run)[1]
+
+
+def _look(url: str, *, dry_run: bool) -> tuple[int, int]:
+    """How many messages failed because SQS gave them up, and how many copies that nobody needs were deleted."""
+    kept: dict[str, str] = {}
+    spent: list[str] = []
+    lost: list[UUID] = []
+    try:
+        for _ in range(LOOK_BATCHES):
+            received = queue.receive(wait_seconds=0, queue_url=url, visibility_seconds=LOOK_SECONDS)
+            handles = {copy.copy_id: copy.receipt_handle for copy in received}
+            for letter in _letters(received):
+                name = str(letter.message_id or letter.copy_id)
+                if _spent(letter) or (name in kept and letter.message_id is not None):
+                    spent.append(handles[letter.copy_id])
+                    continue
+                kept[name] = handles[letter.copy_id]
+                if letter.state == MessageStatus.QUEUED and letter.message_id is not None:
+                    lost.append(letter.message_id)
+            if len(received) < queue.BATCH_MAX_ENTRIES:
+                break
     except QueueError as error:
         logger.warning("dead-letter queue not read", code=error.code)
-        return 0
-    lost = [x.message_id for x in _letters(received) if x.current and x.state == MessageStatus.QUEUED]
+    given_up = _suspects().filter(pk__in=lost)
     if dry_run:
-        queue.release_all([copy.receipt_handle for copy in received], queue_url=url)
-        return len(lost)
-    return sum(_give_up(delivery) for delivery in Delivery.objects.filter(pk__in=lost))
+        queue.release_all([*kept.values(), *spent], queue_url=url)
+        return given_up.count(), len(spent)
+    stayed = queue.delete(spent, queue_url=url)
+    failed = sum(_give_up(delivery) for delivery in given_up)
+    queue.release_all(list(kept.values()), queue_url=url)
+    return failed, len(spent) - len(stayed)
+
+
+def _spent(letter: DeadLetter) -> bool:
+    """Whether nobody needs it: its message did not fail, or failed as a later dispatch, which has a copy of its own."""
+    if letter.state == Standing.MALFORMED:
+        return False
+    return not letter.current or _judge(letter, unknown=False)[0] is Fate.DELETED
 
 
 def _give_up(delivery: Delivery) -> bool:

@@ -124,9 +124,11 @@ class Consumer:
 
     def _handle_dispatch(self, copy: Copy, patience: float) -> Disposition | Later:
         delivery = selectors.delivery_for_dispatch(message_id=copy.message_id)
-        if delivery is None or delivery.dispatch_id != copy.dispatch_id or delivery.state not in WAITING:
-            # Deleted, replaced by a newer copy, or settled by somebody else.
+        if delivery is None or delivery.dispatch_id != copy.dispatch_id:
+            # Deleted, or replaced by a newer copy.
             return Disposition.ACKNOWLEDGE
+        if delivery.state not in WAITING:
+            return self._settled(delivery)
         if delivery.held is not None:
             transitions.delivery_set_aside([copy], to=delivery.held)
             return Disposition.ACKNOWLEDGE
@@ -246,8 +248,7 @@ class Consumer:
         outcome = self.gateway.send_message(publishing.outbound_of(delivery))
         metrics.observe("OnlyFansProcessingTime", time.monotonic() - begun_at)
         self._token_return(delivery, copy, outcome)
-        self._store(delivery, copy, outcome)
-        return Disposition.ACKNOWLEDGE
+        return self._store(delivery, copy, outcome)
 
     def _token_refund(self, delivery: Delivery, copy: Copy) -> None:
         """Nothing was asked of the platform."""
@@ -277,7 +278,7 @@ class Consumer:
             logger.info("breaker closed", creator_id=creator_id)
             metrics.count("OnlyFansBreakerClosed")
 
-    def _store(self, delivery: Delivery, copy: Copy, outcome: Outcome) -> None:
+    def _store(self, delivery: Delivery, copy: Copy, outcome: Outcome) -> Disposition:
         log = logger.bind(message_id=str(delivery.pk), creator_id=delivery.creator_id)
         if isinstance(outcome, Sent):
             transitions.delivery_sent(copy, platform_message_id=outcome.platform_message_id)
@@ -299,9 +300,10 @@ class Consumer:
         else:
             log.warning("message refused", code=outcome.code, permanent=outcome.permanent)
             transitions.delivery_key_renewed(copy)
-            self._store_rejected(delivery, copy, outcome)
+            return self._store_rejected(delivery, copy, outcome)
+        return Disposition.ACKNOWLEDGE
 
-    def _store_rejected(self, delivery: Delivery, copy: Copy, outcome: Rejected) -> None:
+    def _store_rejected(self, delivery: Delivery, copy: Copy, outcome: Rejected) -> Disposition:
         if outcome.scope is Scope.CREATOR:
             transitions.sending_paused(creator_id=delivery.creator_id, reason=outcome.reason, code=outcome.code)
             self._reschedule(
@@ -321,7 +323,7 @@ class Consumer:
                 reason=outcome.reason,
             )
         elif outcome.permanent or delivery.attempts + 1 >= settings.SEND_MAX_ATTEMPTS:
-            self._fail(delivery, copy, outcome)
+            return self._fail(delivery, copy, outcome)
         else:
             self._reschedule(
                 delivery,
@@ -332,23 +334,37 @@ class Consumer:
                 code=outcome.code,
                 reason=outcome.reason,
             )
+        return Disposition.ACKNOWLEDGE
 
-    def _fail(self, delivery: Delivery, copy: Copy, outcome: Rejected) -> None:
+    def _fail(self, delivery: Delivery, copy: Copy, outcome: Rejected) -> Disposition:
         failed = transitions.delivery_failed(
             copy, stage=Stage.SEND, code=outcome.code, reason=outcome.reason, attempted=True
         )
         metrics.count("OnlyFansMessagesFailed")
-        if not (failed and settings.SQS_RATE_LIMITER_DLQ_URL):
-            return
-        # For whoever watches the dead letters; the row says `failed` whether SQS takes this or not.
+        return self._bury(delivery, outcome.code) if failed else Disposition.ACKNOWLEDGE
+
+    def _settled(self, delivery: Delivery) -> Disposition:
+        """Its end is known. One that failed comes again only where it is not certain that the dead letters have it."""
+        if delivery.state == MessageStatus.FAILED and delivery.stage == Stage.SEND:
+            return self._bury(delivery, delivery.reason_code)
+        return Disposition.ACKNOWLEDGE
+
+    def _bury(self, delivery: Delivery, code: str) -> Disposition:
+        """One copy in the dead letters, for whoever watches them; the row says `failed` whether SQS takes it or not.
+
+        Where it does not, the queue's own copy comes again. A second one in the dead letters goes in the next sweep.
+        """
+        if not settings.SQS_RATE_LIMITER_DLQ_URL:
+            return Disposition.ACKNOWLEDGE
         key = str(delivery.pk)
         letter = queue.Outgoing(
             key=key,
             body=publishing.body_of(delivery).to_json(),
             delay_seconds=0,
             group=str(delivery.creator_id),
-            attributes={"reasonCode": outcome.code},
+            attributes={"reasonCode": code},
         )
         refused = queue.send([letter], queue_url=settings.SQS_RATE_LIMITER_DLQ_URL)[key]
         if refused:
-            logger.error("no copy in the dead letters", message_id=key, code=refused.code)
+            logger.error("no copy in the dead letters yet", message_id=key, code=refused.code)
+        return Disposition.LEAVE if refused else Disposition.ACKNOWLEDGE

@@ -16,6 +16,7 @@ from messaging.errors import QueueError
 QUEUE_NAME = "huntaze-rate-limiter-queue"
 DLQ_NAME = "huntaze-rate-limiter-queue-dlq"
 DAY_SECONDS = 86_400
+DLQ_RETENTION_SECONDS = 14 * DAY_SECONDS
 KMS_KEY = "KmsMasterKeyId"
 SQS_KEY = "SqsManagedSseEnabled"
 MISSING = ("NonExistentQueue", "QueueDoesNotExist")
@@ -46,7 +47,7 @@ def queues_provision(*, kms_key_id: str = "", dry_run: bool = False) -> Provisio
     kms_key_id: encrypt with this KMS key. Without it SQS's own keys are used, but where a queue has a KMS key.
     """
     dlq, changes = _ensure(
-        DLQ_NAME, {"MessageRetentionPeriod": str(14 * DAY_SECONDS)}, kms_key_id=kms_key_id, dry_run=dry_run
+        DLQ_NAME, {"MessageRetentionPeriod": str(DLQ_RETENTION_SECONDS)}, kms_key_id=kms_key_id, dry_run=dry_run
     )
     arn = _attributes(dlq)["QueueArn"] if dlq else f"the ARN of {DLQ_NAME}"
     wanted = {

@@ -40,7 +40,7 @@ GIVEN_UP_MARGIN_SECONDS = 120
 @dataclass(frozen=True, slots=True)
 class SweepReport:
     """How many messages each step moved; `dead` are those that SQS gave up, now failed, and `found` those that were
-    looked for in their chats and are there."""
+    looked for in their chats and are there. `cleared` are copies in the dead-letter queue that nobody needed."""
 
     released: int = 0
     published: int = 0
@@ -49,10 +49,11 @@ class SweepReport:
     unknown: int = 0
     found: int = 0
     dead: int = 0
+    cleared: int = 0
 
     @property
     def total(self) -> int:
-        return self.released + self.published + self.overdue + self.leases + self.unknown + self.found + self.dead
+        return sum(asdict(self).values())
 
 
 def purge() -> None:
@@ -77,6 +78,7 @@ def sweep(*, gateway: Gateway, progress: Callable[[int], None] | None = None) ->
         "unknown": lambda: _retry_unknown(now, gateway),
         # Last, because the platform may take its time.
         "found": lambda: read_back.read_back(_rows_to_find(now, gateway), gateway=gateway),
+        "cleared": dead_letters.dead_letter_clear,
     }
     moved: dict[str, int] = {}
     for number, (name, step) in enumerate(steps.items(), start=1):
@@ -96,6 +98,7 @@ def sweep_preview(*, gateway: Gateway) -> SweepReport:
     now = timezone.now()
     return SweepReport(
         dead=dead_letters.dead_letter_reconcile(dry_run=True),
+        cleared=dead_letters.dead_letter_clear(dry_run=True),
         released=_parked_rows(now).count(),
         published=_pending_rows(now).count(),
         overdue=_overdue_rows(now).count(),

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from conftest import Queues
 from crm.errors import Unavailable
@@ -14,6 +15,7 @@ from messaging import dead_letters, publishing, queue, services
 from messaging.dead_letters import (
     Fate,
     Standing,
+    dead_letter_clear,
     dead_letter_discard,
     dead_letter_list,
     dead_letter_reconcile,
@@ -21,7 +23,7 @@ from messaging.dead_letters import (
 )
 from messaging.delivery import Consumer, Disposition
 from messaging.errors import QueueError, SendingDisabled
-from messaging.models import Delivery
+from messaging.models import Delivery, Stage
 from messaging.payloads import connectivity_test_body
 from messaging.rate_limiter import RedisRateLimiter
 from messaging.tests.conftest import aws_error
@@ -277,18 +279,45 @@ def test_a_message_that_is_being_sent_is_left_to_its_lease(sqs_queues: Queues) -
     assert now_of(sending).state == MessageStatus.SENDING
 
 
-def test_the_queue_is_not_looked_at_while_every_message_is_in_time(sqs_queues: Queues) -> None:
-    dead(sqs_queues, state=MessageStatus.QUEUED)
-    dead(sqs_queues, state=MessageStatus.QUEUED, due_in=timedelta(minutes=5))
-    assert dead_letter_reconcile() == 0
+def test_copies_are_not_looked_at_while_they_are_those_of_the_messages_that_failed(
+    sqs_queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead(sqs_queues, stage=Stage.SEND, finished_at=timezone.now())
+    monkeypatch.setattr(queue, "receive", lambda **_: 1 / 0)
+    assert (dead_letter_reconcile(), dead_letter_clear()) == (0, 0)
+    assert waiting(sqs_queues) == 1
+
+
+def test_a_message_that_is_in_time_is_not_given_up_however_its_copy_came_there(sqs_queues: Queues) -> None:
+    deliveries = [dead(sqs_queues, state=MessageStatus.QUEUED, due_in=timedelta(minutes=number)) for number in (0, 5)]
+    assert (dead_letter_reconcile(), dead_letter_clear()) == (0, 0)
+    assert {now_of(delivery).state for delivery in deliveries} == {"queued"}
     assert waiting(sqs_queues) == 2
 
 
-def test_a_look_takes_one_receive_and_the_next_look_sees_the_others(sqs_queues: Queues) -> None:
+def test_a_look_sees_more_copies_than_one_receive_brings(sqs_queues: Queues) -> None:
     for _ in range(12):
         given_up(sqs_queues)
-    assert (dead_letter_reconcile(), dead_letter_reconcile()) == (10, 2)
-    assert sqs_queues.depth(sqs_queues.dead_letter_url) == 12
+    assert dead_letter_reconcile() == 12
+    assert waiting(sqs_queues) == 12
+
+
+@pytest.mark.parametrize("state", ["sent", "pending", "parked", "cancelled", "bypassed"])
+def test_the_copy_of_a_message_that_did_not_fail_is_cleared(sqs_queues: Queues, state: str) -> None:
+    dead(sqs_queues, state=MessageStatus(state))
+    assert (dead_letter_clear(dry_run=True), waiting(sqs_queues)) == (1, 1)
+    assert dead_letter_clear() == 1
+    assert sqs_queues.depth(sqs_queues.dead_letter_url) == 0
+
+
+def test_of_each_failed_message_one_copy_stays(sqs_queues: Queues) -> None:
+    failed = dead(sqs_queues, stage=Stage.SEND, finished_at=timezone.now())
+    body = publishing.body_of(failed).to_json()
+    into_dlq(sqs_queues, body, body.replace(str(failed.dispatch_id), str(uuid4())), "not JSON")
+    assert dead_letter_clear() == 2
+    letters = [handled.letter for handled in dead_letter_list().handled]
+    assert sorted(letter.state for letter in letters) == ["failed", "malformed"]
+    assert [letter.current for letter in letters if letter.message_id] == [True]
 
 
 def test_a_dry_look_counts_and_hands_the_copies_back(sqs_queues: Queues) -> None:

@@ -62,11 +62,17 @@ def test_what_has_not_failed_has_no_copy_in_the_dead_letters(outcome_of, sqs_que
     assert dead_letters(sqs_queues) == []
 
 
-def test_a_failed_message_stays_failed_where_the_dead_letters_take_no_copy(outcome_of, sqs_faults, caplog):
+def test_a_failed_message_that_the_dead_letters_did_not_take_comes_again_for_its_copy_alone(
+    consumer_with, sqs_queues, sqs_faults, caplog
+):
+    delivery, gateway = delivery_make(), ScriptedGateway(PERMANENT)
+    consumer = consumer_with(gateway)
     sqs_faults.script = [aws_error("AccessDenied", 403)]
-    assert outcome_of(delivery_make(), PERMANENT).state == "failed"
-    assert sqs_faults.calls == 1
+    assert consumer.handle(copy_of(delivery)) is LEAVE
     assert "no copy in the dead letters" in caplog.text
+    assert (Delivery.objects.get().state, dead_letters(sqs_queues)) == ("failed", [])
+    assert consumer.handle(copy_of(delivery)) is ACKNOWLEDGE
+    assert (len(gateway.calls), len(dead_letters(sqs_queues))) == (1, 1)
 
 
 def test_without_a_dead_letter_queue_of_ours_a_message_fails_all_the_same(outcome_of, settings, sqs_faults):
