@@ -14,6 +14,7 @@ from crm.json_types import JsonTypes
 from crm.models import Fan, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.payloads import media_urls
+from crm.selectors import MANAGERS
 from messaging import campaigns, selectors
 from messaging.api import ContentSerializer, trace_id_of
 from messaging.campaigns import (
@@ -207,8 +208,9 @@ class RecipientPagination(KeysetPagination):
 
 
 class CampaignOnceAPIView(OnceAPIView):
-    """A view that starts a campaign."""
+    """A view that starts a campaign. One text to many is more than the inbox: chatters read campaigns alone."""
 
+    write_roles = MANAGERS
     write_scope = "sends"
 
     def answer_again(self, subject: str) -> Response:
@@ -322,6 +324,8 @@ class CampaignRecipientsView(CreatorAPIView):
 class CampaignPauseView(CreatorAPIView):
     """Let nothing more of it go out until it is resumed."""
 
+    write_roles = MANAGERS
+
     @extend_schema(
         operation_id="campaigns_pause",
         parameters=CREATOR_PARAMETERS,
@@ -336,6 +340,8 @@ class CampaignPauseView(CreatorAPIView):
 class CampaignResumeView(CreatorAPIView):
     """Let the rest of it go out, from now on."""
 
+    write_roles = MANAGERS
+
     @extend_schema(
         operation_id="campaigns_resume",
         parameters=CREATOR_PARAMETERS,
@@ -349,6 +355,8 @@ class CampaignResumeView(CreatorAPIView):
 
 class CampaignCancelView(CreatorAPIView):
     """Let nothing more of it go out, for good."""
+
+    write_roles = MANAGERS
 
     @extend_schema(
         operation_id="campaigns_cancel",
