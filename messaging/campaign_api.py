@@ -223,8 +223,9 @@ class RecipientPagination(KeysetPagination):
 
 
 class CampaignOnceAPIView(OnceAPIView):
-    """A view that starts a campaign."""
+    """A view that starts a campaign. One text to many is more than the inbox: chatters read campaigns alone."""
 
+    write_roles = MANAGERS
     write_scope = "sends"
 
     def answer_again(self, subject: str) -> Response:
@@ -378,6 +379,8 @@ class CampaignLedgerView(CreatorAPIView):
 class CampaignPauseView(CampaignAPIView):
     """Let nothing more of it go out until it is resumed."""
 
+    write_roles = MANAGERS
+
     @extend_schema(
         operation_id="campaigns_pause",
         parameters=CREATOR_PARAMETERS,
@@ -392,6 +395,8 @@ class CampaignPauseView(CampaignAPIView):
 class CampaignResumeView(CampaignAPIView):
     """Let the rest of it go out, from now on."""
 
+    write_roles = MANAGERS
+
     @extend_schema(
         operation_id="campaigns_resume",
         parameters=CREATOR_PARAMETERS,
@@ -405,6 +410,8 @@ class CampaignResumeView(CampaignAPIView):
 
 class CampaignCancelView(CampaignAPIView):
     """Let nothing more of it go out, for good."""
+
+    write_roles = MANAGERS
 
     @extend_schema(
         operation_id="campaigns_cancel",

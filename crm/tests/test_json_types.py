@@ -14,12 +14,19 @@ class Inner(JsonTypes):
 
 
 class Outer(JsonTypes):
-    text = serializers.CharField(required=False)
+    text = serializers.CharField(required=False, max_length=5)
     count = serializers.IntegerField(required=False, allow_null=True)
     flag = serializers.BooleanField(required=False)
     moment = serializers.DateTimeField(required=False)
     words = serializers.ListField(child=serializers.CharField(), required=False)
     inner = Inner(required=False)
+
+
+def test_blanks_around_a_text_count_as_its_characters() -> None:
+    serializer = Outer(data={"text": "  long"})
+    assert not serializer.is_valid()
+    assert serializer.errors["text"][0].code == "max_length"
+    assert Outer(data={"text": " long"}).is_valid()
 
 
 @pytest.mark.parametrize(
