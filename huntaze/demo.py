@@ -11,7 +11,7 @@ from random import Random
 from django.db import transaction
 from django.utils import timezone
 
-from crm.models import Creator, Fan, Role, User
+from crm.models import Creator, Fan, Message, Role, User
 from crm.services import (
     conversation_mark_read,
     conversation_open,
@@ -21,7 +21,19 @@ from crm.services import (
     message_record_sent,
     user_create,
 )
-from huntaze.demo_content import AGENCY_EMAIL, CREATOR_EMAIL, CREATORS, DIALOGUES, PASSWORD, PEOPLE, SHARED, DemoCreator
+from crm.transaction_services import transaction_bulk_record
+from huntaze.demo_content import (
+    AGENCY_EMAIL,
+    CREATOR_EMAIL,
+    CREATORS,
+    DIALOGUES,
+    PASSWORD,
+    PEOPLE,
+    SET,
+    SHARED,
+    DemoCreator,
+)
+from huntaze.demo_money import demo_money
 from huntaze.env import BASE_DIR
 from onlyfans.csv_import import fans_import
 from onlyfans.services import account_connect
@@ -47,7 +59,10 @@ def demo_load() -> bool:
             membership_set(user=users[AGENCY_EMAIL], creator=creator, role=Role.MANAGER)
         account_connect(creator=creator, account_id=wanted.account_id, api_key=wanted.api_key)
         fans_import(creator=creator, user=owner, filename=FANS.name, content=_first_rows(FANS, wanted.fans))
-        _converse(creator=creator, owner=owner, wanted=wanted, chance=chance)
+        bought = _converse(creator=creator, owner=owner, wanted=wanted, chance=chance)
+        fans = list(Fan.objects.filter(creator=creator).order_by("handle"))
+        money = demo_money(fans=fans, bought=bought, now=timezone.now(), chance=Random(SEED))  # noqa: S311
+        transaction_bulk_record(creator=creator, rows=money)
     return True
 
 
@@ -60,15 +75,33 @@ def _first_rows(path: Path, count: int) -> bytes:
     return out.getvalue().encode()
 
 
-def _converse(*, creator: Creator, owner: User, wanted: DemoCreator, chance: Random) -> None:
-    """Begin the conversations, the longest ago first; who spends more is likelier to write."""
+def _converse(*, creator: Creator, owner: User, wanted: DemoCreator, chance: Random) -> list[tuple[Message, Fan]]:
+    """Begin the conversations, the longest ago first; who spends more is likelier to write.
+
+    Every second one begins with a set that costs something; answers those that the fan could pay for, and the fan.
+    """
+    bought = []
     fans = list(Fan.objects.filter(creator=creator).order_by("-value_cents", "handle")[: wanted.conversations * 3])
     talking = chance.sample(fans, min(wanted.conversations, len(fans)))
     numbers = itertools.count(1)
     for place, fan in enumerate(talking):
         dialogue = DIALOGUES[(place * 5 + len(wanted.name)) % len(DIALOGUES)]
         ended = timezone.now() - timedelta(days=24 * (1 - (place + 1) / len(talking)), minutes=chance.randint(7, 110))
-        _speak(fan=fan, owner=owner, dialogue=dialogue, times=_times(len(dialogue), ended, chance), numbers=numbers)
+        times = _times(len(dialogue), ended, chance)
+        if place % 2 and fan.value_cents >= SET.price_cents:
+            offered = message_record_sent(
+                fan=fan,
+                text=SET.text,
+                sent_at=times[0] - timedelta(hours=5),
+                platform_message_id=f"demo-{next(numbers)}",
+                sender=owner,
+                price_cents=SET.price_cents,
+                attachments=[{"type": "media", "url": SET.media}],
+            )
+            if offered is not None:
+                bought.append((offered, fan))
+        _speak(fan=fan, owner=owner, dialogue=dialogue, times=times, numbers=numbers)
+    return bought
 
 
 def _times(count: int, ended: datetime, chance: Random) -> list[datetime]:

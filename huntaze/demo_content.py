@@ -34,6 +34,17 @@ CREATORS = (
 # The agency looks after the first creator too.
 SHARED = CREATORS[0].name
 
+
+class DemoSet(NamedTuple):
+    """A message that costs something: its text, its price and the media's id at the platform."""
+
+    text: str
+    price_cents: int
+    media: str
+
+
+SET = DemoSet("The whole evening by the sea, fifteen pictures", 500, "demo-media-1")
+
 # "<" is what the fan writes, ">" what the creator answers.
 DIALOGUES: tuple[tuple[str, ...], ...] = (
     (

@@ -7,7 +7,20 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Conversation, Creator, Direction, Fan, Message, MessageStatus, Role, User
+from analytics.sales_selectors import chatters
+from crm.models import (
+    Conversation,
+    Creator,
+    Direction,
+    Fan,
+    Message,
+    MessageStatus,
+    Role,
+    Transaction,
+    TransactionKind,
+    TransactionStatus,
+    User,
+)
 from huntaze import demo_content
 from onlyfans.models import Account, ImportBatch
 
@@ -22,7 +35,9 @@ def demo(settings):
 
 def state():
     messages = Message.objects.order_by("platform_message_id", "creator_id")
+    money = Transaction.objects.order_by("creator__name", "platform_transaction_id")
     return (
+        list(money.values_list("creator__name", "fan__handle", "kind", "gross_cents")),
         list(messages.values_list("creator__name", "conversation__fan__handle", "direction", "text", "read")),
         list(Fan.objects.order_by("creator_id", "handle").values_list("creator__name", "handle", "value_cents")),
     )
@@ -77,6 +92,26 @@ def test_what_came_before_an_answer_is_read(demo):
         assert conversation.last_message == conversation.messages.order_by("-created_at").first()
 
 
+def test_every_fan_paid_what_they_are_worth_over_the_last_year(demo):
+    now, earned = timezone.now(), (TransactionStatus.LOADING, TransactionStatus.DONE)
+    paid = dict.fromkeys(Fan.objects.values_list("pk", flat=True), 0)
+    for each in Transaction.objects.filter(status__in=earned):
+        paid[each.fan_id] += each.gross_cents
+        assert now - timedelta(days=365) < each.occurred_at <= now
+        assert each.gross_cents == each.fee_cents + each.net_cents
+    assert paid == dict(Fan.objects.values_list("pk", "value_cents"))
+
+
+def test_analytics_has_something_of_everything(demo):
+    assert set(Transaction.objects.values_list("kind", flat=True)) == set(TransactionKind) - {TransactionKind.OTHER}
+    statuses = set(Transaction.objects.values_list("status", flat=True))
+    assert statuses == {TransactionStatus.LOADING, TransactionStatus.DONE, TransactionStatus.UNDO}
+    for creator in Creator.objects.all():
+        answered = chatters(creator=creator).results[0]
+        assert answered.sales > 0
+        assert answered.median_seconds > 0
+
+
 def test_a_second_run_changes_nothing(demo, settings):
     before = state()
     call_command("load_demo", verbosity=0)
@@ -85,6 +120,7 @@ def test_a_second_run_changes_nothing(demo, settings):
 
 def test_the_demo_is_the_same_each_time(demo, settings, django_db_blocker):
     first = state()
+    Transaction.objects.all().delete()
     Message.objects.all().delete()
     for model in (Conversation, Fan, ImportBatch, Creator, User):
         model.objects.all().delete()
