@@ -287,6 +287,9 @@ SPECTACULAR_SETTINGS = {
         "MessageStatusEnum": "crm.models.MessageStatus.choices",
         "HealthEnum": ["ok", "degraded", "down"],
         "CampaignStatusEnum": "messaging.models.CampaignStatus.choices",
+        "ImportStatusEnum": "onlyfans.models.ImportStatus.choices",
+        "ImportKindEnum": "onlyfans.models.ImportKind.choices",
+        "TransactionKindEnum": "crm.models.TransactionKind.choices",
     },
 }
 
