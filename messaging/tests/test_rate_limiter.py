@@ -272,14 +272,12 @@ def cluster_node(tmp_path) -> Iterator[redis.Redis]:
     process.wait()
 
 
-def test_a_node_of_a_cluster_is_asked_one_by_one(cluster_node, monkeypatch):
+def test_a_node_of_a_cluster_answers_for_one_creator_and_grants_nothing_to_many(cluster_node):
     limiter = RedisRateLimiter(cluster_node)
-    calls = spied(limiter, monkeypatch)
-    assert limiter.acquire_many(asks(3)) == [GRANTED] * 3
-    assert calls == [3, 1, 1, 1]
-    # It has learned that.
-    assert [answer.granted for answer in limiter.acquire_many(asks(3))] == [True] * 3
-    assert calls == [3, 1, 1, 1, 1, 1, 1]
+    assert limiter.acquire(creator_id=1, dispatch_id="a", limit=WIDE) == GRANTED
+    limiter.settle(creator_id=1, dispatch_id="a", limit=WIDE)
+    with pytest.raises(LimiterUnavailable):
+        limiter.acquire_many(asks(3))
 
 
 @pytest.mark.parametrize("operation", ["acquire", "settle", "refund", "hold"])
