@@ -111,6 +111,9 @@ PROBLEMS = {
     },
 }
 
+# The package's own name for a choice that may be null.
+NULL = {"$ref": "#/components/schemas/NullEnum"}
+
 
 class Schema(AutoSchema):
     """One operation, with all that it can answer."""
@@ -212,8 +215,10 @@ def document_complete(
     """A postprocessing hook: what belongs to no single operation. Runs after the enums have their names."""
     components = result["components"]
     schemas = components["schemas"]
+    schemas.pop("NullEnum", None)
     for name, schema in schemas.items():
         _blank_describe(schema)
+        _null_describe(schema)
         if not name.endswith("Request"):
             _always_there(schema)
         elif name.startswith("Patched"):
@@ -255,6 +260,16 @@ def _blank_describe(schema: dict[str, Any]) -> None:
                 each["default"] = defaults[0]
     if schema.get("enum") == [""]:
         schema["type"] = "string"
+
+
+def _null_describe(schema: dict[str, Any]) -> None:
+    """Of "one of these words or null": `nullable` says it, and a type of null alone is nobody's to write."""
+    for each in schema.get("properties", {}).values():
+        choices = each.get("oneOf", ())
+        if NULL in choices:
+            each.pop("oneOf")
+            each["allOf"] = [choice for choice in choices if choice != NULL]
+            each["nullable"] = True
 
 
 def _always_there(schema: dict[str, Any]) -> None:

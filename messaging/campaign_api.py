@@ -32,6 +32,23 @@ from messaging.selectors import CampaignReport
 
 NO_SUCH_STEP = OpenApiResponse(description="The campaign stands in a way in which this makes no sense.")
 EXCLUDE_MAX = 10_000
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+_MOMENT = {"type": "string", "format": "date-time"}
+# As Audience.to_json keeps it: what was not asked for is not there.
+AUDIENCE_ASKED = {
+    "type": "object",
+    "description": "Who was asked for: the conditions of a campaign's audience that were given, or the `recipientIds` "
+    "of a bulk message.",
+    "properties": {
+        "tags": _TEXTS,
+        "minValueCents": {"type": "integer", "minimum": 0},
+        "activeSince": _MOMENT,
+        "notMessagedSince": _MOMENT,
+        "exclude": _TEXTS,
+        "recipientIds": _TEXTS,
+    },
+    "example": {"tags": ["vip"], "minValueCents": 5000},
+}
 
 
 class BulkSerializer(ContentSerializer):
@@ -135,13 +152,18 @@ class CampaignSerializer(serializers.Serializer[CampaignReport]):
     content = serializers.CharField(source="campaign.content")
     mediaUrls = serializers.SerializerMethodField()
     priceCents = serializers.IntegerField(source="campaign.price_cents")
-    audience = serializers.DictField(source="campaign.audience")
+    audience = serializers.SerializerMethodField()
     status = serializers.ChoiceField(choices=CampaignStatus.choices)
     scheduledAt = serializers.DateTimeField(source="campaign.scheduled_at", allow_null=True)
     createdAt = serializers.DateTimeField(source="campaign.created_at")
     totalRecipients = serializers.IntegerField(source="total")
     progress = CampaignProgressSerializer(source="counts")
     estimatedCompletionTime = serializers.DateTimeField(source="estimated_completion_at", allow_null=True)
+
+    @extend_schema_field(AUDIENCE_ASKED)
+    def get_audience(self, report: CampaignReport) -> dict[str, Any]:
+        asked: dict[str, Any] = report.campaign.audience
+        return asked
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))
     def get_mediaUrls(self, report: CampaignReport) -> list[str]:
