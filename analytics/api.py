@@ -96,7 +96,9 @@ class OverviewView(CreatorAPIView):
 class TopFansFilterSerializer(serializers.Serializer[Any]):
     """The query parameters of the list of top fans."""
 
-    limit = serializers.IntegerField(required=False, default=TOP_FANS, min_value=1, max_value=100)
+    limit = serializers.IntegerField(
+        required=False, default=TOP_FANS, min_value=1, max_value=100, help_text="How many fans."
+    )
 
 
 class TopFanSerializer(serializers.Serializer[Any]):
@@ -131,7 +133,9 @@ class RevenueFilterSerializer(serializers.Serializer[Any]):
     """The query parameters of revenue. `to` is today unless given; `from` is 30 days, 12 weeks or 12 months earlier."""
 
     interval = serializers.ChoiceField(choices=[each.value for each in Interval], default=Interval.DAY.value)
-    currency = serializers.RegexField("^[A-Z]{3}$", default=CURRENCY)
+    currency = serializers.RegexField(
+        "^[A-Z]{3}$", default=CURRENCY, help_text="Three letters, as ISO 4217 has them; sums are of one alone."
+    )
 
     def get_fields(self) -> dict[str, Any]:
         days = {

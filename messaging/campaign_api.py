@@ -241,7 +241,10 @@ class CampaignOnceAPIView(OnceAPIView):
 
 
 class BulkView(CampaignOnceAPIView):
-    """Send one text to up to 100 fans; it is stored whole and goes out at the pace that the platform allows."""
+    """Send one text to up to 100 fans; for owners and managers.
+
+    It is stored whole, or not at all, and goes out at the pace that the platform allows.
+    """
 
     @extend_schema(
         operation_id="messages_bulk",
@@ -268,7 +271,7 @@ class BulkView(CampaignOnceAPIView):
 
 
 class CampaignListView(CampaignOnceAPIView):
-    """The creator's campaigns, the newest first; a new one goes to every fan of its audience."""
+    """The creator's campaigns and bulk messages, the newest first; owners and managers start them."""
 
     @extend_schema(
         operation_id="campaigns_list", parameters=CREATOR_PARAMETERS, responses=CampaignSerializer(many=True)
@@ -300,7 +303,7 @@ class CampaignListView(CampaignOnceAPIView):
     )
     @once
     def post(self, request: Request) -> Response:
-        """Start a campaign to every fan of its audience, or preview it."""
+        """Start a campaign to every fan of its audience, or preview it; for owners and managers."""
         preview = serializers.BooleanField().run_validation(request.query_params.get("preview") or "false")
         serializer = CampaignCreateSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -329,7 +332,7 @@ class CampaignView(CreatorAPIView):
 
 
 class CampaignRecipientsView(CreatorAPIView):
-    """A row per recipient, in the order of their turns."""
+    """The recipients of a campaign, a row each, in the order of their turns."""
 
     @extend_schema(
         operation_id="campaigns_recipients",
@@ -344,7 +347,7 @@ class CampaignRecipientsView(CreatorAPIView):
 
 
 class CampaignPauseView(CreatorAPIView):
-    """Let nothing more of it go out until it is resumed."""
+    """Pause a campaign: nothing more of it goes out until it is resumed; for owners and managers."""
 
     write_roles = MANAGERS
 
@@ -360,7 +363,7 @@ class CampaignPauseView(CreatorAPIView):
 
 
 class CampaignResumeView(CreatorAPIView):
-    """Let the rest of it go out, from now on."""
+    """Resume a paused campaign: the rest of it goes out, from now on; for owners and managers."""
 
     write_roles = MANAGERS
 
@@ -376,7 +379,7 @@ class CampaignResumeView(CreatorAPIView):
 
 
 class CampaignCancelView(CreatorAPIView):
-    """Let nothing more of it go out, for good."""
+    """Cancel a campaign: nothing more of it goes out, for good; for owners and managers."""
 
     write_roles = MANAGERS
 

@@ -18,7 +18,10 @@ BODY_MAX_BYTES = 1_000_000
 
 
 class WebhookView(APIView):
-    """One event. It is stored before the answer and applied afterwards, so a repeated delivery does no harm."""
+    """Take one event of the platform.
+
+    It is stored before the answer and applied afterwards, so a repeated delivery does no harm.
+    """
 
     # The signature says who it is.
     authentication_classes = ()
