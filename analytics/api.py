@@ -131,7 +131,9 @@ class OverviewView(TableView):
 class TopFansFilterSerializer(serializers.Serializer[Any]):
     """The query parameters of the list of top fans."""
 
-    limit = serializers.IntegerField(required=False, default=TOP_FANS, min_value=1, max_value=100)
+    limit = serializers.IntegerField(
+        required=False, default=TOP_FANS, min_value=1, max_value=100, help_text="How many fans."
+    )
 
 
 class TopFanSerializer(serializers.Serializer[Any]):
@@ -167,7 +169,9 @@ class TopFansView(TableView):
 class DaysFilterSerializer(serializers.Serializer[Any]):
     """Query parameters that name days of the creator's own calendar; `to` is today unless given."""
 
-    currency = serializers.RegexField("^[A-Z]{3}$", default=CURRENCY)
+    currency = serializers.RegexField(
+        "^[A-Z]{3}$", default=CURRENCY, help_text="Three letters, as ISO 4217 has them; sums are of one alone."
+    )
 
     def get_fields(self) -> dict[str, Any]:
         days = {

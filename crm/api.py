@@ -225,8 +225,16 @@ def conversation_shown(row: selectors.ConversationRow) -> dict[str, Any]:
 class ConversationFilterSerializer(serializers.Serializer[Any]):
     """The query parameters of the list of conversations."""
 
-    unread = serializers.BooleanField(required=False, default=False)
-    search = serializers.CharField(required=False, default="", max_length=100, allow_blank=True)
+    unread = serializers.BooleanField(
+        required=False, default=False, help_text="Those alone in which the fan wrote something that is unread."
+    )
+    search = serializers.CharField(
+        required=False,
+        default="",
+        max_length=100,
+        allow_blank=True,
+        help_text="Part of the fan's name or of their @handle.",
+    )
 
 
 class ConversationListView(CreatorAPIView):

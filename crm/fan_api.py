@@ -123,11 +123,20 @@ class FanFilterSerializer(serializers.Serializer[Any]):
     search = serializers.CharField(
         required=False, default="", max_length=100, allow_blank=True, help_text="Part of the name or the @handle."
     )
-    tag = serializers.CharField(required=False, default="", max_length=50, allow_blank=True)
-    minValueCents = serializers.IntegerField(
-        source="min_value_cents", required=False, default=None, min_value=0, max_value=2**53 - 1
+    tag = serializers.CharField(
+        required=False, default="", max_length=50, allow_blank=True, help_text="Fans who have this tag."
     )
-    activeSince = serializers.DateTimeField(source="active_since", required=False, default=None)
+    minValueCents = serializers.IntegerField(
+        source="min_value_cents",
+        required=False,
+        default=None,
+        min_value=0,
+        max_value=2**53 - 1,
+        help_text="Fans who have spent at least this much in all.",
+    )
+    activeSince = serializers.DateTimeField(
+        source="active_since", required=False, default=None, help_text="Fans who were seen since then."
+    )
     deleted = serializers.BooleanField(
         required=False, default=False, help_text="Deleted fans who can be restored instead; for owners and managers."
     )
@@ -218,7 +227,12 @@ class FanView(FanRowAPIView):
         parameters=[
             *CREATOR_PARAMETERS,
             ETAG,
-            OpenApiParameter("If-None-Match", OpenApiTypes.STR, OpenApiParameter.HEADER),
+            OpenApiParameter(
+                "If-None-Match",
+                OpenApiTypes.STR,
+                OpenApiParameter.HEADER,
+                description="The ETag of the fan as you have it: 304 while that is still so.",
+            ),
         ],
         responses={
             200: FanSerializer,
@@ -240,7 +254,7 @@ class FanView(FanRowAPIView):
         responses={200: FanSerializer, **CHANGES},
     )
     def put(self, request: Request, fan_id: int) -> Response:
-        """Write the whole fan. What is left out becomes empty."""
+        """Replace what is known of a fan. What is left out becomes empty."""
         return self._change(request, fan_id, partial=False)
 
     @extend_schema(
@@ -250,7 +264,7 @@ class FanView(FanRowAPIView):
         responses={200: FanSerializer, **CHANGES},
     )
     def patch(self, request: Request, fan_id: int) -> Response:
-        """Change what is given. The rest stays as it is."""
+        """Change some members of a fan. The rest stays as it is."""
         return self._change(request, fan_id, partial=True)
 
     def _change(self, request: Request, fan_id: int, *, partial: bool) -> Response:
@@ -275,7 +289,7 @@ class FanView(FanRowAPIView):
         },
     )
     def delete(self, request: Request, fan_id: int) -> Response:
-        """Hide the fan everywhere, and let nothing more go out to them; for owners and managers.
+        """Delete a fan: they are hidden everywhere, and nothing more goes out to them; for owners and managers.
 
         They can be restored for 30 days, then they are erased. With `erase=true` they are erased at once: messages
         keep their times, states and prices and lose their text.

@@ -33,6 +33,26 @@ TAGS = {
     "monitoring": "Whether everything is well",
 }
 TAG_OF = {**{name: name for name in TAGS}, "import": "imports", "bulk": "campaigns"}
+# What the package's own views say of themselves is for who reads their code.
+SIGNING_IN = {
+    "/api/auth/token": "Sign in with e-mail address and password.\n\nSend the access token as "
+    "`Authorization: Bearer …`; it is good for 15 minutes. With the refresh token, good for 14 days, the next ones are "
+    "fetched at `/api/auth/token/refresh`. After several wrong passwords in a row the answer is 429 for a while.",
+    "/api/auth/token/refresh": "Fetch the next access token.\n\nThe answer has a new refresh token too: keep that "
+    "one, the one that was sent counts no more.",
+    "/api/auth/token/verify": "Ask whether a token counts.\n\n200 for one that does, 401 for one that has run out or "
+    "whose sign-in has ended.",
+    "/api/auth/logout": "Sign out: the refresh token and all access tokens of the same sign-in count no more.",
+}
+# Of an id in an address: where a client finds it.
+PATH_IDS = {
+    "fan_id": "The fan's `id` here, as lists and conversations have it.",
+    "conversation_id": "The conversation's `id`.",
+    "message_id": "The message's id: `messageId` of an answer, `id` in a conversation.",
+    "campaign_id": "The campaign's `id`; `campaignId` where it was started.",
+    "import_id": "The import's `id`; `importId` where the file was sent.",
+    "account_key": "The account's own part of its webhook address.",
+}
 DESCRIPTIONS = {
     400: "Malformed, or not valid: `errors` names each field.",
     401: "No token or session, or one that does not count any more.",
@@ -111,6 +131,9 @@ PROBLEMS = {
     },
 }
 
+# The package's own name for a choice that may be null.
+NULL = {"$ref": "#/components/schemas/NullEnum"}
+
 
 class Schema(AutoSchema):
     """One operation, with all that it can answer."""
@@ -120,6 +143,9 @@ class Schema(AutoSchema):
 
     def get_operation_id(self) -> str:
         return str(super().get_operation_id()).removesuffix("_create")
+
+    def get_description(self) -> str:
+        return SIGNING_IN.get(self.path) or str(super().get_description())
 
     def get_summary(self) -> str:
         """The first sentence of what the operation says of itself."""
@@ -132,6 +158,8 @@ class Schema(AutoSchema):
     def _get_parameters(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = super()._get_parameters()
         for parameter in found:
+            if parameter["in"] == "path":
+                parameter["description"] = PATH_IDS.get(parameter["name"], "")
             if parameter["in"] == "query" and not parameter.get("required"):
                 # A form sends its empty fields too; they count as left out.
                 parameter["allowEmptyValue"] = True
@@ -212,8 +240,10 @@ def document_complete(
     """A postprocessing hook: what belongs to no single operation. Runs after the enums have their names."""
     components = result["components"]
     schemas = components["schemas"]
+    schemas.pop("NullEnum", None)
     for name, schema in schemas.items():
         _blank_describe(schema)
+        _null_describe(schema)
         if not name.endswith("Request"):
             _always_there(schema)
         elif name.startswith("Patched"):
@@ -255,6 +285,16 @@ def _blank_describe(schema: dict[str, Any]) -> None:
                 each["default"] = defaults[0]
     if schema.get("enum") == [""]:
         schema["type"] = "string"
+
+
+def _null_describe(schema: dict[str, Any]) -> None:
+    """Of "one of these words or null": `nullable` says it, and a type of null alone is nobody's to write."""
+    for each in schema.get("properties", {}).values():
+        choices = each.get("oneOf", ())
+        if NULL in choices:
+            each.pop("oneOf")
+            each["allOf"] = [choice for choice in choices if choice != NULL]
+            each["nullable"] = True
 
 
 def _always_there(schema: dict[str, Any]) -> None:

@@ -305,6 +305,7 @@ class ConversationMessagesView(OnceAPIView):
         responses=ThreadMessageSerializer(many=True),
     )
     def get(self, request: Request, conversation_id: int) -> Response:
+        """The messages of one conversation, the newest first."""
         crm_selectors.conversation_require(creator=self.creator, conversation_id=conversation_id)
         return self.listed_fast(
             selectors.thread_rows(conversation_id=conversation_id), message_shown, MessagePagination

@@ -36,6 +36,23 @@ from messaging.selectors import CampaignReport
 NO_SUCH_STEP = OpenApiResponse(description="The campaign stands in a way in which this makes no sense.")
 NAMED_MAX = 10_000
 LEDGER_CHUNK = 2_000
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+_MOMENT = {"type": "string", "format": "date-time"}
+# As Audience.to_json keeps it: what was not asked for is not there.
+AUDIENCE_ASKED = {
+    "type": "object",
+    "description": "Who was asked for: the conditions of a campaign's audience that were given, or the `recipientIds` "
+    "of a bulk message.",
+    "properties": {
+        "tags": _TEXTS,
+        "minValueCents": {"type": "integer", "minimum": 0},
+        "activeSince": _MOMENT,
+        "notMessagedSince": _MOMENT,
+        "exclude": _TEXTS,
+        "recipientIds": _TEXTS,
+    },
+    "example": {"tags": ["vip"], "minValueCents": 5000},
+}
 
 
 class BulkSerializer(ContentSerializer):
@@ -148,13 +165,18 @@ class CampaignSerializer(serializers.Serializer[CampaignReport]):
     content = serializers.CharField(source="campaign.content")
     mediaUrls = serializers.SerializerMethodField()
     priceCents = serializers.IntegerField(source="campaign.price_cents")
-    audience = serializers.DictField(source="campaign.audience")
+    audience = serializers.SerializerMethodField()
     status = serializers.ChoiceField(choices=CampaignStatus.choices)
     scheduledAt = serializers.DateTimeField(source="campaign.scheduled_at", allow_null=True)
     createdAt = serializers.DateTimeField(source="campaign.created_at")
     totalRecipients = serializers.IntegerField(source="total")
     progress = CampaignProgressSerializer(source="counts")
     estimatedCompletionTime = serializers.DateTimeField(source="estimated_completion_at", allow_null=True)
+
+    @extend_schema_field(AUDIENCE_ASKED)
+    def get_audience(self, report: CampaignReport) -> dict[str, Any]:
+        asked: dict[str, Any] = report.campaign.audience
+        return asked
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))
     def get_mediaUrls(self, report: CampaignReport) -> list[str]:
@@ -234,7 +256,10 @@ class CampaignOnceAPIView(OnceAPIView):
 
 
 class BulkView(CampaignOnceAPIView):
-    """Send one text to up to 100 fans; it is stored whole and goes out at the pace that the platform allows."""
+    """Send one text to up to 100 fans; for owners and managers.
+
+    It is stored whole, or not at all, and goes out at the pace that the platform allows.
+    """
 
     @extend_schema(
         operation_id="messages_bulk",
@@ -261,7 +286,7 @@ class BulkView(CampaignOnceAPIView):
 
 
 class CampaignListView(CampaignOnceAPIView):
-    """The creator's campaigns, the newest first; a new one goes to every fan of its audience."""
+    """The creator's campaigns and bulk messages, the newest first; owners and managers start them."""
 
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "messaging/_campaigns.html"
@@ -302,7 +327,7 @@ class CampaignListView(CampaignOnceAPIView):
     )
     @once
     def post(self, request: Request) -> Response:
-        """Start a campaign to every fan of its audience, or preview it."""
+        """Start a campaign to every fan of its audience, or preview it; for owners and managers."""
         preview = serializers.BooleanField().run_validation(request.query_params.get("preview") or "false")
         serializer = CampaignCreateSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -339,7 +364,7 @@ class CampaignView(CampaignAPIView):
 
 
 class CampaignRecipientsView(CreatorAPIView):
-    """A row per recipient, in the order of their turns."""
+    """The recipients of a campaign, a row each, in the order of their turns."""
 
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "messaging/_recipients.html"
@@ -377,7 +402,7 @@ class CampaignLedgerView(CreatorAPIView):
 
 
 class CampaignPauseView(CampaignAPIView):
-    """Let nothing more of it go out until it is resumed."""
+    """Pause a campaign: nothing more of it goes out until it is resumed; for owners and managers."""
 
     write_roles = MANAGERS
 
@@ -393,7 +418,7 @@ class CampaignPauseView(CampaignAPIView):
 
 
 class CampaignResumeView(CampaignAPIView):
-    """Let the rest of it go out, from now on."""
+    """Resume a paused campaign: the rest of it goes out, from now on; for owners and managers."""
 
     write_roles = MANAGERS
 
@@ -409,7 +434,7 @@ class CampaignResumeView(CampaignAPIView):
 
 
 class CampaignCancelView(CampaignAPIView):
-    """Let nothing more of it go out, for good."""
+    """Cancel a campaign: nothing more of it goes out, for good; for owners and managers."""
 
     write_roles = MANAGERS
 

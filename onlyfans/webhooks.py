@@ -18,12 +18,17 @@ BODY_MAX_BYTES = 1_000_000
 
 
 class WebhookView(APIView):
-    """One event. It is stored before the answer and applied afterwards, so a repeated delivery does no harm."""
+    """Take one event of the platform.
+
+    It is stored before the answer and applied afterwards, so a repeated delivery does no harm.
+    """
 
     # The signature says who it is.
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = ()
+    # The signature is of the bytes, which are read as they are, whatever the header calls them.
+    parser_classes = ()
 
     def get_authenticate_header(self, request: Request) -> str:
         # Without one the framework answers 403 in the place of 401.
@@ -47,7 +52,7 @@ class WebhookView(APIView):
                 description="The event's name: one that came before is stored once.",
             ),
         ],
-        request=OpenApiTypes.OBJECT,
+        request={"application/json": OpenApiTypes.OBJECT},
         responses={
             200: inline_serializer("WebhookReceipt", {"stored": serializers.BooleanField()}),
             400: OpenApiResponse(description="The body is no event, or one of another account."),

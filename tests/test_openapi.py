@@ -133,9 +133,7 @@ def test_operations_one_after_another_do_what_their_descriptions_say(world: Worl
 
         def validate_response(self, response: Any, case: Any, *args: Any, **kwargs: Any) -> None:
             # As the machine's own, which does not say that the token was meant.
-            case.validate_response(
-                response, headers=kwargs["headers"], transport_kwargs=kwargs, recorder=self.recorder
-            )
+            case.validate_response(response, headers=kwargs["headers"], transport_kwargs=kwargs, recorder=self.recorder)
 
         def before_call(self, case: Any) -> None:
             lead_to(case, world, linked=True)
