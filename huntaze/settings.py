@@ -282,6 +282,8 @@ SPECTACULAR_SETTINGS = {
         "MessageStatusEnum": "crm.models.MessageStatus.choices",
         "HealthEnum": ["ok", "degraded", "down"],
         "CampaignStatusEnum": "messaging.models.CampaignStatus.choices",
+        "ImportKindEnum": "onlyfans.models.ImportKind.choices",
+        "ImportStatusEnum": "onlyfans.models.ImportStatus.choices",
     },
 }
 
