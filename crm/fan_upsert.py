@@ -253,11 +253,12 @@ class FanUpsertion:
         with connection.cursor() as cursor:
             cursor.execute(LOCK, self._scope)
             cursor.execute(_MEMORY)
-            cursor.execute("ANALYZE fan_upsert_row")
+            # Of the columns that are joined by alone: of all of them it would take as long as the joins.
+            cursor.execute("ANALYZE fan_upsert_row (platform_id, handle)")
             cursor.execute(_JOIN_WITHIN)
             cursor.execute(_JOIN_STORED, self._scope)
             cursor.execute(_CREATE_LAST, self._scope)
-            cursor.execute("ANALYZE fan_upsert_last")
+            cursor.execute("ANALYZE fan_upsert_last (platform_id, handle, fan_id)")
             cursor.execute(_FIND_STAND_INS, self._scope)
             if cursor.rowcount:
                 cursor.execute(_LOCK_STAND_INS)

@@ -18,7 +18,8 @@ from crm.payloads import FanRow
 from onlyfans import earnings_payloads, import_services, payloads, selectors
 from onlyfans.csv_choices import choices_settle, mapping_whole
 from onlyfans.csv_reader import Chunk, Sheet, sheet_read
-from onlyfans.models import ImportBatch, ImportKind, ImportRow
+from onlyfans.import_services import KeptRow
+from onlyfans.models import ImportBatch, ImportKind
 
 ERROR_COLUMN = "error"
 # How many of the rows that were taken an answer shows one by one.
@@ -126,10 +127,10 @@ def fans_import(
                 # The dry run is the import itself, taken back: it cannot count otherwise than the import would.
                 transaction.set_rollback(dry_run)
             import_services.import_rows_add(
-                batch=batch, rows=(ImportRow(line=line, overtaken_by=by) for line, by in overtaken)
+                batch=batch, rows=(KeptRow(line=line, overtaken_by=by) for line, by in overtaken)
             )
             import_services.import_rows_add(
-                batch=batch, rows=(ImportRow(line=line, fan_deleted=True) for line in deleted)
+                batch=batch, rows=(KeptRow(line=line, fan_deleted=True) for line in deleted)
             )
             import_services.import_finish(
                 batch=batch,
@@ -239,11 +240,11 @@ def filename_clean(filename: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f]", "", name).strip()[:255] or "fans.csv"
 
 
-def rejected_rows(chunk: Chunk, problems: Mapping[int, Sequence[payloads.Problem]]) -> Iterator[ImportRow]:
+def rejected_rows(chunk: Chunk, problems: Mapping[int, Sequence[payloads.Problem]]) -> Iterator[KeptRow]:
     """What is kept of the wrong rows of a chunk."""
     raw = chunk.raw(list(problems))
     for (position, wrong), cells in zip(problems.items(), raw, strict=True):
-        yield ImportRow(line=int(chunk.lines[position]), problems=[problem.as_dict() for problem in wrong], cells=cells)
+        yield KeptRow(line=int(chunk.lines[position]), problems=[problem.as_dict() for problem in wrong], cells=cells)
 
 
 class _Echo:

@@ -14,7 +14,8 @@ from onlyfans import earnings_payloads, import_services, payloads
 from onlyfans.csv_import import filename_clean, rejected_rows, size_check, size_of
 from onlyfans.csv_reader import Sheet, sheet_read
 from onlyfans.earnings_payloads import Earning
-from onlyfans.models import ImportBatch, ImportKind, ImportRow
+from onlyfans.import_services import KeptRow
+from onlyfans.models import ImportBatch, ImportKind
 
 # Fans that one query looks for.
 CHUNK = 5_000
@@ -103,12 +104,12 @@ def _collect(
     return found, rejected
 
 
-def _last(earnings: list[tuple[int, Earning]]) -> tuple[list[Earning], Iterator[ImportRow]]:
+def _last(earnings: list[tuple[int, Earning]]) -> tuple[list[Earning], Iterator[KeptRow]]:
     """The last row of each id, and those before it; rows without one are of different money."""
     last = {earning.transaction_id: line for line, earning in earnings if earning.transaction_id}
     kept = [each for line, each in earnings if not each.transaction_id or last[each.transaction_id] == line]
     overtaken = (
-        ImportRow(line=line, overtaken_by=last[earning.transaction_id])
+        KeptRow(line=line, overtaken_by=last[earning.transaction_id])
         for line, earning in earnings
         if earning.transaction_id and last[earning.transaction_id] != line
     )
