@@ -178,6 +178,8 @@ ANALYTICS_LAST_SYNC = "onlyfans.selectors.money_synced_at"
 # --- OnlyFans -------------------------------------------------------------------------------------------------------
 
 ONLYFANS_API_BASE_URL = env.text("ONLYFANS_API_BASE_URL", default="https://app.onlyfansapi.com")
+# Of the other vendor, which onlyfans.ofauth_gateway.OFAuthGateway sends through.
+OFAUTH_API_BASE_URL = env.text("OFAUTH_API_BASE_URL", default="https://api.ofauth.com")
 # How long events are kept once they are applied: they hold what fans wrote.
 WEBHOOK_KEEP_DAYS = env.integer("WEBHOOK_KEEP_DAYS", default=30, minimum=1, maximum=3_650)
 IMPORT_MAX_BYTES = env.integer("IMPORT_MAX_BYTES", default=10_000_000, minimum=1_000, maximum=1_000_000_000)

@@ -52,7 +52,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
     def clean_account_id(self) -> str:
         account_id: str = self.cleaned_data["account_id"].strip()
         if not ACCOUNT_ID.fullmatch(account_id):
-            raise forms.ValidationError("The vendor's account ids look like acct_1a2b3c.")
+            raise forms.ValidationError("The vendor's account ids look like acct_1a2b3c (or conn_1a2b3c).")
         return account_id
 
     def clean_new_key(self) -> str:

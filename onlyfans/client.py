@@ -322,7 +322,7 @@ def _status_error(response: httpx.Response) -> VendorError:
     if body is not None and body.get("request_outcome") == "not_sent" and status in (408, 409, *range(500, 600)):
         return VendorError("not_sent", "The vendor could not send it and says so" + said, not_sent=True)
     if status == 429:
-        retry_after = _retry_after(response.headers)
+        retry_after = retry_after_of(response.headers)
         return VendorError(
             "rate_limited",
             "The platform asks for a pause" + said,
@@ -390,7 +390,7 @@ def _unreachable_fan(body: dict[str, Any] | None) -> bool:
     return any("cannot send message to this user" in str(answer).lower() for answer in answers)
 
 
-def _retry_after(headers: httpx.Headers) -> float | None:
+def retry_after_of(headers: httpx.Headers) -> float | None:
     """Seconds to wait by `Retry-After` (RFC 9110: seconds or an HTTP date); None where it is absent or unreadable."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", value):

@@ -21,7 +21,8 @@ from onlyfans.models import (
     WebhookEvent,
 )
 
-ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_-]{1,59}")
+# Of OnlyFansAPI, or a connection of OFAuth.
+ACCOUNT_ID = re.compile(r"(acct|conn)_[A-Za-z0-9_-]{1,59}")
 # What an HTTP header can carry, without blanks.
 API_KEY = re.compile(r"[!-~]{1,500}")
 # The pauses that end when the account is connected again: our own, and those of the gateway's refusals.
@@ -51,7 +52,9 @@ def account_connect(*, creator: Creator, account_id: str, api_key: str) -> Accou
     account_id, api_key = account_id.strip(), api_key.strip()
     errors: list[FieldError] = []
     if not ACCOUNT_ID.fullmatch(account_id):
-        errors.append(FieldError("account_id", "invalid", "The vendor's account ids look like acct_1a2b3c."))
+        errors.append(
+            FieldError("account_id", "invalid", "The vendor's account ids look like acct_1a2b3c (or conn_1a2b3c).")
+        )
     if not API_KEY.fullmatch(api_key):
         errors.append(FieldError("api_key", "invalid", "A key is 1 to 500 printable ASCII characters without blanks."))
     if errors:
