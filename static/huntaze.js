@@ -171,7 +171,8 @@ function composerFit(textarea) {
   textarea.style.height = "auto";
   textarea.style.height = `${textarea.scrollHeight + 2}px`;
   form.querySelector("[data-left]").textContent = `${left.toLocaleString()} characters left`;
-  form.querySelector("button").disabled = !textarea.value.trim() || "sending" in form.dataset;
+  const filled = textarea.value.trim() || form.querySelector("#media").value.trim();
+  form.querySelector("[data-send]").disabled = !filled || "sending" in form.dataset;
 }
 
 function composerSent(form, succeeded) {
@@ -191,7 +192,7 @@ function composerStart(form) {
   textarea.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return;
     event.preventDefault();
-    if (!form.querySelector("button").disabled) form.requestSubmit();
+    if (!form.querySelector("[data-send]").disabled) form.requestSubmit();
   });
   composerFit(textarea);
   if (matchMedia("(pointer: fine)").matches) textarea.focus({ preventScroll: true });

@@ -7,6 +7,8 @@ from django import template
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 
+from crm.models import Role, TransactionKind, TransactionStatus
+
 register = template.Library()
 
 # How many colours static/huntaze.css has for initials.
@@ -22,9 +24,33 @@ def money(cents: int | None) -> str:
 
 
 @register.filter
+def decimal(cents: int) -> str:
+    """123456 is 1234.56, as a field for numbers takes it."""
+    return f"{cents // 100}.{cents % 100:02}"
+
+
+@register.filter
 def signed(number: float) -> str:
     """12.5 is +12.5, and a minus is the sign that stands as high."""
     return f"{number:+.1f}".replace("-", "−")
+
+
+@register.filter
+def purchase_kind(kind: str) -> str:
+    """What was paid for, in words."""
+    return TransactionKind(kind).label
+
+
+@register.filter
+def purchase_status(status: str) -> str:
+    """How a payment stands, in words."""
+    return TransactionStatus(status).label
+
+
+@register.filter
+def role_name(role: str) -> str:
+    """A role on a team, in words."""
+    return Role(role).label
 
 
 @register.filter
