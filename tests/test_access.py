@@ -130,6 +130,7 @@ PAGES = {
     "settings",
     "messages/onlyfans",
     "messages/onlyfans/resume",
+    "messages/onlyfans/status",
     "messages/onlyfans/{conversation}",
     "messages/bulk",
     "messages/campaigns",
