@@ -19,7 +19,7 @@ from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.errors import Unconditional
 from crm.fan_export import fan_export
 from crm.json_types import JsonTypes
-from crm.models import FAN_NAME_ORDER, FAN_SEEN_ORDER, Fan, Transaction
+from crm.models import FAN_NAME_ORDER, FAN_SEEN_ORDER, Fan
 from crm.pagination import KeysetPagination
 from crm.rendering import JSONRenderer
 
@@ -220,7 +220,7 @@ class FanTagSerializer(JsonTypes):
 
     fanIds = serializers.ListField(
         source="fan_ids",
-        child=serializers.IntegerField(),
+        child=serializers.IntegerField(min_value=1, max_value=2**63 - 1),
         min_length=1,
         max_length=fan_services.TAGGED_MAX,
         help_text="Our own ids.",
@@ -360,37 +360,6 @@ class FanRestoreView(FanRowAPIView):
     def post(self, request: Request, fan_id: int) -> Response:
         held = selectors.fan_get_held(creator=self.creator, fan_id=fan_id)
         return self.shown(fan_services.fan_restore(fan=held))
-
-
-class PurchaseSerializer(serializers.ModelSerializer[Transaction]):
-    """What a fan paid once, in cents: `grossCents` is the price, of which `netCents` are the creator's."""
-
-    grossCents = serializers.IntegerField(source="gross_cents")
-    netCents = serializers.IntegerField(source="net_cents")
-    messageId = serializers.UUIDField(source="message_id", allow_null=True)
-    occurredAt = serializers.DateTimeField(source="occurred_at")
-
-    class Meta:
-        model = Transaction
-        fields = ("id", "kind", "status", "grossCents", "netCents", "currency", "messageId", "occurredAt")
-
-
-class PurchasePagination(KeysetPagination):
-    ordering = ("-occurred_at", "-id")
-
-
-class FanPurchasesView(CreatorAPIView):
-    """What the fan paid, the newest first."""
-
-    renderer_classes = (JSONRenderer, FragmentRenderer)
-    fragment_template = "crm/_purchases.html"
-
-    @extend_schema(
-        operation_id="fans_purchases", parameters=CREATOR_PARAMETERS, responses=PurchaseSerializer(many=True)
-    )
-    def get(self, request: Request, fan_id: int) -> Response:
-        fan = selectors.fan_get(creator=self.creator, fan_id=fan_id)
-        return self.listed(selectors.fan_transactions(fan=fan), PurchaseSerializer, PurchasePagination)
 
 
 class FanExportView(CreatorAPIView):

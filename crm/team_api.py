@@ -30,6 +30,8 @@ class MemberSerializer(serializers.ModelSerializer[Membership]):
 
 
 class RoleSerializer(JsonTypes):
+    """What somebody may do on the team."""
+
     role = serializers.ChoiceField(choices=Role.choices)
 
 

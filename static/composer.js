@@ -22,6 +22,16 @@ function start() {
     openPpv(find("[data-ppv]").hidden);
     if (!find("[data-ppv]").hidden) media.focus();
   });
+  /* What is no number has no value, and would go out for free. */
+  form.addEventListener("submit", (event) => {
+    if (!price.validity.badInput) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    openPpv(true);
+    find("#error-price").textContent = price.validationMessage;
+    price.setAttribute("aria-invalid", "true");
+    price.focus();
+  }, { capture: true });
   form.addEventListener("htmx:configRequest", ({ target, detail }) => {
     if (target !== form) return;
     detail.formData.set("priceCents", String(Math.round(Number(price.value) * 100)));

@@ -414,3 +414,8 @@ def test_a_fan_gets_no_more_tags_than_an_import_gives(creator: Any) -> None:
 def test_tagging_wants_a_tag(creator: Any) -> None:
     answer = tagged(creator, FanFactory(creator=creator))
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "add")
+
+
+def test_an_id_that_no_fan_can_have_is_named(creator: Any) -> None:
+    answer = signed_in(creator).post(f"{FANS}/tags", {"fanIds": [10**30], "add": ["vip"]})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "fanIds[0]")
