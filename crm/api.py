@@ -134,7 +134,8 @@ class CreatorAPIView(APIView):
 class FragmentRenderer(BaseRenderer):
     """The same answer as a piece of HTML that a page swaps in: the view's `fragment_template`, or the problem in words.
 
-    The template sees the answer's members, `data`, the `view`, and `page_path`: where the reader is.
+    The template sees the answer's members, `data`, the `view`, the answer's `etag`, and `page_path`: where the reader
+    is. A page that renders the view itself may name another template.
     """
 
     media_type = "text/html"
@@ -147,11 +148,20 @@ class FragmentRenderer(BaseRenderer):
         response["Content-Type"] = "text/html; charset=utf-8"  # a problem names another one
         if response.status_code == 204:
             return ""
-        template = "_problem.html" if response.status_code >= 400 else view.fragment_template
+        wanted = getattr(request, "fragment_template", "") or view.fragment_template
+        template = "_problem.html" if response.status_code >= 400 else wanted
         members = data if isinstance(data, dict) else {}
         page_path = getattr(request, "page_path", "") or request.htmx.current_url_abs_path or ""
         return render_to_string(
-            template, {**members, "data": data, "view": view, "page_path": page_path.partition("?")[0]}, request
+            template,
+            {
+                **members,
+                "data": data,
+                "view": view,
+                "etag": response.get("ETag", ""),
+                "page_path": page_path.partition("?")[0],
+            },
+            request,
         )
 
 

@@ -176,6 +176,14 @@ class FanRowAPIView(CreatorAPIView):
 
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "crm/_fans.html"
+    # By the id of the element that the answer is for, where that is no row.
+    fragment_templates: ClassVar[dict[str, str]] = {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        # The part of the page that asks says what it can show.
+        target = request._request.htmx.target or ""  # type: ignore[attr-defined]  # noqa: SLF001
+        self.fragment_template = self.fragment_templates.get(target, self.fragment_template)
 
     def shown(self, fan: Fan, *, status: int = 200) -> Response:
         """The fan with the ETag that the next change names; asked again each time, never kept by a cache."""
@@ -186,15 +194,14 @@ class FanRowAPIView(CreatorAPIView):
 class FanListView(FanRowAPIView):
     """The creator's fans, the most valuable first unless `ordering` says otherwise."""
 
+    fragment_templates = dict.fromkeys(("fan-choices", "fan-choices-more"), "crm/_fan_choices.html")
+
     @extend_schema(
         operation_id="fans_list",
         parameters=[*CREATOR_PARAMETERS, FanFilterSerializer],
         responses=FanSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        if (request._request.htmx.target or "").startswith("fan-choices"):  # type: ignore[attr-defined]  # noqa: SLF001
-            # A page on which fans are chosen, not looked after.
-            self.fragment_template = "crm/_fan_choices.html"
         asked = self.asked(FanFilterSerializer)
         del asked["ordering"]
         if asked["deleted"]:
@@ -217,10 +224,55 @@ class FanListView(FanRowAPIView):
         return self.shown(fan, status=201)
 
 
+class FanTagSerializer(JsonTypes):
+    """At least one tag to add or to remove."""
+
+    fanIds = serializers.ListField(
+        source="fan_ids",
+        child=serializers.IntegerField(min_value=1, max_value=2**63 - 1),
+        min_length=1,
+        max_length=fan_services.TAGGED_MAX,
+        help_text="Our own ids.",
+    )
+    add = serializers.ListField(child=serializers.CharField(max_length=50), default=list, max_length=TAGS_MAX)
+    remove = serializers.ListField(child=serializers.CharField(max_length=50), default=list, max_length=TAGS_MAX)
+
+    def validate(self, attrs: Any) -> Any:
+        if not attrs["add"] and not attrs["remove"]:
+            raise serializers.ValidationError({"add": ["Name a tag to add or to remove."]})
+        return attrs
+
+
+class FanTaggedSerializer(serializers.Serializer[Any]):
+    """Who has other tags now; the others had them as they were wished."""
+
+    changed = serializers.ListField(child=serializers.IntegerField())
+
+
+class FanTagView(CreatorAPIView):
+    """Tag many fans at once."""
+
+    @extend_schema(
+        operation_id="fans_tag",
+        parameters=CREATOR_PARAMETERS,
+        request=FanTagSerializer,
+        responses={
+            200: FanTaggedSerializer,
+            400: OpenApiResponse(description="Each fan that is not known is named; nothing was changed."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        serializer = FanTagSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        changed = fan_services.fan_bulk_tag(creator=self.creator, most=TAGS_MAX, **serializer.validated_data)
+        return Response(FanTaggedSerializer({"changed": changed}).data)
+
+
 class FanView(FanRowAPIView):
     """One fan."""
 
     fragment_template = "crm/_fan_row.html"
+    fragment_templates = {"fan": "crm/_fan_page.html"}
 
     @extend_schema(
         operation_id="fans_retrieve",
@@ -301,7 +353,8 @@ class FanView(FanRowAPIView):
             return Response(status=204)
         fan = selectors.fan_get(creator=self.creator, fan_id=fan_id)
         deleted = fan_services.fan_delete(fan=fan, seen=versions_seen(request))
-        self.fragment_template = "crm/_fan_deleted.html"
+        own_page = self.fragment_template == self.fragment_templates["fan"]
+        self.fragment_template = "crm/_fan_gone.html" if own_page else "crm/_fan_deleted.html"
         return Response(FanDeletedSerializer(deleted).data)
 
 
@@ -310,6 +363,7 @@ class FanRestoreView(FanRowAPIView):
 
     write_roles = selectors.MANAGERS
     fragment_template = "crm/_fan_row.html"
+    fragment_templates = {"fan": "crm/_fan_page.html"}
 
     @extend_schema(
         operation_id="fans_restore",

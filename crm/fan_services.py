@@ -1,6 +1,6 @@
 """Answers how a fan comes, changes, goes, comes back and is erased. Writes fans; of an erased one the messages too."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import structlog
@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from crm import selectors
-from crm.errors import Conflict, NotFound, Stale
+from crm.errors import Conflict, FieldError, InvalidInput, NotFound, Stale
 from crm.fan_holders import fan_holders
 from crm.idempotency import keys_forget
 from crm.models import Conversation, Creator, Direction, Fan, FanBefore, Message
@@ -18,6 +18,8 @@ from crm.models import Conversation, Creator, Direction, Fan, FanBefore, Message
 logger = structlog.get_logger(__name__)
 # Fans that one call of fans_purge erases at most; the next call goes on.
 PURGE_MAX = 500
+# Fans that are tagged at a time: the longest page of their list.
+TAGGED_MAX = 200
 
 
 def fan_create(*, creator: Creator, platform_id: str, **fields: Any) -> Fan:
@@ -44,6 +46,35 @@ def fan_update(*, fan: Fan, seen: Collection[int] | None, **fields: Any) -> Fan:
     except IntegrityError as error:
         raise _taken(fan.creator, fields.get("platform_id", "")) or error from error
     return fan
+
+
+def fan_bulk_tag(
+    *, creator: Creator, fan_ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = (), most: int
+) -> list[int]:
+    """Give these fans some tags and take others away; all of it or nothing. Returns the ids of those that changed.
+
+    most: how many tags a fan may have. Raises InvalidInput, naming the fans that are not the creator's or would have
+    more.
+    """
+    with transaction.atomic():
+        rows = Fan.objects.filter(creator=creator, deleted_at=None, pk__in=fan_ids)
+        fans = {fan.pk: fan for fan in rows.order_by("pk").select_for_update(no_key=True)}
+        errors, changed = [], []
+        for index, fan_id in enumerate(fan_ids):
+            fan = fans.get(fan_id)
+            if fan is None:
+                errors.append(FieldError(f"fanIds[{index}]", "fan_not_found", "There is no such fan."))
+                continue
+            tags = list(dict.fromkeys([tag for tag in fan.tags if tag not in remove] + list(add)))
+            if len(tags) > most and len(tags) > len(fan.tags):
+                errors.append(FieldError(f"fanIds[{index}]", "too_many", f"{fan} would have more than {most} tags."))
+            elif tags != fan.tags:
+                fan.tags, fan.updated_at = tags, timezone.now()
+                changed.append(fan)
+        if errors:
+            raise InvalidInput("No fan was changed.", errors=tuple(errors))
+        Fan.objects.bulk_update(changed, ["tags", "updated_at"])
+    return [fan.pk for fan in changed]
 
 
 def fan_delete(*, fan: Fan, seen: Collection[int] | None = None) -> Fan:

@@ -369,6 +369,26 @@ class Message(models.Model):
         return f"message {self.pk}"
 
 
+class QuickReply(models.Model):
+    """A text that a creator's people write often, found by its shortcut. Fields of the fan may stand in it."""
+
+    creator = models.ForeignKey(Creator, on_delete=models.CASCADE, related_name="quick_replies")
+    shortcut = models.CharField(max_length=30)
+    text = models.TextField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["creator", "shortcut"], name="quick_reply_once"),
+            models.CheckConstraint(
+                condition=Q(shortcut__regex=r"^[a-z0-9-]{1,30}$"), name="quick_reply_shortcut_typed"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"/{self.shortcut}"
+
+
 class IdempotencyKey(models.Model):
     """A name that a caller gave to a request that must not happen twice, and what came of the request.
 

@@ -8,6 +8,8 @@ urlpatterns = [
     path("sign-ins", sign_in_pages.sign_ins, name="sign-ins"),
     path("sign-ins/end", sign_in_pages.sign_in_end, name="sign-in-end"),
     path("platforms/onlyfans/fans", pages.fans, name="fans-page"),
+    path("platforms/onlyfans/fans/<int:fan_id>", pages.fan_page, name="fan-page"),
+    path("settings", pages.settings_page, name="settings"),
     path("platforms/onlyfans/fans/<int:fan_id>/write", pages.fan_write, name="fan-write"),
     path("live/<int:creator_id>", live_pages.live, name="live"),
 ]

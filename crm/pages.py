@@ -16,7 +16,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from crm import selectors, services
 from crm.errors import Forbidden, NotFound
-from crm.models import Membership, User
+from crm.fan_services import TAGGED_MAX
+from crm.models import Membership, Role, User
+from crm.payloads import MESSAGE_MAX_CHARACTERS, PLACEHOLDERS
 
 SESSION_KEY = "creator_id"
 Choices = list[tuple[str, str]]
@@ -82,9 +84,19 @@ def creator_choose(request: HttpRequest) -> HttpResponse:
 
 
 def api_answer(
-    request: HttpRequest, url_name: str, *, accept: str, membership: Membership, query: str = "", **kwargs: Any
+    request: HttpRequest,
+    url_name: str,
+    *,
+    accept: str,
+    membership: Membership,
+    query: str = "",
+    template: str = "",
+    **kwargs: Any,
 ) -> Any:
-    """The answer of the API view of this name, not rendered yet, to whom the page is for."""
+    """The answer of the API view of this name, not rendered yet, to whom the page is for.
+
+    template: where a page shows the answer in another way than the view's own fragment.
+    """
     address = reverse(url_name, kwargs=kwargs)
     inner: Any = copy(request)
     inner.__dict__.pop("headers", None)
@@ -98,18 +110,21 @@ def api_answer(
         "QUERY_STRING": query,
     }
     inner.page_path = request.path
+    inner.fragment_template = template
     view = resolve(address)
     return view.func(inner, *view.args, **view.kwargs)
 
 
 def fragment(
-    request: HttpRequest, url_name: str, *, membership: Membership, query: str = "", **kwargs: Any
+    request: HttpRequest, url_name: str, *, membership: Membership, query: str = "", template: str = "", **kwargs: Any
 ) -> SafeString:
     """What the API view of this name answers to the page's own fetch, so that the first paint holds it already.
 
     Raises Http404 where the view answers 404; any other problem is shown in its place.
     """
-    response = api_answer(request, url_name, accept="text/html", membership=membership, query=query, **kwargs)
+    response = api_answer(
+        request, url_name, accept="text/html", membership=membership, query=query, template=template, **kwargs
+    )
     if response.status_code == 404:
         raise Http404(response.data["detail"])
     html: str = response.render().content.decode()
@@ -134,6 +149,8 @@ def fans(request: HttpRequest) -> HttpResponse:
         "ordering": asked.get("ordering", ""),
         "deleted": asked.get("deleted", ""),
         "may_manage": membership.role in selectors.MANAGERS,
+        "may_write": membership.role in selectors.WRITERS,
+        "tagged_max": TAGGED_MAX,
     }
     return render(request, "crm/fans.html", context)
 
@@ -150,6 +167,35 @@ def with_current(choices: Choices, current: str, name: str) -> Choices:
     """An address may name a value that the page would not offer; the form must not say otherwise."""
     known = any(value == current for value, _ in choices)
     return choices if known else [*choices, (current, name)]
+
+
+@login_required
+@require_GET
+def fan_page(request: HttpRequest, fan_id: int) -> HttpResponse:
+    """All that is held about one fan."""
+    membership = creator_for_request(request)
+    context = {
+        "fan": fragment(request, "fan", membership=membership, template="crm/_fan_page.html", fan_id=fan_id),
+        "purchases": fragment(request, "fan-purchases", membership=membership, fan_id=fan_id),
+    }
+    return render(request, "crm/fan.html", context)
+
+
+@login_required
+@require_GET
+def settings_page(request: HttpRequest) -> HttpResponse:
+    """What a creator's people set for all of them."""
+    membership = creator_for_request(request)
+    context = {
+        "quick_replies": fragment(request, "quick-replies", membership=membership),
+        "team": fragment(request, "team", membership=membership) if membership.role in selectors.MANAGERS else "",
+        "may_manage": membership.role in selectors.MANAGERS,
+        "may_own": membership.role == Role.OWNER,
+        "roles": Role.choices,
+        "characters_max": MESSAGE_MAX_CHARACTERS,
+        "placeholders": PLACEHOLDERS,
+    }
+    return render(request, "crm/settings.html", context)
 
 
 @login_required

@@ -19,7 +19,9 @@ from crm.models import (
     Membership,
     Message,
     MessageStatus,
+    QuickReply,
     Role,
+    Transaction,
     User,
 )
 from crm.statements import rows_read, statement_run
@@ -36,6 +38,11 @@ MANAGERS = frozenset({Role.OWNER, Role.MANAGER})
 def membership_list(*, user: User) -> QuerySet[Membership]:
     """The user's creators with the role at each, by name."""
     return Membership.objects.filter(user=user).select_related("creator").order_by("creator__name", "creator_id")
+
+
+def member_list(*, creator: Creator) -> QuerySet[Membership]:
+    """Who works for the creator, with their users, by name."""
+    return Membership.objects.filter(creator=creator).select_related("user").order_by("user__name", "user__email")
 
 
 def membership_get(*, user: User, creator_id: int | None) -> Membership:
@@ -267,6 +274,23 @@ def conversation_get(*, creator: Creator, conversation_id: int) -> Conversation:
     if conversation is None:
         raise NotFound("There is no such conversation.", code="conversation_not_found")
     return conversation
+
+
+def fan_transactions(*, fan: Fan) -> QuerySet[Transaction]:
+    """What the fan paid, unordered: a paginator orders them."""
+    return Transaction.objects.filter(fan=fan)
+
+
+def quick_reply_list(*, creator: Creator) -> QuerySet[QuickReply]:
+    """The creator's quick replies by shortcut."""
+    return QuickReply.objects.filter(creator=creator).order_by("shortcut")
+
+
+def quick_reply_get(*, creator: Creator, quick_reply_id: int) -> QuickReply:
+    found = QuickReply.objects.filter(creator=creator, pk=quick_reply_id).first()
+    if found is None:
+        raise NotFound("There is no such quick reply.", code="quick_reply_not_found")
+    return found
 
 
 def fan_top(*, creator: Creator, limit: int = 10) -> QuerySet[Fan]:

@@ -92,7 +92,14 @@ class SendView(OnceAPIView):
 
 
 class StatusView(CreatorAPIView):
-    """How deep the queue is (SQS's own approximate numbers, or null) and how the creator's day went."""
+    """How deep the queue is (SQS's own approximate numbers, or null) and how the creator's day went.
+
+    `waiting` are this creator's messages that have yet to go out, `waitingUntil` when the last has its turn,
+    `late` those that should have gone out ten minutes ago.
+    """
+
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+    fragment_template = "messaging/_sending.html"
 
     @extend_schema(
         operation_id="messages_status",
@@ -107,6 +114,10 @@ class StatusView(CreatorAPIView):
                 "lastProcessedAt": serializers.DateTimeField(allow_null=True),
                 "paused": serializers.BooleanField(),
                 "pausedReason": serializers.CharField(),
+                "waiting": serializers.IntegerField(),
+                "waitingUntil": serializers.DateTimeField(allow_null=True),
+                "late": serializers.IntegerField(),
+                "inTrouble": serializers.IntegerField(),
                 "metrics": inline_serializer(
                     "QueueMetrics",
                     {
@@ -121,6 +132,8 @@ class StatusView(CreatorAPIView):
     def get(self, request: Request) -> Response:
         status = services.OnlyFansRateLimiterService(creator=self.creator).get_queue_status()
         profile = selectors.sending_profile(creator=self.creator)
+        waiting = selectors.sending_waiting(creator=self.creator)
+        until = expected_at(waiting.until) if waiting.until else None
         return Response(
             {
                 "queueDepth": status.counts.waiting if status.counts else None,
@@ -130,6 +143,10 @@ class StatusView(CreatorAPIView):
                 "lastProcessedAt": status.today.last_processed_at,
                 "paused": bool(profile and profile.paused_at),
                 "pausedReason": profile.paused_reason if profile else "",
+                "waiting": waiting.messages,
+                "waitingUntil": until and moment_shown(until),
+                "late": waiting.late,
+                "inTrouble": waiting.in_trouble,
                 "metrics": {
                     "messagesQueuedToday": status.today.queued,
                     "messagesProcessedToday": status.today.processed,
@@ -169,6 +186,9 @@ class TroublePagination(KeysetPagination):
 
 class FailedView(CreatorAPIView):
     """Messages that did not go out, or of which nobody knows, the newest first."""
+
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+    fragment_template = "messaging/_troubles.html"
 
     @extend_schema(
         operation_id="messages_failed", parameters=CREATOR_PARAMETERS, responses=TroubleSerializer(many=True)

@@ -15,7 +15,7 @@ from crm import selectors
 from crm.errors import Conflict, Forbidden, NotFound
 from crm.models import Membership
 from crm.pages import creator_for_request, fragment
-from crm.payloads import MESSAGE_MAX_CHARACTERS
+from crm.payloads import MESSAGE_MAX_CHARACTERS, PLACEHOLDERS, PRICE_MAX_CENTS, PRICE_MIN_CENTS, template_render
 from messaging.selectors import sending_profile
 from messaging.services import sending_resume
 
@@ -58,6 +58,17 @@ def conversation(request: HttpRequest, conversation_id: int) -> HttpResponse:
     context |= {
         "conversation": found,
         "fan": found.fan,
+        "card": fragment(request, "fan", membership=membership, template="crm/_fan_card.html", fan_id=found.fan_id),
+        "purchases": fragment(
+            request, "fan-purchases", membership=membership, query=urlencode({"pageSize": 10}), fan_id=found.fan_id
+        ),
+        # What a quick reply's placeholders become.
+        "called": {
+            placeholder[1:-1]: template_render(placeholder, name=found.fan.name, handle=found.fan.handle)
+            for placeholder in PLACEHOLDERS
+        },
+        "price_min": PRICE_MIN_CENTS // 100,
+        "price_max": PRICE_MAX_CENTS // 100,
         "may_write": membership.role in selectors.WRITERS,
         "characters_max": MESSAGE_MAX_CHARACTERS,
         "thread": fragment(
@@ -69,6 +80,16 @@ def conversation(request: HttpRequest, conversation_id: int) -> HttpResponse:
         ),
     }
     return render(request, "messaging/inbox.html", context)
+
+
+@login_required
+@require_GET
+def status(request: HttpRequest) -> HttpResponse:
+    """Whether messages go out, what waits and what went wrong, in plain words."""
+    membership = creator_for_request(request)
+    names = {"sending": "messages-status", "troubles": "messages-failed", "account": "account"}
+    context = {name: fragment(request, url_name, membership=membership) for name, url_name in names.items()}
+    return render(request, "messaging/status.html", context)
 
 
 @login_required

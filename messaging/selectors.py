@@ -31,6 +31,8 @@ from messaging.slots import ungrouped
 TROUBLE = TROUBLE_STATES
 # A doubt that no sweep has ended for so long (none runs, the platform forgot the key) holds nobody up any more.
 DOUBT_HOLDS = timedelta(hours=1)
+# A message that is so long past its slot waits for something that should be running.
+LATE_AFTER = timedelta(minutes=10)
 
 
 def database_ping() -> None:
@@ -184,6 +186,31 @@ def sending_today(*, creator: Creator) -> SendingToday:
         failure_rate=round(row["failed"] / ended, 4) if ended else 0.0,
         last_processed_at=deliveries.filter(state=MessageStatus.SENT).aggregate(at=Max("finished_at"))["at"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SendingWaiting:
+    """What a creator's people wrote and has yet to go out; `until` is the last of its slots, paused campaigns apart.
+
+    `late` are those that should have gone out LATE_AFTER ago, `in_trouble` the failed and unknown ones.
+    """
+
+    messages: int
+    until: datetime | None
+    late: int
+    in_trouble: int
+
+
+def sending_waiting(*, creator: Creator) -> SendingWaiting:
+    rows = Delivery.objects.filter(creator=creator, state__in=[*OPEN_STATES, *TROUBLE_STATES], fan__deleted_at=None)
+    has_its_turn = Q(state__in=OPEN_STATES) & ~Q(campaign__status=CampaignStatus.PAUSED)
+    row = rows.aggregate(
+        messages=Count("pk", filter=Q(state__in=OPEN_STATES)),
+        until=Max("due_at", filter=has_its_turn),
+        late=Count("pk", filter=has_its_turn & Q(due_at__lt=timezone.now() - LATE_AFTER)),
+        in_trouble=Count("pk", filter=Q(state__in=TROUBLE_STATES)),
+    )
+    return SendingWaiting(**row)
 
 
 def campaign_stretches(*, creator_id: int, without_campaign_id: int | None = None) -> list[tuple[datetime, datetime]]:

@@ -7,9 +7,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.api import CREATOR_PARAMETERS, CreatorAPIView
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.errors import FieldError, InvalidInput
 from crm.models import Role
+from crm.rendering import JSONRenderer
 from crm.selectors import MANAGERS
 from onlyfans import selectors
 from onlyfans.connection import connection_close, connection_open
@@ -55,6 +56,8 @@ class AccountView(CreatorAPIView):
     """The creator's OnlyFans account."""
 
     write_roles: ClassVar[frozenset[Role]] = MANAGERS
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+    fragment_template = "onlyfans/_account.html"
 
     @extend_schema(operation_id="account_retrieve", parameters=CREATOR_PARAMETERS, responses=AccountSerializer)
     def get(self, request: Request) -> Response:

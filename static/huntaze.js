@@ -175,7 +175,8 @@ function composerFit(textarea) {
   textarea.style.height = "auto";
   textarea.style.height = `${textarea.scrollHeight + 2}px`;
   form.querySelector("[data-left]").textContent = interpolate(ngettext("%s character left", "%s characters left", left), [left.toLocaleString(LOCALE)]);
-  form.querySelector("button").disabled = !textarea.value.trim() || "sending" in form.dataset;
+  const filled = textarea.value.trim() || form.querySelector("#media").value.trim();
+  form.querySelector("[data-send]").disabled = !filled || "sending" in form.dataset;
 }
 
 function composerSent(form, succeeded) {
@@ -195,7 +196,7 @@ function composerStart(form) {
   textarea.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return;
     event.preventDefault();
-    if (!form.querySelector("button").disabled) form.requestSubmit();
+    if (!form.querySelector("[data-send]").disabled) form.requestSubmit();
   });
   composerFit(textarea);
   if (matchMedia("(pointer: fine)").matches) textarea.focus({ preventScroll: true });

@@ -15,9 +15,17 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
-from crm.models import Creator, Fan, Message, MessageStatus, Role, User
+from crm.models import Creator, Fan, Membership, Message, MessageStatus, QuickReply, Role, User
 from crm.selectors import MANAGERS, WRITERS
-from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MembershipFactory, UserFactory
+from crm.tests.factories import (
+    ConversationFactory,
+    CreatorFactory,
+    FanFactory,
+    MembershipFactory,
+    QuickReplyFactory,
+    TransactionFactory,
+    UserFactory,
+)
 from huntaze import monitoring
 from huntaze.tokens import ObtainSerializer
 from messaging.models import Campaign
@@ -31,6 +39,7 @@ from onlyfans.simulator.server import SimulatorServer
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sqs_queues", "quiet_vendor")]
 
 EVERYBODY = frozenset(Role)
+OWNERS = frozenset({Role.OWNER})
 # Stands in every row of the creator who is looked at, and so in each answer that shows one.
 MARK = "Unmistakable"
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -80,6 +89,16 @@ ENDPOINTS = {
     ("crm/fans/{fan}", "delete"): Endpoint(MANAGERS),
     ("crm/fans/{fan}/restore", "post"): Endpoint(MANAGERS),
     ("crm/fans/{fan}/export", "get"): Endpoint(MANAGERS),
+    ("crm/fans/tags", "post"): Endpoint(WRITERS, {"fanIds": ["{fan}"], "add": ["new"]}),
+    ("crm/fans/{fan}/purchases", "get"): Endpoint(EVERYBODY),
+    ("crm/team", "get"): Endpoint(MANAGERS),
+    ("crm/team", "post"): Endpoint(OWNERS, {"email": "new@example.com", "role": "chatter"}),
+    ("crm/team/{member}", "put"): Endpoint(OWNERS, {"role": "analyst"}),
+    ("crm/team/{member}", "delete"): Endpoint(OWNERS),
+    ("crm/quick-replies", "get"): Endpoint(EVERYBODY),
+    ("crm/quick-replies", "post"): Endpoint(MANAGERS, {"shortcut": "new", "text": "hi"}),
+    ("crm/quick-replies/{quick_reply}", "put"): Endpoint(MANAGERS, {"shortcut": "other", "text": "hi"}),
+    ("crm/quick-replies/{quick_reply}", "delete"): Endpoint(MANAGERS),
     ("crm/conversations", "get"): Endpoint(EVERYBODY),
     ("crm/conversations/{conversation}/read", "post"): Endpoint(WRITERS),
     ("crm/conversations/{conversation}/messages", "get"): Endpoint(EVERYBODY),
@@ -113,9 +132,12 @@ PAGES = {
     "live/{creator}",
     "creator",
     "platforms/onlyfans/fans",
+    "platforms/onlyfans/fans/{fan}",
     "platforms/onlyfans/fans/{fan}/write",
+    "settings",
     "messages/onlyfans",
     "messages/onlyfans/resume",
+    "messages/onlyfans/status",
     "messages/onlyfans/{conversation}",
     "messages/bulk",
     "messages/campaigns",
@@ -202,6 +224,12 @@ class World:
         campaign = launch(self.creator, name=MARK, content=MARK)
         content = f"Username,Total\n{MARK},{MARK}\n".encode()
         batch = fans_import(creator=self.creator, user=None, filename=f"{MARK}.csv", content=content).batch
+        quick_reply = QuickReplyFactory(creator=self.creator, text=MARK)
+        TransactionFactory(fan=fan, fan_name=MARK)
+        member = MembershipFactory(creator=self.creator, user__name=MARK, role=Role.CHATTER)
+        # Somebody whom an owner may add.
+        if not User.objects.filter(email="new@example.com").exists():
+            UserFactory(email="new@example.com")
         rows = {
             "creator": self.creator,
             "fan": fan,
@@ -210,7 +238,10 @@ class World:
             "campaign": campaign,
             "import": batch,
         }
-        self.ids = {name: str(row.pk) for name, row in rows.items()}
+        self.ids = {name: str(row.pk) for name, row in rows.items()} | {
+            "quick_reply": str(quick_reply.pk),
+            "member": str(member.pk),
+        }
 
     def rows(self) -> list[Any]:
         """What a caller who may not must leave as it is."""
@@ -220,6 +251,8 @@ class World:
             list(Campaign.objects.filter(**mine).values_list("pk", "status")),
             list(Fan.objects.filter(**mine).order_by("pk").values()),
             ImportBatch.objects.filter(**mine).count(),
+            sorted(Membership.objects.filter(**mine, user__name=MARK).values_list("pk", "role")),
+            list(QuickReply.objects.filter(**mine).order_by("pk").values()),
             list(Account.objects.filter(**mine).values_list("account_id", "state")),
         ]
 
@@ -236,6 +269,8 @@ class World:
             return SimpleUploadedFile("new.csv", value)
         if isinstance(value, list):
             return [self._filled(each) for each in value]
+        if isinstance(value, str) and value.startswith("{"):
+            return int(value.format(**self.ids))
         return value.format(**self.ids) if isinstance(value, str) else value
 
 

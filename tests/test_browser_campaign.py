@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from crm.models import Creator, Fan, Role
 from crm.tests.factories import MembershipFactory
 from messaging.models import Campaign
+from messaging.tests.campaigns import launch
 from tests.test_browser_path import DESK, EMAIL, PHONE, assert_accessible, choose, chromium, sign_in
 
 pytestmark = pytest.mark.browser
@@ -87,6 +88,7 @@ def test_a_campaign_is_written_counted_confirmed_paused_and_cancelled(
         expect(page.get_by_text("nothing more goes out")).to_be_visible()
         page.get_by_label("Show").select_option("cancelled")
         expect(page.get_by_role("region", name="Recipients").get_by_role("rowheader")).to_have_count(14)
+        page.get_by_label("Show").select_option("")
         with page.expect_download() as download:
             page.get_by_role("link", name="Export as CSV").click()
         assert download.value.suggested_filename.startswith("campaign-")
@@ -94,3 +96,28 @@ def test_a_campaign_is_written_counted_confirmed_paused_and_cancelled(
         context.close()
     assert console == []
     assert Campaign.objects.get().audience == {"tags": ["vip"]}
+
+
+@SCREENS
+def test_a_long_ledger_is_read_page_by_page_and_stays_where_it_is(
+    creator: Creator, live_server: Any, screen: dict[str, Any], scheme: Any
+) -> None:
+    Fan.objects.bulk_create(Fan(creator=creator, platform_id=f"x{n}", name=f"Extra {n}") for n in range(75))
+    campaign = launch(creator, name="All")
+    with chromium() as browser:
+        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
+        page = context.new_page()
+        page.goto(f"/sign-in?next=/messages/campaigns/{campaign.pk}")
+        sign_in(page)
+        rows = page.get_by_role("region", name="Recipients").get_by_role("rowheader")
+        expect(rows).to_have_count(100)
+        page.get_by_role("link", name="Later turns").click()
+        expect(rows).to_have_count(5)
+        with page.expect_response("**/recipients?**"):
+            # What the page does when its tab comes back to the front.
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(page.get_by_role("link", name="Earlier turns")).to_be_visible()
+        expect(rows).to_have_count(5)
+        page.get_by_role("link", name="Earlier turns").click()
+        expect(rows).to_have_count(100)
+        context.close()

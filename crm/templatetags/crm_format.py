@@ -10,6 +10,8 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import get_language, gettext
 
+from crm.models import Role, TransactionKind, TransactionStatus
+
 register = template.Library()
 
 # How many colours static/huntaze.css has for initials.
@@ -33,6 +35,12 @@ def money(cents: int | None) -> str:
 
 
 @register.filter
+def decimal(cents: int) -> str:
+    """123456 is 1234.56, as a field for numbers takes it."""
+    return f"{cents // 100}.{cents % 100:02}"
+
+
+@register.filter
 def signed(number: float) -> str:
     """12.5 is +12.5, in French +12,5; a minus is the sign that stands as high."""
     return format_decimal(number, "+#,##0.0;−#,##0.0", locale=_locale())
@@ -49,6 +57,24 @@ def duration(seconds: int | None) -> str:
     if hours:
         return f"{hours} h {minutes % 60} min"
     return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+@register.filter
+def purchase_kind(kind: str) -> str:
+    """What was paid for, in words."""
+    return TransactionKind(kind).label
+
+
+@register.filter
+def purchase_status(status: str) -> str:
+    """How a payment stands, in words."""
+    return TransactionStatus(status).label
+
+
+@register.filter
+def role_name(role: str) -> str:
+    """A role on a team, in words."""
+    return Role(role).label
 
 
 @register.filter

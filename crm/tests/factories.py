@@ -13,6 +13,7 @@ from crm.models import (
     Membership,
     Message,
     MessageStatus,
+    QuickReply,
     Role,
     Transaction,
     TransactionKind,
@@ -90,6 +91,15 @@ class MessageFactory(DjangoModelFactory[Message]):
     status = MessageStatus.RECEIVED
     text = factory.Sequence(lambda n: f"Message {n}")
     created_at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+class QuickReplyFactory(DjangoModelFactory[QuickReply]):
+    class Meta:
+        model = QuickReply
+
+    creator = factory.SubFactory(CreatorFactory)
+    shortcut = factory.Sequence(lambda n: f"reply-{n}")
+    text = "Hey {name}"
 
 
 class TransactionFactory(DjangoModelFactory[Transaction]):

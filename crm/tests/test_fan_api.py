@@ -374,3 +374,48 @@ def test_an_export_streams_on_an_asynchronous_server_too(creator: Any) -> None:
         return b"".join([piece async for piece in answer.streaming_content])
 
     assert json.loads(async_to_sync(fetch)())["fan"]["name"] == "Ada"
+
+
+# --- Tagging many -----------------------------------------------------------------------------------------------------
+
+
+def tagged(creator: Any, *fans: Fan, **wish: Any) -> Any:
+    return signed_in(creator).post(f"{FANS}/tags", {"fanIds": [fan.pk for fan in fans], **wish})
+
+
+def test_many_fans_are_tagged_at_once_and_who_changed_is_told(creator: Any) -> None:
+    plain, vip = FanFactory(creator=creator), FanFactory(creator=creator, tags=["vip"])
+    answer = tagged(creator, plain, vip, add=["vip"])
+    assert (answer.status_code, answer.json()) == (200, {"changed": [plain.pk]})
+    assert tagged(creator, plain, vip, remove=["vip"], add=["old"]).json()["changed"] == [plain.pk, vip.pk]
+    assert list(Fan.objects.values_list("tags", flat=True)) == [["old"], ["old"]]
+
+
+def test_a_tagged_fan_is_another_version(creator: Any) -> None:
+    fan = FanFactory(creator=creator)
+    seen = read(signed_in(creator), fan)
+    tagged(creator, fan, add=["vip"])
+    assert signed_in(creator).patch(f"{FANS}/{fan.pk}", {"name": "x"}, headers=seen).status_code == 412
+
+
+def test_one_unknown_fan_and_none_is_tagged(creator: Any) -> None:
+    mine, foreign = FanFactory(creator=creator), FanFactory()
+    answer = tagged(creator, mine, foreign, add=["vip"])
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "fanIds[1]")
+    assert not Fan.objects.filter(tags=["vip"]).exists()
+
+
+def test_a_fan_gets_no_more_tags_than_an_import_gives(creator: Any) -> None:
+    full = FanFactory(creator=creator, tags=[f"t{n}" for n in range(50)])
+    assert tagged(creator, full, add=["one more"]).json()["errors"][0]["code"] == "too_many"
+    assert tagged(creator, full, add=["instead"], remove=["t0"]).status_code == 200
+
+
+def test_tagging_wants_a_tag(creator: Any) -> None:
+    answer = tagged(creator, FanFactory(creator=creator))
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "add")
+
+
+def test_an_id_that_no_fan_can_have_is_named(creator: Any) -> None:
+    answer = signed_in(creator).post(f"{FANS}/tags", {"fanIds": [10**30], "add": ["vip"]})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "fanIds[0]")

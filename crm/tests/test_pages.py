@@ -86,7 +86,7 @@ def test_fans_are_sorted_as_asked(owner, creator, ordering, names):
     FanFactory(creator=creator, name="Bea", value_cents=3, last_seen_at=None)
     FanFactory(creator=creator, name="Cleo", value_cents=1, last_seen_at="2026-02-01T00:00Z")
     html = page(signed_in(owner), f"{FANS}?ordering={ordering}")
-    assert sorted(names, key=lambda name: html.index(f"<div>{name}</div>")) == names
+    assert sorted(names, key=lambda name: html.index(f">{name}</a></div>")) == names
 
 
 @pytest.mark.parametrize("ordering", ["", "name", "-lastSeenAt"])

@@ -1,6 +1,7 @@
 """Answers whether the inbox shows what was said, to those who may read it. Touches the test database."""
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -277,7 +278,7 @@ def test_the_page_takes_few_queries_however_long_the_lists_are(
     ConversationFactory.create_batch(10, fan__creator=membership.creator)
     for _ in range(10):
         outbound(conversation, MessageStatus.SENT)
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(13):
         opened(client, conversation)
 
 
@@ -322,3 +323,29 @@ def test_a_stranger_ends_nobodys_pause_but_their_own(membership):
     stranger = signed_in(MembershipFactory().user)
     assert "Sending is not paused." in stranger.post("/messages/onlyfans/resume", follow=True).content.decode()
     assert SendingProfile.objects.get().paused_at is not None
+
+
+def composed(client, conversation, form):
+    """As the composer's form is sent."""
+    address, kind = f"/api/crm/conversations/{conversation.pk}/messages", "application/x-www-form-urlencoded"
+    return client.post(address, urlencode(form), content_type=kind, headers=HTML)
+
+
+def test_the_composers_form_sends_price_and_media(client, conversation, sqs_queues):
+    profile_make(conversation.creator)
+    form = {"text": "Look", "priceCents": "500", "attachments[0]type": "media", "attachments[0]url": "ofapi_media_1"}
+    answer = composed(client, conversation, form)
+    assert answer.status_code == 202
+    message = Message.objects.get()
+    assert (message.price_cents, message.attachments) == (500, [{"type": "media", "url": "ofapi_media_1"}])
+
+
+def test_a_price_without_media_is_named_at_its_field(client, conversation, sqs_queues):
+    form = {"text": "Look", "priceCents": "500"}
+    answer = composed(client, conversation, form)
+    assert answer.status_code == 400
+    assert 'data-field="priceCents"' in answer.content.decode()
+
+
+def test_the_fan_card_holds_the_state_that_a_change_names(client, conversation):
+    assert f'data-etag="&quot;{conversation.fan.version}&quot;"' in opened(client, conversation)

@@ -1,0 +1,83 @@
+/* Tagging many fans: the ticks outlast a search and a filter, and what was done can be undone. */
+
+const bar = document.querySelector("[data-tagging]");
+const done = document.querySelector("[data-tagged]");
+const chosen = new Set();
+let undo = null;
+
+const count = (one, many, number) => (number === 1 ? one : many.replace("%s", number.toLocaleString()));
+
+function draw() {
+  for (const box of document.querySelectorAll("[data-tick]")) box.checked = chosen.has(box.value);
+  bar.hidden = chosen.size === 0;
+  bar.querySelector("[data-chosen-count]").textContent = count(bar.dataset.one, bar.dataset.many, chosen.size);
+  say("");
+}
+
+function say(words) {
+  bar.querySelector(".error").textContent = words;
+}
+
+async function tag(wish) {
+  const named = JSON.parse(document.body.getAttribute("hx-headers"));
+  const answer = await fetch(bar.dataset.api, {
+    method: "POST",
+    headers: { ...named, Accept: "application/json", "Content-Type": "application/json" },
+    body: JSON.stringify(wish),
+  });
+  const body = await answer.json();
+  if (!answer.ok) throw new Error(body.errors?.map(({ detail }) => detail).join(" ") || body.detail);
+  window.htmx.trigger("#fan-filter", "submit");
+  return body.changed;
+}
+
+async function attempt(work) {
+  try {
+    await work();
+  } catch (error) {
+    bar.hidden = false;
+    say(error instanceof TypeError ? bar.dataset.away : error.message);
+  }
+}
+
+if (bar) {
+  document.addEventListener("change", ({ target }) => {
+    if (!target.matches("[data-tick]")) return;
+    if (target.checked) chosen.add(target.value);
+    else chosen.delete(target.value);
+    done.hidden = true;
+    draw();
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    for (const box of document.querySelectorAll("[data-tick]")) box.checked = chosen.has(box.value);
+  });
+  bar.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const words = bar.querySelector("#bulk-tag");
+    const step = event.submitter?.value ?? "add";
+    if (chosen.size > Number(bar.dataset.limit)) {
+      say(bar.dataset.tooMany.replace("%s", bar.dataset.limit));
+      return;
+    }
+    attempt(async () => {
+      const tags = [words.value.trim()].filter(Boolean);
+      const changed = await tag({ fanIds: [...chosen].map(Number), [step]: tags });
+      undo = changed.length ? { fanIds: changed, [step === "add" ? "remove" : "add"]: tags } : null;
+      words.value = "";
+      chosen.clear();
+      draw();
+      done.querySelector("[role=status]").textContent = count(bar.dataset.doneOne, bar.dataset.doneMany, changed.length);
+      done.querySelector("[data-undo]").hidden = !undo;
+      done.hidden = false;
+    });
+  });
+  bar.querySelector("[data-clear]").addEventListener("click", () => {
+    chosen.clear();
+    draw();
+  });
+  done.querySelector("[data-undo]").addEventListener("click", () => attempt(async () => {
+    await tag(undo);
+    done.hidden = true;
+  }));
+  draw();
+}

@@ -1,0 +1,160 @@
+"""Answers whether a person writes with drafts, quick replies and a price, and keeps a fan's card. Drives Chromium."""
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import connection
+from playwright.sync_api import Page, expect
+
+from crm.models import Conversation, Fan, Message, Role
+from crm.tests.factories import (
+    ConversationFactory,
+    FanFactory,
+    MembershipFactory,
+    QuickReplyFactory,
+    TransactionFactory,
+)
+from tests.test_browser_path import DESK, EMAIL, PHONE, assert_accessible, chromium, sign_in
+
+pytestmark = pytest.mark.browser
+SCREENS = pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
+
+
+@pytest.fixture
+def conversation(transactional_db: None, settings: Any, sqs_queues: Any) -> Conversation:
+    # The test's server speaks plain HTTP.
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+    creator = MembershipFactory.create(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER).creator
+    QuickReplyFactory.create(creator=creator, shortcut="welcome", text="Hey {firstName}, nice to have you here")
+    conversation = ConversationFactory.create(fan__creator=creator, fan__name="Léa Martin", fan__tags=["vip"])
+    TransactionFactory.create(fan=conversation.fan, gross_cents=4_200)
+    return conversation
+
+
+def in_thread(write: Any) -> None:
+    """Playwright's event loop runs in this thread, where Django allows no query."""
+
+    def run() -> None:
+        write()
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
+def opened(page: Page, conversation: Conversation) -> None:
+    page.goto(f"/sign-in?next=/messages/onlyfans/{conversation.pk}")
+    sign_in(page)
+
+
+@SCREENS
+def test_a_message_is_drafted_filled_by_a_shortcut_priced_and_sent(
+    conversation: Conversation, live_server: Any, screen: dict[str, Any], scheme: Any
+) -> None:
+    complaints: list[str] = []
+    with chromium() as browser:
+        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
+        opened(page, conversation)
+        composer = page.get_by_label("Message to Léa Martin")
+        composer.press_sequentially("/wel")
+        expect(page.get_by_role("button", name="/welcome")).to_be_visible()
+        assert_accessible(page)
+        composer.press("Enter")
+        expect(composer).to_have_value("Hey Léa, nice to have you here")
+        expect(page.get_by_text("Draft kept in this browser")).to_be_visible()
+        page.reload()
+        expect(composer).to_have_value("Hey Léa, nice to have you here")
+
+        page.get_by_role("button", name="Price and media").click()
+        page.get_by_label("Price in dollars").fill("2")
+        page.get_by_role("button", name="Send").click()
+        expect(page.get_by_text("A price is 0 or from $3 to $200")).to_be_visible()
+        expect(page.get_by_label("Price in dollars")).to_be_focused()
+        assert_accessible(page)
+        page.get_by_label("Price in dollars").fill("5")
+        page.get_by_label("Media").fill("ofapi_media_1")
+        page.get_by_role("button", name="Send").click()
+        message = page.get_by_role("list", name="Messages").locator(".message")
+        expect(message).to_contain_text("$5.00")
+        expect(message).to_contain_text("1 media")
+        expect(composer).to_have_value("")
+        expect(page.get_by_text("Draft kept in this browser")).to_be_hidden()
+        page.reload()
+        expect(composer).to_have_value("")
+        assert_accessible(page)
+        context.close()
+    assert complaints == []
+    assert Message.objects.get().price_cents == 500
+
+
+@SCREENS
+def test_a_fan_is_changed_beside_somebody_else_deleted_and_brought_back(
+    conversation: Conversation, live_server: Any, screen: dict[str, Any], scheme: Any
+) -> None:
+    theirs = Fan.objects.filter(pk=conversation.fan_id)
+    with chromium() as browser:
+        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
+        page = context.new_page()
+        opened(page, conversation)
+        if screen is PHONE:
+            page.get_by_role("link", name="Léa Martin").first.click()
+        expect(page.get_by_text("$42.00")).to_be_visible()
+        assert_accessible(page)
+
+        page.get_by_label("Tags").fill("vip, whale")
+        in_thread(lambda: theirs.update(notes="Their note"))
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text("Saved", exact=True)).to_be_visible()
+        expect(page.get_by_label("Notes")).to_have_value("Their note")
+
+        page.get_by_label("Notes").fill("My note")
+        in_thread(lambda: theirs.update(notes="Their second note"))
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text("Notes: Their second note")).to_be_visible()
+        expect(page.get_by_label("Notes")).to_have_value("My note")
+        assert_accessible(page)
+        page.get_by_role("button", name="Save mine over it").click()
+        expect(page.get_by_text("Saved", exact=True)).to_be_visible()
+
+        if screen is DESK:
+            page.get_by_role("link", name="All purchases").click()
+        page.once("dialog", lambda asked: asked.accept())
+        page.get_by_role("button", name="Delete").click()
+        expect(page.get_by_role("heading", name="Léa Martin was deleted")).to_be_visible()
+        assert_accessible(page)
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_label("Notes")).to_have_value("My note")
+        context.close()
+    fan = theirs.get()
+    assert (fan.tags, fan.notes, fan.deleted_at) == (["vip", "whale"], "My note", None)
+
+
+@SCREENS
+def test_fans_are_tagged_together_and_it_is_undone(
+    conversation: Conversation, live_server: Any, screen: dict[str, Any], scheme: Any
+) -> None:
+    FanFactory.create(creator=conversation.creator, name="Noa Petit")
+    with chromium() as browser:
+        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
+        page = context.new_page()
+        page.goto("/sign-in?next=/platforms/onlyfans/fans")
+        sign_in(page)
+        page.get_by_label("Choose Léa Martin").check()
+        page.get_by_label("Search").fill("Noa")
+        expect(page.get_by_text("Léa Martin")).to_have_count(0)
+        page.get_by_label("Choose Noa Petit").check()
+        expect(page.get_by_text("2 fans chosen")).to_be_visible()
+        assert_accessible(page)
+        page.get_by_label("Tag for the chosen fans").fill("vip")
+        page.get_by_role("button", name="Add tag").click()
+        expect(page.get_by_text("1 fan changed")).to_be_visible()
+        assert_accessible(page)
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_text("1 fan changed")).to_be_hidden()
+        context.close()
+    assert list(Fan.objects.order_by("name").values_list("tags", flat=True)) == [["vip"], []]
