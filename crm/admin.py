@@ -47,7 +47,7 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     """Looked at here, written by services alone. An action asks for `operate`: the right to change, without a form."""
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))  # type: ignore[union-attr]
+        return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -124,7 +124,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     actions = ("sign_out",)
 
     def has_sign_out_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm("crm.add_endedsignin"))  # type: ignore[union-attr]
+        return bool(request.user.has_perm("crm.add_endedsignin"))
 
     @admin.action(description="Sign out everywhere: browsers and tokens", permissions=["sign_out"])
     def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:

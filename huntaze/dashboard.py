@@ -174,7 +174,7 @@ def _table(title: str, headers: list[str], rows: list[list[Any]], empty: str) ->
 @require_POST
 def redrive(request: HttpRequest) -> HttpResponse:
     """Send what failed among the dead letters again; what may have reached a fan stays for a person to look at."""
-    if not request.user.has_perm(REDRIVE):  # type: ignore[union-attr]
+    if not request.user.has_perm(REDRIVE):
         raise PermissionDenied
     if request.POST.get("sure") != "yes":
         messages.warning(request, _("Tick the box to say that you mean it."))

@@ -67,9 +67,10 @@ class ObtainSerializer(JsonTypes, TokenObtainPairSerializer):
         self.context["request"] = request  # type: ignore[index]  # it is a dict
         tokens = super().validate(attrs)
         user_logged_in.send(sender=User, request=request, user=self.user)
-        agent = request.headers.get("User-Agent", "")
-        name = str(RefreshToken(tokens["refresh"])[SIGN_IN_CLAIM])
-        sign_ins.sign_in_note(user=self.user, agent=agent, sign_in=name)
+        if self.user is not None:
+            agent = request.headers.get("User-Agent", "")
+            name = str(UntypedToken(tokens["access"])[SIGN_IN_CLAIM])  # type: ignore[arg-type]  # simplejwt's own type is of a token
+            sign_ins.sign_in_note(user=self.user, agent=agent, sign_in=name)
         return tokens
 
     @classmethod
