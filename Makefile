@@ -1,6 +1,6 @@
 # The commands of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run reset test check check-project openapi format lock bench bench-api bench-import bench-pages chaos screenshots clean bench-analytics
+.PHONY: help run reset test check check-project openapi format lock bench bench-api bench-import bench-pages chaos screenshots clean bench-analytics docs
 
 PYTHON ?= python3
 VENV := .venv
@@ -80,6 +80,9 @@ bench-pages: $(VENV)/.dev-stamp ## Measure the first paint, the bytes and the la
 
 openapi: $(VENV)/.dev-stamp ## Write openapi.yaml anew
 	$(BIN)/python -m huntaze.local exec -- $(BIN)/python manage.py spectacular --validate --fail-on-warn --file openapi.yaml
+
+docs: $(VENV)/.dev-stamp ## Write docs/reference/ anew from .env.example and the code
+	env HUNTAZE_ENV_FILES=false DATABASE_URL=postgres://unused SECRET_KEY=unused $(BIN)/python -m docs.reference
 
 format: $(VENV)/.dev-stamp ## Put the code into the project's format
 	$(BIN)/ruff format .

@@ -18,7 +18,11 @@ NEEDED_TO_SEND = {
 
 @register(Tags.compatibility)
 def sending_is_configured(**kwargs: Any) -> list[CheckMessage]:
-    """W001: a variable that sending needs is missing, so rate-limited sending is disabled."""
+    """What sending lacks.
+
+    W001: a variable that sending needs is missing, so rate-limited sending is disabled.
+    W002: RATE_LIMITER_ENABLED is false, so messages are never sent.
+    """
     if not settings.RATE_LIMITER_ENABLED:
         return [
             checks.Warning(
