@@ -101,7 +101,7 @@ def test_one_sweep_says_what_it_moved() -> None:
 def test_a_sweep_tells_a_terminal_how_far_it_is(sqs_queues: Queues) -> None:
     terminal = Terminal()
     call_command("sweep", stdout=StringIO(), stderr=terminal)
-    assert terminal.getvalue().endswith("\r7 of 7 steps\n")
+    assert terminal.getvalue().endswith("\r8 of 8 steps\n")
 
 
 @pytest.mark.django_db
