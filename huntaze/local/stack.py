@@ -21,6 +21,9 @@ from huntaze.local.supervisor import PartDown, Supervisor
 ONE_PRESS_SECONDS = 0.3
 MANAGE = (sys.executable, "manage.py")
 FANS = "onlyfans/samples/fans_app_format.csv"
+# What the simulator's fans paid before, so that the pages of revenue have something to show.
+PAST_DAYS = 60
+SYNC_EVERY_SECONDS = 300
 
 
 def up(local: Path) -> int:
@@ -110,6 +113,9 @@ async def _start(plan: Plan, stack_env: Path, supervisor: Supervisor) -> None:
         with contextlib.suppress(PartDown):
             await supervisor.wait_ready("simulator", within=10)
     say(summary.text(plan, seconds=time.monotonic() - begun))
+    if plan.simulator and plan.postgres is not None:
+        # Last, because nobody waits for it; a database or a vendor of somebody's own is theirs to sync.
+        await supervisor.start(_sync(child))
     for name, running in supervisor.parts.items():
         if running.part.restarts and not (running.alive and running.restarts == 0):
             say(f"{name} did not come up. Its last lines:")
@@ -166,6 +172,7 @@ def _simulator(plan: Plan, child: Mapping[str, str]) -> Part:
             FANS,
             *_vendor_limits(),
             *_vendor_life(),
+            f"--past={PAST_DAYS}",
         ),
         env=child,
         ready=lambda: _get(LOOPBACK, port, "/log.json") == http.HTTPStatus.OK,
@@ -190,6 +197,12 @@ def _webhooks(plan: Plan, child: Mapping[str, str]) -> Part:
     host = LOOPBACK if plan.host == "0.0.0.0" else plan.host  # noqa: S104  compared, not bound
     url = f"http://{f'[{host}]' if ':' in host else host}:{plan.ports['web']}"
     return Part(name="webhooks", command=(*MANAGE, "connect_webhooks", "--url", url), env=child, restarts=False)
+
+
+def _sync(child: Mapping[str, str]) -> Part:
+    """What the events have missed. Not the fans, of whom the simulator shows all to each of the three creators."""
+    command = (*MANAGE, "sync_onlyfans", "--all", "--every", str(SYNC_EVERY_SECONDS))
+    return Part(name="sync", command=(*command, "--only", "chats", "--only", "transactions"), env=child, quiet=True)
 
 
 def _apps(plan: Plan, child: Mapping[str, str]) -> list[Part]:

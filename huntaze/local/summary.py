@@ -12,7 +12,7 @@ def text(plan: Plan, *, seconds: float) -> str:
         ("Pages", plan.web + "/" + plan.port_note("web")),
         ("API docs", f"{plan.web}/api/docs"),
         ("Admin", f"{plan.web}/admin/"),
-        ("OnlyFans", _simulator(plan) if plan.simulator else _vendor()),
+        ("Simulator", _simulator(plan) if plan.simulator else _vendor()),
         (
             "PostgreSQL",
             f"{_place(plan.postgres.url)}{plan.port_note('postgres')}   (password in stack.env)"
@@ -46,11 +46,11 @@ def _configured(name: str) -> str:
 
 
 def _simulator(plan: Plan) -> str:
-    return f"{plan.simulator_url}/{plan.port_note('simulator')}   (a simulator: be a fan, see what reaches one)"
+    return f"{plan.simulator_url}/{plan.port_note('simulator')}   (stands in for OnlyFans: write as a fan there)"
 
 
 def _vendor() -> str:
-    return f"{env.text('ONLYFANS_API_BASE_URL')}   (from ONLYFANS_API_BASE_URL)"
+    return f"none: {env.text('ONLYFANS_API_BASE_URL')}   (from ONLYFANS_API_BASE_URL)"
 
 
 def _place(url: str) -> str:

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from onlyfans.simulator.app import starlette_app
 from onlyfans.simulator.life import Life
+from onlyfans.simulator.past import past_make
 from onlyfans.simulator.state import Simulator, control, deliveries
 from onlyfans.simulator.store import DEMO_ACCOUNTS, Account, Fan, Limits, Store
 
@@ -178,6 +179,7 @@ class Options:
     latency_ms: int
     seed: int
     life: float = 0
+    past_days: int = 0
 
 
 def serve(options: Options) -> None:
@@ -185,5 +187,6 @@ def serve(options: Options) -> None:
     options.data.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(Store(options.data)) as store:
         store.seed(accounts=DEMO_ACCOUNTS, fans_csv=options.fans_csv, seed=options.seed)
+        past_make(store, days=options.past_days, seed=options.seed)
         simulator = Simulator(store, options.limits, options.latency_ms, life=options.life)
         Server(simulator, host=options.host, port=options.port, seed=options.seed).run()

@@ -238,6 +238,17 @@ class Store:
             self._db.execute("UPDATE fans SET spent_cents = spent_cents + ? WHERE id = ?", (cents, fan))
         return Transaction(*self._rows("SELECT * FROM transactions WHERE number = ?", number)[0])
 
+    def past_keep(self, *, account: str, paid: Iterable[Transaction]) -> None:
+        """Remember payments of the past, in the order given, where none of this account is known."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            if self.transactions(account=account, kind="", since=0, before=0, limit=1):
+                return
+            self._db.executemany(
+                "INSERT INTO transactions (account, fan, kind, cents, message, paid_at) VALUES (?, ?, ?, ?, ?, ?)",
+                [(each.account, each.fan, each.kind, each.cents, each.message, each.paid_at) for each in paid],
+            )
+
     def transactions(self, *, account: str, kind: str, since: int, before: int, limit: int) -> list[Transaction]:
         """The newest first, older than the number `before` (0: from the newest on); an empty kind is every kind."""
         rows = self._rows(

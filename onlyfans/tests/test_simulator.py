@@ -19,6 +19,7 @@ import pytest
 import time_machine
 from onlyfansapi import OnlyFansAPI
 
+from onlyfans.simulator.past import past_make
 from onlyfans.simulator.server import SAMPLE_FANS, SimulatorServer
 from onlyfans.simulator.store import DEMO_ACCOUNTS, Fan, Store
 
@@ -375,6 +376,29 @@ def test_the_same_file_gives_the_same_fans_however_often(tmp_path: Path) -> None
     other = fans_of(tmp_path / "c.sqlite3", seed=2)
     assert {fan.username for fan in other} == {fan.username for fan in once}
     assert {fan.id for fan in other}.isdisjoint({fan.id for fan in once})
+
+
+def test_a_past_is_made_once_and_the_same_everywhere(tmp_path: Path) -> None:
+    def made(name: str, times: int) -> list[tuple[int, str, int]]:
+        store = Store(tmp_path / name)
+        try:
+            store.seed(accounts=DEMO_ACCOUNTS, fans_csv=SAMPLE_FANS, seed=1)
+            spent = [fan.spent_cents for fan in store.fans()]
+            for _ in range(times):
+                past_make(store, days=60, seed=1)
+            assert [fan.spent_cents for fan in store.fans()] == spent
+            found = store.transactions(account=ACCOUNT, kind="", since=0, before=0, limit=-1)
+        finally:
+            store.close()
+        times_paid = [each.paid_at for each in found]
+        assert times_paid == sorted(times_paid, reverse=True)
+        assert time.time() * 1000 > times_paid[0] > times_paid[-1] > (time.time() - 61 * 86_400) * 1000
+        return [(each.fan, each.kind, each.cents) for each in found]
+
+    once = made("a.sqlite3", 1)
+    assert len(once) > 200
+    assert {kind for _, kind, _ in once} == {"subscribes", "tips", "chat_messages"}
+    assert made("b.sqlite3", 2) == once
 
 
 @contextmanager

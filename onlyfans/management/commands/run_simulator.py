@@ -29,6 +29,13 @@ def at_least_one(value: str) -> int:
     return number
 
 
+def days(value: str) -> int:
+    number = int(value)
+    if not 0 <= number <= 730:
+        raise ArgumentTypeError("a number of days from 0 to 730")
+    return number
+
+
 class Command(BaseCommand):
     help = (
         "Stand in for the vendor: the same HTTP contract, three accounts, fans from a file, nothing sent to OnlyFans."
@@ -51,6 +58,10 @@ class Command(BaseCommand):
             "--life", type=not_negative, default=0, help="how fast fans write, buy and tip; 1 is one a minute, 0 none"
         )
 
+        parser.add_argument(
+            "--past", type=days, default=0, metavar="DAYS", help="payments of so many days, for accounts without any"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["fans"].is_file():
             raise CommandError(f"There is no file {options['fans']}.")
@@ -68,5 +79,6 @@ class Command(BaseCommand):
                 latency_ms=round(options["latency_ms"]),
                 seed=options["seed"],
                 life=options["life"],
+                past_days=options["past"],
             )
         )
