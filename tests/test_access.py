@@ -117,8 +117,11 @@ PAGES = {
     "platforms/onlyfans/import/{import}/undo",
     "platforms/onlyfans/analytics",
     "platforms/onlyfans/analytics/revenue.csv",
+    "sign-ins",
+    "sign-ins/end",
 }
-OPEN_PAGES = {"sign-in", "sign-out", "livez", "readyz"}
+# `metrics` asks for a token of its own, and browsers report without signing in.
+OPEN_PAGES = {"sign-in", "sign-out", "livez", "readyz", "metrics", "browser-reports"}
 
 
 def walk(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, Any]]:
