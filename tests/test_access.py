@@ -162,8 +162,11 @@ PAGES = {
     "platforms/onlyfans/analytics/hours.csv",
     "platforms/onlyfans/analytics/campaign-revenue.csv",
     "platforms/onlyfans/analytics/chatters.csv",
+    "sign-ins",
+    "sign-ins/end",
 }
-OPEN_PAGES = {"sign-in", "sign-out", "livez", "readyz"}
+# `metrics` asks for a token of its own, and browsers report without signing in.
+OPEN_PAGES = {"sign-in", "sign-out", "language", "words.js", "livez", "readyz", "metrics", "browser-reports"}
 
 
 def walk(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, Any]]:
