@@ -144,7 +144,7 @@ class Schema(AutoSchema):
     def get_operation_id(self) -> str:
         return str(super().get_operation_id()).removesuffix("_create")
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # the stubs mean a method of DRF's own
         return SIGNING_IN.get(self.path) or str(super().get_description())
 
     def get_summary(self) -> str:
