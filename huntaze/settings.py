@@ -281,8 +281,8 @@ SPECTACULAR_SETTINGS = {
   `Authorization: Bearer …`. `GET /api/auth/me` says who is signed in, for which creators, and in which role.
 * **Creators.** Everything belongs to one creator. A user of several names one, in the header `X-Creator` or as
   `?creator=`. What is not the caller's looks as if it did not exist: 404.
-* **Roles.** Owners and managers do everything; chatters read everything, change fans and write messages to one fan at
-  a time; analysts read.
+* **Roles.** Owners and managers do everything. Chatters change fans and write messages to one fan at a time; analysts
+  read. Imports, exports, deletion, campaigns' starts and settings are for owners and managers alone.
 * **Values.** Members are in camelCase, times ISO 8601 in UTC, money in whole cents.
 * **Lists.** They answer `results`, `next` and `previous`: follow those two as they are, they are null at the ends.
 * **Errors.** Problem documents (RFC 9457). Show `detail` to a person, decide by `code`; `errors` names each field.
