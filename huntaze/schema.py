@@ -27,6 +27,8 @@ TAGS = {
     "messages": "What goes out, and how it is getting on",
     "campaigns": "One text to many fans",
     "imports": "Fans from a file",
+    "quick-replies": "Texts that are written often",
+    "team": "Who works for a creator",
     "account": "The platform's account that a creator sends through",
     "analytics": "What happened, and what it was worth",
     "webhooks": "What the platform tells",
