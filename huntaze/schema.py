@@ -127,9 +127,9 @@ class Schema(AutoSchema):
         """The first sentence of what the operation says of itself."""
         return str(super().get_summary() or self.get_description().split("\n\n")[0].split(". ")[0].rstrip("."))
 
-    def _get_paginator(self) -> KeysetPagination:
-        # CreatorAPIView.listed is the one way to answer with a list.
-        return KeysetPagination()
+    def _get_paginator(self) -> KeysetPagination | None:
+        # CreatorAPIView.listed is the one way to answer with a list, but for those that are short and say so.
+        return KeysetPagination() if getattr(self.view, "paged", True) else None
 
     def _get_parameters(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = super()._get_parameters()
