@@ -41,6 +41,8 @@ class QuickReplyAPIView(CreatorAPIView):
     parser_classes = (JSONParser, FormParser)
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "crm/_quick_replies.html"
+    # They come all at once.
+    paged = False
 
     def shown(self, quick_reply: QuickReply, *, status: int = 200) -> Response:
         return Response(QuickReplySerializer(quick_reply).data, status=status)

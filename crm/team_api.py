@@ -49,6 +49,7 @@ class TeamAPIView(CreatorAPIView):
     parser_classes = (JSONParser, FormParser)
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "crm/_team.html"
+    paged = False
     roles = Role.choices
 
     def shown(self, *, status: int = 200) -> Response:

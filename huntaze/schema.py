@@ -27,6 +27,8 @@ TAGS = {
     "messages": "What goes out, and how it is getting on",
     "campaigns": "One text to many fans",
     "imports": "Fans from a file",
+    "quick-replies": "Texts that are written often",
+    "team": "Who works for a creator",
     "account": "The platform's account that a creator sends through",
     "analytics": "What happened, and what it was worth",
     "webhooks": "What the platform tells",
@@ -151,9 +153,9 @@ class Schema(AutoSchema):
         """The first sentence of what the operation says of itself."""
         return str(super().get_summary() or self.get_description().split("\n\n")[0].split(". ")[0].rstrip("."))
 
-    def _get_paginator(self) -> KeysetPagination:
-        # CreatorAPIView.listed is the one way to answer with a list.
-        return KeysetPagination()
+    def _get_paginator(self) -> KeysetPagination | None:
+        # CreatorAPIView.listed is the one way to answer with a list, but for those that are short and say so.
+        return KeysetPagination() if getattr(self.view, "paged", True) else None
 
     def _get_parameters(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = super()._get_parameters()

@@ -40,6 +40,13 @@ REFUSED = {
         "POST /api/crm/fans",
         "PUT /api/crm/fans/{fan_id}",
         "PATCH /api/crm/fans/{fan_id}",
+        # Fans that there are not, and neither a tag to add nor one to remove.
+        "POST /api/crm/fans/tags",
+        # An address that nobody signs in with.
+        "POST /api/crm/team",
+        # Spaces alone, or placeholders that are none.
+        "POST /api/crm/quick-replies",
+        "PUT /api/crm/quick-replies/{quick_reply_id}",
         # Days outside of the years for which sums are kept, and a first day behind the last.
         "GET /api/analytics/revenue",
         "GET /api/analytics/hours",
