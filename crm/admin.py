@@ -24,6 +24,7 @@ from crm.models import (
     IdempotencyKey,
     Membership,
     Message,
+    QuickReply,
     SignIn,
     Transaction,
     User,
@@ -187,6 +188,14 @@ class TransactionAdmin(LargeAdmin):
 class FanBatchAdmin(LargeAdmin):
     list_display = ("id", "creator", "created_at")
     fields = list_display
+    list_filter = ("creator",)
+    list_select_related = ("creator",)
+    ordering = ("-id",)
+
+
+@admin.register(QuickReply)
+class QuickReplyAdmin(LargeAdmin):
+    list_display = ("shortcut", "creator", "created_at")
     list_filter = ("creator",)
     list_select_related = ("creator",)
     ordering = ("-id",)

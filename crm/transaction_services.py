@@ -14,7 +14,7 @@ stay two, because each report takes a row that its source has not spoken of.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -44,19 +44,6 @@ FIGURES = ("kind", "status", "gross_cents", "fee_cents", "net_cents", "vat_cents
 WRITTEN = (*FIGURES, "fan_id", "fan_name", "message_id", *KEY_OF.values(), "updated_at")
 # A status under which the creator keeps the money.
 EARNED = (TransactionStatus.LOADING, TransactionStatus.DONE)
-# Locked in the order of the fans, so that two writers of several fans wait in line and not for each other.
-_VALUES_REACH = """
-WITH paid AS (
-    SELECT fan_id, sum(gross_cents) AS cents FROM crm_transaction
-    WHERE creator_id = %(creator)s AND fan_id = ANY(%(fans)s) AND currency = 'USD' AND status = ANY(%(earned)s)
-    GROUP BY fan_id
-), raised AS (
-    SELECT f.id, paid.cents FROM crm_fan AS f JOIN paid ON paid.fan_id = f.id
-    WHERE f.creator_id = %(creator)s AND f.value_as_of IS NULL AND f.value_cents < paid.cents
-    ORDER BY f.id FOR UPDATE OF f
-)
-UPDATE crm_fan AS f SET value_cents = raised.cents, updated_at = now() FROM raised WHERE raised.id = f.id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +136,6 @@ def transaction_bulk_record(
         if paid:
             wake(ANYTHING, creator_id=creator.pk)
     return TransactionOutcome(inserted=len(new), updated=len(keyed) - len(new) - unchanged, unchanged=unchanged)
-
-
-def transaction_values_reach(*, creator: Creator, fan_ids: Collection[int]) -> int:
-    """Raise the fans' values to what is stored of their payments in dollars; how many were raised.
-
-    For history that comes without totals. A value that is higher knows of more payments and stays, and so does one that
-    the platform told.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _VALUES_REACH,
-            {"creator": creator.pk, "fans": sorted(fan_ids), "earned": [status.value for status in EARNED]},
-        )
-        return int(cursor.rowcount)
 
 
 def _keyed(rows: Iterable[TransactionRow]) -> list[TransactionRow]:

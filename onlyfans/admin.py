@@ -20,7 +20,7 @@ from crm.errors import Conflict
 from crm.models import Creator, Fan
 from onlyfans import selectors
 from onlyfans.import_services import import_undo, undo_sentence
-from onlyfans.models import Account, ImportBatch, ImportRow, SyncState, WebhookEvent
+from onlyfans.models import Account, ImportBatch, ImportJob, ImportRow, SyncState, WebhookEvent
 from onlyfans.resources import FanCsv, FanResource, FanResult, UploadStorage
 from onlyfans.services import (
     ACCOUNT_ID,
@@ -157,6 +157,16 @@ class ImportRowAdmin(LargeAdmin):
     fields = list_display
     list_select_related = ("batch",)
     ordering = ("-id",)
+
+
+@admin.register(ImportJob)
+class ImportJobAdmin(LargeAdmin):
+    """How far the imports are that were left to a worker."""
+
+    list_display = ("batch", "rows_done", "rows_total", "attempts", "dry_run")
+    fields = list_display
+    list_select_related = ("batch",)
+    ordering = ("-batch",)
 
 
 @admin.register(SyncState)

@@ -9,7 +9,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from crm.models import Creator, Fan, TransactionKind, TransactionSource, TransactionStatus, User
-from crm.transaction_services import TransactionRow, transaction_bulk_record, transaction_values_reach
+from crm.transaction_services import TransactionRow, transaction_bulk_record
 from onlyfans import earnings_payloads, import_services, payloads
 from onlyfans.csv_import import filename_clean, rejected_rows, size_check, size_of
 from onlyfans.csv_reader import Sheet, sheet_read
@@ -140,7 +140,6 @@ def _store(creator: Creator, earnings: list[Earning]) -> tuple[dict[str, int], i
             for each, fan in zip(earnings, fans, strict=True)
         ),
     )
-    transaction_values_reach(creator=creator, fan_ids={fan for fan in fans if fan is not None})
     counts = Counter(inserted=outcome.inserted, updated=outcome.updated, unchanged=outcome.unchanged)
     unknown = sum(fan is None and bool(each.fan_id or each.handle) for each, fan in zip(earnings, fans, strict=True))
     return dict(counts), unknown

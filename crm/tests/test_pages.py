@@ -213,7 +213,7 @@ def test_no_page_needs_an_inline_script_or_style(owner, creator):
     assert "style=" not in html
     assert "<style" not in html
     assert "hx-on" not in html
-    assert html.count("<script") == html.count("<script src=") + html.count('<script type="module" src=')
+    assert html.count("<script") == html.count("<script src=") + html.count('<script type="module" ')
 
 
 def fetched(client: Client, method: str, path: str) -> str:

@@ -102,7 +102,7 @@ def test_the_ledger_can_be_cut_down_to_one_state(creator: Creator) -> None:
     failed(campaign, 1)
     shown = page(client_of(creator), f"/messages/campaigns/{campaign.pk}?status=failed")
     assert shown.count("Not sent: =1+1") == 1
-    assert sum(f"Name {n}</div>" in shown for n in range(3)) == 1
+    assert sum(f"Name {n}</a>" in shown for n in range(3)) == 1
 
 
 def test_a_stranger_finds_no_campaign(creator: Creator) -> None:
