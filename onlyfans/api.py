@@ -179,7 +179,7 @@ class ImportResultSerializer(serializers.Serializer[ImportBatch]):
         source="job", default=None, allow_null=True, help_text="Of an import that was left to a worker; else null."
     )
     failure = ImportFailureSerializer(
-        source="*", help_text="Why nothing was imported; null unless the status is `failed`."
+        source="*", allow_null=True, help_text="Why nothing was imported; null unless the status is `failed`."
     )
     summary = ImportSummarySerializer(source="*")
     mapping = MappingField()
