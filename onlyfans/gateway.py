@@ -8,10 +8,11 @@ from datetime import datetime
 from django.conf import settings
 
 from messaging.gateways import CannotSay, Found, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from onlyfans.account_client import vendor_client
 from onlyfans.client import ChatMessage, VendorClient, VendorError, reach
 from onlyfans.event_payloads import html_to_text
 from onlyfans.models import AccountState
-from onlyfans.selectors import account_for_creator, vendor_client
+from onlyfans.selectors import account_for_creator
 
 # Of 100 messages each: what a chat holds beyond them since the first attempt is nobody's conversation.
 PAGES_MAX = 5

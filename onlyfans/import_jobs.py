@@ -20,8 +20,6 @@ from onlyfans.earnings_import import earnings_import
 from onlyfans.models import ImportBatch, ImportJob, ImportKind
 
 logger = structlog.get_logger(__name__)
-# The job of jobs.py that calls import_run, and the queue in which it waits.
-JOB, QUEUE = "onlyfans.import_run", "imports"
 
 
 class ImportStopped(Exception):
@@ -90,7 +88,7 @@ def import_soon(
             kind=kind,
         )
         # Two imports of one creator would wait for each other in the database, and take two workers' time for it.
-        job_defer(JOB, queue=QUEUE, lock=f"imports of {creator.pk}", import_id=job.batch_id)
+        job_defer(ImportJob.NAME, queue=ImportJob.QUEUE, lock=f"imports of {creator.pk}", import_id=job.batch_id)
         if on_stored is not None:
             on_stored(job.batch_id)
     return job.batch

@@ -186,6 +186,9 @@ class ImportJob(models.Model):
     How far it is stands here and not in the import, because it is written beside the transaction that writes that.
     """
 
+    # What jobs.py calls it.
+    NAME, QUEUE = "onlyfans.import_run", "imports"
+
     batch = models.OneToOneField(ImportBatch, on_delete=models.CASCADE, primary_key=True, related_name="job")
     # As fans_import takes them; null is what the caller left open.
     mapping = models.JSONField(null=True, blank=True)

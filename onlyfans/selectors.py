@@ -4,14 +4,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
 from crm.errors import NotFound
 from crm.models import Creator
-from onlyfans.client import VendorClient
 from onlyfans.event_payloads import deletion_line
 from onlyfans.models import (
     Account,
@@ -91,10 +89,6 @@ def account_list(*, creator_ids: Collection[int] | None = None) -> QuerySet[Acco
     """The connected accounts, of these creators or of all, in a fixed order; for operators' commands."""
     accounts = Account.objects.exclude(state=AccountState.DISCONNECTED).select_related("creator").order_by("pk")
     return accounts if creator_ids is None else accounts.filter(creator__in=creator_ids)
-
-
-def vendor_client(account: Account) -> VendorClient:
-    return VendorClient(base_url=settings.ONLYFANS_API_BASE_URL, account_id=account.account_id, api_key=account.api_key)
 
 
 def account_by_key(account_key: str) -> Account:

@@ -16,11 +16,12 @@ from crm.services import fan_meet
 from crm.transaction_services import transaction_bulk_record
 from onlyfans import client_reads
 from onlyfans import event_payloads as payloads
+from onlyfans.account_client import vendor_client
 from onlyfans.client import VendorClient
 from onlyfans.client_reads import Item, Page
 from onlyfans.intake import fan_news, message_take, transaction_row
 from onlyfans.models import Account, Resource
-from onlyfans.selectors import deletion_known, sync_states, vendor_client
+from onlyfans.selectors import deletion_known, sync_states
 from onlyfans.services import sync_advance, sync_begin
 
 logger = structlog.get_logger(__name__)

@@ -4,10 +4,10 @@ import secrets
 from enum import StrEnum
 
 from onlyfans import client_reads
+from onlyfans.account_client import vendor_client
 from onlyfans.client import VendorClient
 from onlyfans.event_payloads import KEPT_ONLY, EventKind
 from onlyfans.models import Account
-from onlyfans.selectors import vendor_client
 from onlyfans.services import account_secret_rotate, account_webhook_registered
 
 EVENTS = [*(kind.value for kind in EventKind), *KEPT_ONLY]

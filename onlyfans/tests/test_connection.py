@@ -14,9 +14,9 @@ from crm.tests.factories import CreatorFactory, MembershipFactory
 from messaging.models import SendingProfile
 from messaging.services import sending_pause
 from onlyfans import client_reads
+from onlyfans.account_client import vendor_client
 from onlyfans.client import VendorError
 from onlyfans.models import Account, AccountState, Resource, SyncState
-from onlyfans.selectors import vendor_client
 from onlyfans.services import account_connect, account_state_set
 from onlyfans.simulator import shapes
 from onlyfans.simulator.app import AGENCY_KEY, EMPTY_KEY
