@@ -15,6 +15,16 @@ from huntaze import api, browser_reports, dashboard, monitoring, prometheus
 WORDS = cache_control(private=True, max_age=3600)
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    # First, because most requests go there and addresses are tried one after the other.
+    path("api/auth/", include("huntaze.auth_urls")),
+    path("api/crm/", include("crm.urls")),
+    path("api/", include("messaging.urls")),
+    path("api/onlyfans/", include("onlyfans.urls")),
+    path("api/analytics/", include("analytics.urls")),
+    path("api/monitoring/onlyfans", monitoring.MonitoringView.as_view(), name="monitoring"),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    re_path(r"^api(?:/|$)", api.not_found),
     path("", RedirectView.as_view(pattern_name="inbox"), name="home"),
     path("sign-in", LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True), name="sign-in"),
     path("sign-out", LogoutView.as_view(), name="sign-out"),
@@ -26,15 +36,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("messaging.page_urls")),
     path("", include("onlyfans.page_urls")),
     path("", include("analytics.page_urls")),
-    path("api/auth/", include("huntaze.auth_urls")),
-    path("api/crm/", include("crm.urls")),
-    path("api/", include("messaging.urls")),
-    path("api/onlyfans/", include("onlyfans.urls")),
-    path("api/analytics/", include("analytics.urls")),
-    path("api/monitoring/onlyfans", monitoring.MonitoringView.as_view(), name="monitoring"),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    re_path(r"^api(?:/|$)", api.not_found),
     path("livez", monitoring.livez, name="livez"),
     path("readyz", monitoring.readyz, name="readyz"),
     path("metrics", prometheus.metrics, name="metrics"),
