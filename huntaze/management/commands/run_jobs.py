@@ -10,7 +10,10 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.psycopg_connector import PsycopgConnector
 
+from messaging.worker import heartbeat_file_touch
+
 logger = structlog.get_logger(__name__)
+BEAT_SECONDS = 20
 
 
 class Command(BaseCommand):
@@ -29,7 +32,8 @@ async def _work(*, wait: bool) -> None:
     # Beside Django's connections, on which the jobs work: one to listen, one to fetch and end jobs and to stay known.
     connector = PsycopgConnector(kwargs=connector_params(), min_size=1, max_size=3)
     with app.replace_connector(connector) as own:
-        async with own.open_async():
+        async with own.open_async(), asyncio.TaskGroup() as both:
+            beat = both.create_task(_beat())
             await own.run_worker_async(
                 wait=wait,
                 listen_notify=wait,
@@ -37,3 +41,11 @@ async def _work(*, wait: bool) -> None:
                 shutdown_graceful_timeout=settings.JOBS_STOP_SECONDS,
                 name="jobs",
             )
+            beat.cancel()
+
+
+async def _beat() -> None:
+    """Jobs run in threads, so that this loop goes on however long one takes; it stops where the loop hangs."""
+    while True:
+        heartbeat_file_touch()
+        await asyncio.sleep(BEAT_SECONDS)

@@ -4,6 +4,7 @@ Touches what onlyfans/sync.py does."""
 import json
 import signal
 import threading
+import time
 from argparse import ArgumentTypeError
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,12 +16,14 @@ from django.db import close_old_connections
 
 from crm.errors import HuntazeError
 from messaging.management.progress import Progress
+from messaging.worker import heartbeat_file_touch
 from onlyfans.client import VendorError
 from onlyfans.models import Account, Resource
 from onlyfans.selectors import account_list
 from onlyfans.sync import account_sync
 
 logger = structlog.get_logger(__name__)
+BEAT_SECONDS = 20
 
 
 def a_time(value: str) -> datetime:
@@ -65,16 +68,22 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stopping.set())
         while not stopping.is_set():
             close_old_connections()
-            for trouble in self._once(options):
+            for trouble in self._once(options, stopping):
                 logger.warning("sync not complete", trouble=trouble)
-            stopping.wait(options["every"])
+            end = time.monotonic() + options["every"]
+            while (left := end - time.monotonic()) > 0 and not stopping.is_set():
+                heartbeat_file_touch()
+                stopping.wait(min(left, BEAT_SECONDS))
 
-    def _once(self, options: dict[str, Any]) -> list[str]:
+    def _once(self, options: dict[str, Any], stopping: threading.Event | None = None) -> list[str]:
         accounts = list(account_list(creator_ids=None if options["all"] else options["creator"]))
         if not accounts and not options["all"]:
             raise CommandError("No connected account belongs to this creator.")
         done, troubles = [], []
         for account in accounts:
+            if stopping is not None and stopping.is_set():
+                break
+            heartbeat_file_touch()
             try:
                 done.append(self._account(account, options))
             except (VendorError, HuntazeError) as error:
