@@ -63,10 +63,9 @@ class BodySizeMiddleware:
         size = int(length) if length.isascii() and length.isdigit() else 0
         is_file = (request.content_type or "").startswith("multipart/")
         if request.path.startswith("/api/") and not is_file and size > BODY_MAX_BYTES:
-            limit = f"{BODY_MAX_BYTES // 1_000_000} MB"
             # It stands before Django's own choice of a language.
             with translation.override(translation.get_language_from_request(request)):
-                detail = gettext("The request is larger than %(limit)s.") % {"limit": limit}
+                detail = gettext("The request is larger than %(limit)s MB.") % {"limit": BODY_MAX_BYTES // 1_000_000}
                 return problem_json(status_code=413, code="too_large", detail=detail)
         return self.get_response(request)
 

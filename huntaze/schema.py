@@ -139,7 +139,7 @@ NULL = {"$ref": "#/components/schemas/NullEnum"}
 class EnglishSchemaGenerator(SchemaGenerator):
     """Writes the document in the one language that its descriptions have, whatever the reader's is."""
 
-    def get_schema(self, request: HttpRequest | None = None, public: bool = False) -> Any:  # type: ignore[override]
+    def get_schema(self, request: HttpRequest | None = None, public: bool = False) -> Any:
         with override("en"):
             return super().get_schema(request, public)  # type: ignore[no-untyped-call]
 
