@@ -12,6 +12,7 @@ import moto
 import pytest
 import redis
 from django.conf import settings as django_settings
+from django.utils import translation
 
 from crm.recent import Recent
 
@@ -45,6 +46,12 @@ def redis_clean(redis_server: "redis.Redis") -> None:
 def memory_clean() -> None:
     """Rows of another test may have the same ids."""
     Recent.forget_all()
+
+
+@pytest.fixture(autouse=True)
+def language_clean() -> None:
+    """A request leaves its language behind in its thread, where the next one chooses anew; a test need not."""
+    translation.deactivate()
 
 
 @dataclass(frozen=True)

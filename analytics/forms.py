@@ -8,6 +8,11 @@ from analytics.periods import Interval
 from analytics.sales_selectors import WITHIN_DAYS
 
 FIGURES = [("net", _("Net, yours")), ("gross", _("Gross, what fans paid"))]
+INTERVAL_CHOICES = [
+    (Interval.DAY.value, _("By day")),
+    (Interval.WEEK.value, _("By week")),
+    (Interval.MONTH.value, _("By month")),
+]
 MONTHS_CHOICES = [("6", _("6 months")), ("12", _("12 months")), ("24", _("24 months"))]
 WITHIN_CHOICES = [("1", _("a day")), ("3", _("3 days")), ("7", _("7 days")), ("30", _("30 days"))]
 
@@ -39,7 +44,7 @@ class DaysForm(FigureForm):
 class RevenueForm(DaysForm):
     """Which revenue to show."""
 
-    interval = forms.ChoiceField(choices=[(each.value, each.name.capitalize()) for each in Interval], required=False)
+    interval = forms.ChoiceField(choices=INTERVAL_CHOICES, required=False)
 
     def clean_interval(self) -> Interval:
         return Interval(self.cleaned_data["interval"] or Interval.DAY)

@@ -19,8 +19,16 @@ from django.views.decorators.http import require_GET
 from markdown_it import MarkdownIt
 
 from analytics import fan_selectors, sales_selectors, selectors
-from analytics.forms import FIGURES, MONTHS_CHOICES, WITHIN_CHOICES, FansForm, FigureForm, RevenueForm, SalesForm
-from analytics.periods import Interval
+from analytics.forms import (
+    FIGURES,
+    INTERVAL_CHOICES,
+    MONTHS_CHOICES,
+    WITHIN_CHOICES,
+    FansForm,
+    FigureForm,
+    RevenueForm,
+    SalesForm,
+)
 from analytics.sales_selectors import Hours
 from analytics.selectors import Revenue
 from crm.errors import InvalidInput
@@ -60,7 +68,7 @@ def analytics(request: HttpRequest) -> HttpResponse:
         "overview": selectors.overview(creator=membership.creator),
         "top_fans": selectors.top_fans(creator=membership.creator),
         "revenue": found,
-        "intervals": [(each.value, f"By {each.value}") for each in Interval],
+        "intervals": INTERVAL_CHOICES,
         "may_write": membership.role in WRITERS,
     }
     if found is not None:

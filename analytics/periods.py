@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
+from django.utils.translation import gettext
+
 from crm.errors import FieldError, InvalidInput
 
 ONE_DAY = timedelta(days=1)
@@ -64,14 +66,24 @@ def days_asked(
     """
     for name, day in (("from", begin), ("to", end)):
         if day is not None and not EARLIEST <= day <= LATEST:
-            raise _refused(name, "out_of_range", f"Name a day between {EARLIEST} and {LATEST}.")
+            raise _refused(
+                name,
+                "out_of_range",
+                gettext("Name a day between %(first)s and %(last)s.") % {"first": EARLIEST, "last": LATEST},
+            )
     last = end or today
     back = _DEFAULT_DAYS[interval] if usual is None else usual - 1
     first = begin or max(interval.begin(last - timedelta(days=back)), EARLIEST)
     if first > last:
-        raise _refused("from", "after_end", f"The first day may not be after the last one, {last}.")
+        raise _refused(
+            "from", "after_end", gettext("The first day may not be after the last one, %(last)s.") % {"last": last}
+        )
     if sum(1 for _ in Days(first, last).split(interval)) > PERIODS_MAX:
-        raise _refused("from", "too_long", f"At most {PERIODS_MAX} periods at once; choose a longer interval.")
+        raise _refused(
+            "from",
+            "too_long",
+            gettext("At most %(most)s periods at once; choose a longer interval.") % {"most": PERIODS_MAX},
+        )
     return Days(first, last)
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import QuerySet
 from django.template.loader import render_to_string
+from django.utils.translation import gettext
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -52,11 +53,11 @@ def creator_id_of(request: Request) -> int | None:
     if not named:
         return None
     if len(named) > 1:
-        wrong = FieldError("creator", "ambiguous", "This is another one than elsewhere in the request.")
-        raise InvalidInput("Name one creator, in X-Creator or ?creator=.", errors=(wrong,))
+        wrong = FieldError("creator", "ambiguous", gettext("This is another one than elsewhere in the request."))
+        raise InvalidInput(gettext("Name one creator, in X-Creator or ?creator=."), errors=(wrong,))
     value = named.pop()
     if not (value.isascii() and value.isdigit() and len(value) < 19):
-        raise NotFound("There is no such creator.", code="creator_not_found")
+        raise NotFound(gettext("There is no such creator."), code="creator_not_found")
     return int(value)
 
 

@@ -7,6 +7,7 @@ from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import StreamingHttpResponse
 from django.utils.http import parse_etags
+from django.utils.translation import gettext
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -239,7 +240,7 @@ class FanTagSerializer(JsonTypes):
 
     def validate(self, attrs: Any) -> Any:
         if not attrs["add"] and not attrs["remove"]:
-            raise serializers.ValidationError({"add": ["Name a tag to add or to remove."]})
+            raise serializers.ValidationError({"add": [gettext("Name a tag to add or to remove.")]})
         return attrs
 
 
@@ -323,7 +324,10 @@ class FanView(FanRowAPIView):
         fan = selectors.fan_get(creator=self.creator, fan_id=fan_id)
         if "If-Match" not in request.headers:
             raise Unconditional(
-                "Send If-Match with the ETag that you read this fan with, or If-Match: * to overwrite what is there."
+                gettext(
+                    "Send If-Match with the ETag that you read this fan with, "
+                    "or If-Match: * to overwrite what is there."
+                )
             )
         serializer = FanSerializer(data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)

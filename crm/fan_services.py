@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from crm import selectors
 from crm.errors import Conflict, FieldError, InvalidInput, NotFound, Stale
@@ -63,16 +64,22 @@ def fan_bulk_tag(
         for index, fan_id in enumerate(fan_ids):
             fan = fans.get(fan_id)
             if fan is None:
-                errors.append(FieldError(f"fanIds[{index}]", "fan_not_found", "There is no such fan."))
+                errors.append(FieldError(f"fanIds[{index}]", "fan_not_found", gettext("There is no such fan.")))
                 continue
             tags = list(dict.fromkeys([tag for tag in fan.tags if tag not in remove] + list(add)))
             if len(tags) > most and len(tags) > len(fan.tags):
-                errors.append(FieldError(f"fanIds[{index}]", "too_many", f"{fan} would have more than {most} tags."))
+                errors.append(
+                    FieldError(
+                        f"fanIds[{index}]",
+                        "too_many",
+                        gettext("%(fan)s would have more than %(most)s tags.") % {"fan": fan, "most": most},
+                    )
+                )
             elif tags != fan.tags:
                 fan.tags, fan.updated_at = tags, timezone.now()
                 changed.append(fan)
         if errors:
-            raise InvalidInput("No fan was changed.", errors=tuple(errors))
+            raise InvalidInput(gettext("No fan was changed."), errors=tuple(errors))
         Fan.objects.bulk_update(changed, ["tags", "updated_at"])
     return [fan.pk for fan in changed]
 
@@ -186,7 +193,8 @@ def _overtaken(fan: Fan) -> Stale | NotFound:
     if not Fan.objects.filter(pk=fan.pk, deleted_at=fan.deleted_at, erased_at=None).exists():
         return selectors.fan_not_found()
     return Stale(
-        "Somebody has changed this fan since you read it. Read it again, then make your change.", code="fan_changed"
+        gettext("Somebody has changed this fan since you read it. Read it again, then make your change."),
+        code="fan_changed",
     )
 
 
@@ -197,8 +205,8 @@ def _taken(creator: Creator, platform_id: str) -> Conflict | None:
         return None
     if fan.deleted_at is not None:
         return Conflict(
-            "A fan with this id was deleted. Restore that one, or erase it first.",
+            gettext("A fan with this id was deleted. Restore that one, or erase it first."),
             code="fan_deleted",
             extra={"fanId": fan.pk},
         )
-    return Conflict("There is a fan with this id already.", code="fan_exists", extra={"fanId": fan.pk})
+    return Conflict(gettext("There is a fan with this id already."), code="fan_exists", extra={"fanId": fan.pk})

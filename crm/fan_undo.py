@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from django.db import connection, transaction
+from django.utils.formats import number_format
+from django.utils.translation import gettext, gettext_noop
 
 from crm.errors import Conflict
 from crm.fan_upsert import LOCK
@@ -34,6 +36,8 @@ _LOCK_FANS = "SELECT f.id FROM crm_fan AS f JOIN fan_undo_row USING (id) ORDER B
 _KEEP = """
 DELETE FROM fan_undo_row AS r USING crm_fan AS f WHERE f.id = r.id AND f.updated_at <> r.written_at
 """
+# What fans have, as the models call it.
+_ROWS = (gettext_noop("conversations"), gettext_noop("deliveries"), gettext_noop("transactions"))
 _SENT = """
 SELECT count(DISTINCT c.fan_id)
 FROM fan_undo_row AS r
@@ -77,7 +81,11 @@ def fan_batch_undo(*, batch: FanBatch) -> FanUndo:
         cursor.execute(_SENT, {"since": batch.created_at})
         [sent] = cursor.fetchone()
         if sent:
-            raise Conflict(f"Messages went to {sent:,} of its fans since.", code="import_in_use")
+            raise Conflict(
+                gettext("Messages went to %(number)s of its fans since.")
+                % {"number": number_format(sent, force_grouping=True)},
+                code="import_in_use",
+            )
         cursor.execute(_KEEP)
         for relation in Fan._meta.related_objects:  # noqa: SLF001  Django's documented way
             if relation.related_model is FanBefore:
@@ -87,7 +95,12 @@ def fan_batch_undo(*, batch: FanBatch) -> FanUndo:
             [dependent] = cursor.fetchone()
             if dependent:
                 raise Conflict(
-                    f"{dependent:,} of its fans have {model.verbose_name_plural} by now.", code="import_in_use"
+                    gettext("%(number)s of its fans have %(rows)s by now.")
+                    % {
+                        "number": number_format(dependent, force_grouping=True),
+                        "rows": gettext(str(model.verbose_name_plural)),
+                    },
+                    code="import_in_use",
                 )
         cursor.execute(_RESTORE, {"batch": batch.pk})
         restored = cursor.rowcount

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from crm.errors import Conflict
 from crm.models import Creator, IdempotencyKey, User, uuid7
@@ -69,7 +70,7 @@ def key_claim(*, creator: Creator, user: User, key: str, request_hash: str) -> C
         return _take(row, fresh)
     if row.request_hash != request_hash:
         raise Conflict(
-            "This Idempotency-Key was used for another request. Use a new key for each request.",
+            gettext("This Idempotency-Key was used for another request. Use a new key for each request."),
             code="idempotency_key_reused",
         )
     if row.status_code is not None and row.body:
@@ -89,7 +90,7 @@ def _take(row: IdempotencyKey, values: dict[str, Any]) -> Claim:
 
 def _in_progress() -> Conflict:
     return Conflict(
-        "A request with this Idempotency-Key is still running. Ask again in a moment.",
+        gettext("A request with this Idempotency-Key is still running. Ask again in a moment."),
         code="idempotency_key_in_progress",
         retry_after=RETRY_AFTER_SECONDS,
     )

@@ -11,6 +11,7 @@ import structlog
 from django.core.files.uploadedfile import UploadedFile
 from django.db import DatabaseError
 from django.http import QueryDict
+from django.utils.translation import gettext
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -96,8 +97,8 @@ def once(post: Callable[..., Response]) -> Callable[..., Response]:
 def _key_of(request: Request) -> str | None:
     key = request.headers.get(HEADER)
     if key is not None and not KEY.fullmatch(key):
-        wrong = FieldError(HEADER, "invalid", "A key is 1 to 255 printable ASCII characters.")
-        raise InvalidInput(f"The header {HEADER} is not valid.", errors=(wrong,))
+        wrong = FieldError(HEADER, "invalid", gettext("A key is 1 to 255 printable ASCII characters."))
+        raise InvalidInput(gettext("The header %(header)s is not valid.") % {"header": HEADER}, errors=(wrong,))
     return key
 
 

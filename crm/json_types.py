@@ -7,17 +7,18 @@ from a form is text throughout, and stays readable as it was.
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.translation import gettext, gettext_noop
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 NAMES: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type | tuple[type, ...], str], ...] = (
-    (serializers.BooleanField, bool, "true or false"),
-    (serializers.IntegerField, int, "a whole number"),
-    (serializers.FileField, object, "a file"),
-    (serializers.CharField, str, "a text"),
-    (serializers.DateTimeField, str, "a time as text"),
-    (serializers.DateField, str, "a date as text"),
-    (serializers.ChoiceField, str, "a text"),
+    (serializers.BooleanField, bool, gettext_noop("true or false")),
+    (serializers.IntegerField, int, gettext_noop("a whole number")),
+    (serializers.FileField, object, gettext_noop("a file")),
+    (serializers.CharField, str, gettext_noop("a text")),
+    (serializers.DateTimeField, str, gettext_noop("a time as text")),
+    (serializers.DateField, str, gettext_noop("a date as text")),
+    (serializers.ChoiceField, str, gettext_noop("a text")),
 )
 
 
@@ -54,7 +55,11 @@ def _problems(field: Any, value: Any) -> Any:
     for kind, accepted, name in NAMES:
         if isinstance(field, kind):
             fits = isinstance(value, accepted) and (accepted is not int or not isinstance(value, bool))
-            return _too_long(field, value) if fits else [ErrorDetail(f"Give {name}.", code="wrong_type")]
+            return (
+                _too_long(field, value)
+                if fits
+                else [ErrorDetail(gettext("Give %(what)s.") % {"what": gettext(name)}, code="wrong_type")]
+            )
     return None
 
 

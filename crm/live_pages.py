@@ -21,6 +21,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET
 
 from crm import selectors
@@ -40,7 +41,7 @@ UNAVAILABLE = {"Retry-After": "15"}
 async def live(request: HttpRequest, creator_id: int) -> HttpResponseBase:
     """`data: 12 15` for each wake-up: ids of conversations, or one of the words of crm/wake_ups.py."""
     if not await sync_to_async(_may_listen)(request, creator_id):
-        raise Http404("There is no such creator.")
+        raise Http404(gettext("There is no such creator."))
     if not isinstance(request, ASGIRequest):
         return HttpResponse("Live updates need an ASGI server.", status=501, content_type="text/plain")
     # Or this request would keep its connection from the others for hours.

@@ -12,6 +12,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Lower, Now, NullIf
+from django.utils.translation import gettext_lazy
 from uuid_utils import compat as uuid_utils
 
 from crm.payloads import PRICE_MAX_CENTS, PRICE_MIN_CENTS
@@ -139,10 +140,10 @@ class Creator(models.Model):
 
 
 class Role(models.TextChoices):
-    OWNER = "owner", "Owner"
-    MANAGER = "manager", "Manager"
-    CHATTER = "chatter", "Chatter"
-    ANALYST = "analyst", "Analyst"
+    OWNER = "owner", gettext_lazy("Owner")
+    MANAGER = "manager", gettext_lazy("Manager")
+    CHATTER = "chatter", gettext_lazy("Chatter")
+    ANALYST = "analyst", gettext_lazy("Analyst")
 
 
 class Membership(models.Model):
@@ -293,23 +294,23 @@ class Conversation(models.Model):
 
 
 class Direction(models.TextChoices):
-    IN = "in", "From the fan"
-    OUT = "out", "To the fan"
+    IN = "in", gettext_lazy("From the fan")
+    OUT = "out", gettext_lazy("To the fan")
 
 
 class MessageStatus(models.TextChoices):
     """Where a message is. A message from a fan is always `received`; the others are outbound."""
 
-    RECEIVED = "received", "Received"
-    PENDING = "pending", "Pending"
-    QUEUED = "queued", "Queued"
-    PARKED = "parked", "Waiting for its time"
-    SENDING = "sending", "Sending"
-    SENT = "sent", "Sent"
-    UNKNOWN = "unknown", "Unknown"
-    FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
-    BYPASSED = "bypassed", "Not sent: sending is off"
+    RECEIVED = "received", gettext_lazy("Received")
+    PENDING = "pending", gettext_lazy("Pending")
+    QUEUED = "queued", gettext_lazy("Queued")
+    PARKED = "parked", gettext_lazy("Waiting for its time")
+    SENDING = "sending", gettext_lazy("Sending")
+    SENT = "sent", gettext_lazy("Sent")
+    UNKNOWN = "unknown", gettext_lazy("Unknown")
+    FAILED = "failed", gettext_lazy("Failed")
+    CANCELLED = "cancelled", gettext_lazy("Cancelled")
+    BYPASSED = "bypassed", gettext_lazy("Not sent: sending is off")
 
 
 OUTBOUND_STATUSES = tuple(status for status in MessageStatus if status is not MessageStatus.RECEIVED)
@@ -421,31 +422,31 @@ class IdempotencyKey(models.Model):
 
 
 class TransactionKind(models.TextChoices):
-    SUBSCRIPTION = "subscription", "Subscription"
-    RECURRING = "recurring", "Recurring subscription"
-    TIP = "tip", "Tip"
-    MESSAGE = "message", "Message"
-    POST = "post", "Post"
-    STREAM = "stream", "Stream"
-    OTHER = "other", "Other"
+    SUBSCRIPTION = "subscription", gettext_lazy("Subscription")
+    RECURRING = "recurring", gettext_lazy("Recurring subscription")
+    TIP = "tip", gettext_lazy("Tip")
+    MESSAGE = "message", gettext_lazy("Message")
+    POST = "post", gettext_lazy("Post")
+    STREAM = "stream", gettext_lazy("Stream")
+    OTHER = "other", gettext_lazy("Other")
 
 
 class TransactionStatus(models.TextChoices):
     """As the platform calls them. Money counts as earned while it is loading or done."""
 
-    LOADING = "loading", "On its way"
-    DONE = "done", "Done"
-    UNDO = "undo", "Taken back"
-    PENDING_RETURN = "pending_return", "Being returned"
+    LOADING = "loading", gettext_lazy("On its way")
+    DONE = "done", gettext_lazy("Done")
+    UNDO = "undo", gettext_lazy("Taken back")
+    PENDING_RETURN = "pending_return", gettext_lazy("Being returned")
 
 
 class TransactionSource(models.TextChoices):
     """Who told of a transaction; crm/transaction_services.py says whose figures count."""
 
-    LEDGER = "ledger", "The platform's list"
-    EVENT = "event", "The platform's event of a transaction"
-    NOTICE = "notice", "A notification of a tip or a purchase"
-    FILE = "file", "A file"
+    LEDGER = "ledger", gettext_lazy("The platform's list")
+    EVENT = "event", gettext_lazy("The platform's event of a transaction")
+    NOTICE = "notice", gettext_lazy("A notification of a tip or a purchase")
+    FILE = "file", gettext_lazy("A file")
 
 
 class Transaction(models.Model):

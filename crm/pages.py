@@ -2,7 +2,7 @@
 
 from copy import copy
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -12,6 +12,7 @@ from django.urls import resolve, reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from crm import selectors, services
@@ -20,14 +21,22 @@ from crm.fan_services import TAGGED_MAX
 from crm.models import Membership, Role, User
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PLACEHOLDERS
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 SESSION_KEY = "creator_id"
-Choices = list[tuple[str, str]]
-VALUES: Choices = [("", "Any"), ("1", "Spent something"), ("10000", "$100 or more"), ("50000", "$500 or more")]
+Choices: TypeAlias = "list[tuple[str, StrOrPromise]]"
+VALUES: Choices = [
+    ("", gettext_lazy("Any")),
+    ("1", gettext_lazy("Spent something")),
+    ("10000", gettext_lazy("$100 or more")),
+    ("50000", gettext_lazy("$500 or more")),
+]
 ORDERINGS: Choices = [
-    ("", "Value"),
-    ("-lastSeenAt", "Last seen"),
-    ("name", "Name"),
-    ("-createdAt", "Newest here"),
+    ("", gettext_lazy("Value")),
+    ("-lastSeenAt", gettext_lazy("Last seen")),
+    ("name", gettext_lazy("Name")),
+    ("-createdAt", gettext_lazy("Newest here")),
 ]
 
 
@@ -53,7 +62,7 @@ def creator_for_request(request: HttpRequest) -> Membership:
     """As membership_current, with 404 where the user has no creator."""
     membership = membership_current(request)
     if membership is None:
-        raise Http404("You have no creator yet. Ask an owner to add you to one.")
+        raise Http404(gettext("You have no creator yet. Ask an owner to add you to one."))
     return membership
 
 
@@ -141,9 +150,9 @@ def fans(request: HttpRequest) -> HttpResponse:
         "rows": fragment(request, "fans", membership=membership, query=asked.urlencode()),
         "search": asked.get("search", ""),
         "tag": asked.get("tag", ""),
-        "values": with_current(VALUES, asked.get("minValueCents", ""), "Another amount"),
+        "values": with_current(VALUES, asked.get("minValueCents", ""), gettext("Another amount")),
         "min_value": asked.get("minValueCents", ""),
-        "activities": with_current(activities(), asked.get("activeSince", ""), "Another time"),
+        "activities": with_current(activities(), asked.get("activeSince", ""), gettext("Another time")),
         "active_since": asked.get("activeSince", ""),
         "orderings": ORDERINGS,
         "ordering": asked.get("ordering", ""),
@@ -158,9 +167,12 @@ def fans(request: HttpRequest) -> HttpResponse:
 def activities() -> Choices:
     """From whole days on, so that an address stays the same for as long."""
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    return [("", "Any time")] + [
-        (f"{today - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}", f"In {days} days") for days in (7, 30, 90)
+    found: Choices = [("", gettext("Any time"))]
+    found += [
+        (f"{today - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}", gettext("In %(days)s days") % {"days": days})
+        for days in (7, 30, 90)
     ]
+    return found
 
 
 def with_current(choices: Choices, current: str, name: str) -> Choices:

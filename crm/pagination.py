@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import F, Field, Func, QuerySet, TextField, Value
 from django.db.models.lookups import GreaterThan, LessThan
 from django.utils import timezone
+from django.utils.translation import gettext
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.serializers import ValidationError as InvalidQuery
@@ -75,7 +76,7 @@ class KeysetPagination(CursorPagination):
         if not given:
             return self.page_size
         if not (given.isascii() and given.isdigit() and len(given) < 10 and int(given) > 0):
-            raise InvalidQuery({self.page_size_query_param: "Give a whole number from 1."})
+            raise InvalidQuery({self.page_size_query_param: gettext("Give a whole number from 1.")})
         return min(int(given), self.max_page_size)
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +112,9 @@ class KeysetPagination(CursorPagination):
             pairs = dict(parse_qsl(urlsafe_b64decode(given.encode("ascii")).decode(), True, True))
             values = [_value(_field(queryset, name), pairs[name]) for name in self.names]
         except (Base64Error, KeyError, ValueError, ValidationError, OverflowError) as error:
-            raise InvalidQuery({self.cursor_query_param: "This is no cursor of this list in this order."}) from error
+            raise InvalidQuery(
+                {self.cursor_query_param: gettext("This is no cursor of this list in this order.")}
+            ) from error
         return values, "_back" in pairs
 
     def _link(self, values: tuple[Any, ...], **extra: str) -> str:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
 from crm.errors import FieldError
 
 # The bounds that the database checks too (crm.models).
@@ -54,38 +57,51 @@ def check_content(
     errors = []
     text = content.strip()
     if not text and not media_urls:
-        errors.append(FieldError(content_field, "required", "Write a message first."))
+        errors.append(FieldError(content_field, "required", gettext("Write a message first.")))
     elif len(content) > MESSAGE_MAX_CHARACTERS:
         errors.append(
             FieldError(
                 content_field,
                 "too_long",
-                f"A message holds at most {MESSAGE_MAX_CHARACTERS:,} characters; this one has {len(content):,}.",
+                gettext("A message holds at most %(most)s characters; this one has %(number)s.")
+                % {
+                    "most": number_format(MESSAGE_MAX_CHARACTERS, force_grouping=True),
+                    "number": number_format(len(content), force_grouping=True),
+                },
             )
         )
     elif "\x00" in content:
-        errors.append(FieldError(content_field, "invalid", "A message cannot hold the character NUL."))
+        errors.append(FieldError(content_field, "invalid", gettext("A message cannot hold the character NUL.")))
     errors.extend(_check_media(media_urls))
     if price_cents and not PRICE_MIN_CENTS <= price_cents <= PRICE_MAX_CENTS:
         errors.append(
             FieldError(
                 "priceCents",
                 "out_of_range",
-                f"A price is 0 or from ${PRICE_MIN_CENTS // 100} to ${PRICE_MAX_CENTS // 100} "
-                f"({PRICE_MIN_CENTS} to {PRICE_MAX_CENTS} cents).",
+                gettext("A price is 0 or from $%(least)s to $%(most)s (%(least_cents)s to %(most_cents)s cents).")
+                % {
+                    "least": PRICE_MIN_CENTS // 100,
+                    "most": PRICE_MAX_CENTS // 100,
+                    "least_cents": PRICE_MIN_CENTS,
+                    "most_cents": PRICE_MAX_CENTS,
+                },
             )
         )
     elif price_cents and not media_urls:
-        errors.append(FieldError("priceCents", "needs_media", "Only a message with media can have a price."))
+        errors.append(FieldError("priceCents", "needs_media", gettext("Only a message with media can have a price.")))
     return errors
 
 
 def check_template(template: str) -> list[FieldError]:
     """What is wrong with the placeholders of a text to many fans; each unknown one is named once."""
     unknown = dict.fromkeys(found for found in PLACEHOLDER.findall(template) if found not in PLACEHOLDERS)
-    known = f"{', '.join(PLACEHOLDERS[:-1])} and {PLACEHOLDERS[-1]}"
+    known = gettext("%(first)s and %(last)s") % {"first": ", ".join(PLACEHOLDERS[:-1]), "last": PLACEHOLDERS[-1]}
     return [
-        FieldError("content", "unknown_placeholder", f"{found[:60]} is no field of a fan; there are {known}.")
+        FieldError(
+            "content",
+            "unknown_placeholder",
+            gettext("%(found)s is no field of a fan; there are %(known)s.") % {"found": found[:60], "known": known},
+        )
         for found in unknown
     ]
 
@@ -103,9 +119,13 @@ def template_render(template: str, *, name: str, handle: str) -> str:
 def _check_media(media_urls: Iterable[str]) -> list[FieldError]:
     media = list(media_urls)
     if len(media) > MEDIA_MAX:
-        return [FieldError("mediaUrls", "too_many", f"A message holds at most {MEDIA_MAX} media.")]
+        return [
+            FieldError(
+                "mediaUrls", "too_many", gettext("A message holds at most %(most)s media.") % {"most": MEDIA_MAX}
+            )
+        ]
     return [
-        FieldError(f"mediaUrls[{index}]", "invalid", "Give an https URL or a media id of the vendor.")
+        FieldError(f"mediaUrls[{index}]", "invalid", gettext("Give an https URL or a media id of the vendor."))
         for index, item in enumerate(media)
         if not (VENDOR_MEDIA_ID.fullmatch(item) or _is_https(item))
     ]

@@ -1,6 +1,7 @@
 """Answers how a creator's quick replies come, change and go: their only writer."""
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 
 from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator, QuickReply
@@ -14,7 +15,10 @@ def quick_reply_create(*, creator: Creator, shortcut: str, text: str) -> QuickRe
     """Raises InvalidInput, naming the field, and Conflict where the shortcut is taken or there are too many."""
     _check(text)
     if QuickReply.objects.filter(creator=creator).count() >= MAX_PER_CREATOR:
-        raise Conflict(f"There are {MAX_PER_CREATOR} quick replies already; delete one first.", code="too_many")
+        raise Conflict(
+            gettext("There are %(most)s quick replies already; delete one first.") % {"most": MAX_PER_CREATOR},
+            code="too_many",
+        )
     return _saved(QuickReply(creator=creator, shortcut=shortcut, text=text))
 
 
@@ -34,7 +38,11 @@ def _saved(quick_reply: QuickReply) -> QuickReply:
         with transaction.atomic():
             quick_reply.save()
     except IntegrityError as error:
-        taken = FieldError("shortcut", "taken", f"There is a quick reply /{quick_reply.shortcut} already.")
+        taken = FieldError(
+            "shortcut",
+            "taken",
+            gettext("There is a quick reply /%(shortcut)s already.") % {"shortcut": quick_reply.shortcut},
+        )
         raise Conflict(taken.detail, code="shortcut_taken", errors=(taken,)) from error
     return quick_reply
 
@@ -44,4 +52,4 @@ def _check(text: str) -> None:
     errors = check_content(content=text, media_urls=(), price_cents=0, content_field="text")
     errors += [FieldError("text", error.code, error.detail) for error in check_template(text)]
     if errors:
-        raise InvalidInput("The quick reply cannot be kept as it is.", errors=tuple(errors))
+        raise InvalidInput(gettext("The quick reply cannot be kept as it is."), errors=tuple(errors))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.parsers import FormParser, JSONParser
@@ -24,7 +25,7 @@ class QuickReplySerializer(JsonTypes, serializers.ModelSerializer[QuickReply]):
 
     shortcut = serializers.RegexField(
         r"^[a-z0-9-]{1,30}$",
-        error_messages={"invalid": "A shortcut is 1 to 30 small letters, digits and hyphens."},
+        error_messages={"invalid": gettext_lazy("A shortcut is 1 to 30 small letters, digits and hyphens.")},
         help_text="What is typed after a slash.",
     )
     text = serializers.CharField(max_length=MESSAGE_MAX_CHARACTERS, trim_whitespace=False)

@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import BigIntegerField, DateTimeField, Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from crm.errors import Forbidden, NotFound
 from crm.listing import Key, Listing
@@ -55,22 +56,25 @@ def membership_get(*, user: User, creator_id: int | None) -> Membership:
     if creator_id is not None:
         membership = memberships.filter(creator_id=creator_id).first()
         if membership is None:
-            raise NotFound("There is no such creator.", code="creator_not_found")
+            raise NotFound(gettext("There is no such creator."), code="creator_not_found")
         return membership
     found = list(memberships.order_by("creator_id")[:2])
     if len(found) == 1:
         return found[0]
     if not found:
-        raise NotFound("You have no creator yet. Ask an owner to add you to one.", code="creator_missing")
+        raise NotFound(gettext("You have no creator yet. Ask an owner to add you to one."), code="creator_missing")
     raise NotFound(
-        "You have several creators: name one with the X-Creator header or ?creator=.", code="creator_not_named"
+        gettext("You have several creators: name one with the X-Creator header or ?creator=."), code="creator_not_named"
     )
 
 
 def membership_require(membership: Membership, roles: frozenset[Role]) -> None:
     """Raise Forbidden unless the membership has one of the roles."""
     if membership.role not in roles:
-        raise Forbidden(f"Your role ({membership.get_role_display()}) may not do this.", code="role_not_allowed")
+        raise Forbidden(
+            gettext("Your role (%(role)s) may not do this.") % {"role": membership.get_role_display()},
+            code="role_not_allowed",
+        )
 
 
 def _fans(creator: Creator) -> QuerySet[Fan]:
@@ -111,7 +115,7 @@ def fan_list(
 
 
 def fan_not_found() -> NotFound:
-    return NotFound("There is no such fan.", code="fan_not_found")
+    return NotFound(gettext("There is no such fan."), code="fan_not_found")
 
 
 def fan_get(*, creator: Creator, fan_id: int) -> Fan:
@@ -265,14 +269,14 @@ def conversation_require(*, creator: Creator, conversation_id: int) -> None:
         [conversation_id, creator.pk],
     )
     if not found:
-        raise NotFound("There is no such conversation.", code="conversation_not_found")
+        raise NotFound(gettext("There is no such conversation."), code="conversation_not_found")
 
 
 def conversation_get(*, creator: Creator, conversation_id: int) -> Conversation:
     conversations = Conversation.objects.filter(creator=creator, fan__deleted_at=None)
     conversation = conversations.filter(pk=conversation_id).select_related("fan").first()
     if conversation is None:
-        raise NotFound("There is no such conversation.", code="conversation_not_found")
+        raise NotFound(gettext("There is no such conversation."), code="conversation_not_found")
     return conversation
 
 
@@ -289,7 +293,7 @@ def quick_reply_list(*, creator: Creator) -> QuerySet[QuickReply]:
 def quick_reply_get(*, creator: Creator, quick_reply_id: int) -> QuickReply:
     found = QuickReply.objects.filter(creator=creator, pk=quick_reply_id).first()
     if found is None:
-        raise NotFound("There is no such quick reply.", code="quick_reply_not_found")
+        raise NotFound(gettext("There is no such quick reply."), code="quick_reply_not_found")
     return found
 
 

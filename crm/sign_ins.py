@@ -7,6 +7,7 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from crm.errors import NotFound
 from crm.models import EndedSignIn, SignIn, User
@@ -57,7 +58,7 @@ def sign_in_list(*, user: User) -> QuerySet[SignIn]:
 def sign_in_revoke(*, user: User, sign_in_id: int) -> None:
     """End one of the user's own. Raises NotFound."""
     if not _end_rows(user.sign_ins.filter(pk=sign_in_id)):
-        raise NotFound("There is no such sign-in; it may have ended already.")
+        raise NotFound(gettext("There is no such sign-in; it may have ended already."))
 
 
 def sign_ins_end_all(*, user: User, but_session: str = "") -> int:

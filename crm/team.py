@@ -1,6 +1,7 @@
 """Answers how people come to work for a creator, change roles and leave. Writes memberships alone."""
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from crm.errors import Conflict, FieldError, InvalidInput, NotFound
 from crm.models import Creator, Membership, Role, User
@@ -13,12 +14,16 @@ def member_add(*, creator: Creator, email: str, role: Role) -> Membership:
     """
     user = User.objects.filter(email=email.strip().lower(), is_active=True).first()
     if user is None:
-        wrong = FieldError("email", "user_not_found", "Nobody signs in here with this address; they need an account.")
+        wrong = FieldError(
+            "email", "user_not_found", gettext("Nobody signs in here with this address; they need an account.")
+        )
         raise InvalidInput(wrong.detail, errors=(wrong,))
     membership, added = Membership.objects.get_or_create(user=user, creator=creator, defaults={"role": role})
     if not added:
         wrong = FieldError(
-            "email", "already_member", f"They are on the team already, as {membership.get_role_display()}."
+            "email",
+            "already_member",
+            gettext("They are on the team already, as %(role)s.") % {"role": membership.get_role_display()},
         )
         raise Conflict(wrong.detail, code="already_member", errors=(wrong,))
     return membership
@@ -48,11 +53,11 @@ def _locked(creator: Creator, membership_id: int) -> Membership:
     Creator.objects.select_for_update(no_key=True).get(pk=creator.pk)
     membership = Membership.objects.filter(creator=creator, pk=membership_id).select_related("user").first()
     if membership is None:
-        raise NotFound("There is no such member.", code="member_not_found")
+        raise NotFound(gettext("There is no such member."), code="member_not_found")
     return membership
 
 
 def _another_owner_require(membership: Membership) -> None:
     owners = Membership.objects.filter(creator=membership.creator_id, role=Role.OWNER).exclude(pk=membership.pk)
     if membership.role == Role.OWNER and not owners.exists():
-        raise Conflict("This is the last owner. Make somebody else an owner first.", code="last_owner")
+        raise Conflict(gettext("This is the last owner. Make somebody else an owner first."), code="last_owner")

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext, gettext_noop
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -29,28 +30,29 @@ STATUS = {
     ErrorKind.UNAVAILABLE: 503,
 }
 TITLES = {
-    400: "The request is not valid",
-    401: "Sign in first",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Method not allowed",
-    406: "Not acceptable",
-    409: "Conflict",
-    412: "Changed in the meantime",
-    413: "Too large",
-    415: "Unsupported media type",
-    422: "Unreadable file",
-    428: "Say what you have seen",
-    429: "Too many requests",
-    503: "Not available now",
+    400: gettext_noop("The request is not valid"),
+    401: gettext_noop("Sign in first"),
+    403: gettext_noop("Not allowed"),
+    404: gettext_noop("Not found"),
+    405: gettext_noop("Method not allowed"),
+    406: gettext_noop("Not acceptable"),
+    409: gettext_noop("Conflict"),
+    412: gettext_noop("Changed in the meantime"),
+    413: gettext_noop("Too large"),
+    415: gettext_noop("Unsupported media type"),
+    422: gettext_noop("Unreadable file"),
+    428: gettext_noop("Say what you have seen"),
+    429: gettext_noop("Too many requests"),
+    503: gettext_noop("Not available now"),
 }
+OTHER_TITLE = gettext_noop("The request failed")
 
 
 def problem_body(*, status_code: int, code: str, detail: str) -> dict[str, object]:
     """The members that every problem document has."""
     return {
         "type": "about:blank",
-        "title": TITLES.get(status_code, "The request failed"),
+        "title": gettext(TITLES.get(status_code, OTHER_TITLE)),
         "status": status_code,
         "detail": detail,
         "code": code,
@@ -89,7 +91,7 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, RequestDataTooBig):
-        return problem_response(status_code=413, code="too_large", detail="The request is too large.")
+        return problem_response(status_code=413, code="too_large", detail=gettext("The request is too large."))
     elif isinstance(error, SuspiciousOperation):  # a form that Django refuses to read
         error = exceptions.ParseError()
     elif isinstance(error, PermissionDenied):
@@ -104,7 +106,7 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
         return problem_response(
             status_code=error.status_code,
             code="invalid",
-            detail="Some fields are not valid.",
+            detail=gettext("Some fields are not valid."),
             errors=tuple(_field_errors(error.detail)),
             headers=headers,
         )
@@ -152,12 +154,12 @@ def problem_json(*, status_code: int, code: str, detail: str) -> JsonResponse:
 @csrf_exempt  # without it a POST is told of an expired form, in HTML
 def not_found(request: HttpRequest) -> HttpResponse:
     """An address under /api that leads nowhere."""
-    return problem_json(status_code=404, code="not_found", detail="Nothing is here.")
+    return problem_json(status_code=404, code="not_found", detail=gettext("Nothing is here."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """What nobody foresaw: Django has logged it."""
     if request.path.startswith("/api/"):
-        detail = "Something went wrong here. The request's id, in X-Request-Id, finds it in the logs."
+        detail = gettext("Something went wrong here. The request's id, in X-Request-Id, finds it in the logs.")
         return problem_json(status_code=500, code="server_error", detail=detail)
     return defaults.server_error(request)

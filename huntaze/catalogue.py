@@ -21,6 +21,7 @@ KEYWORDS = {
     "gettext": None,
     "gettext_lazy": None,
     "gettext_noop": None,
+    "kept_sentence": None,
     "_": None,
     "ngettext": (1, 2),
     "ngettext_lazy": (1, 2),

@@ -9,6 +9,8 @@ import structlog
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.utils import translation
+from django.utils.translation import gettext
 
 from huntaze import monitoring, prometheus
 from huntaze.api import problem_json
@@ -62,8 +64,10 @@ class BodySizeMiddleware:
         size = int(length) if length.isascii() and length.isdigit() else 0
         is_file = (request.content_type or "").startswith("multipart/")
         if request.path.startswith("/api/") and not is_file and size > BODY_MAX_BYTES:
-            limit = f"{BODY_MAX_BYTES // 1_000_000} MB"
-            return problem_json(status_code=413, code="too_large", detail=f"The request is larger than {limit}.")
+            # It stands before Django's own choice of a language.
+            with translation.override(translation.get_language_from_request(request)):
+                detail = gettext("The request is larger than %(limit)s MB.") % {"limit": BODY_MAX_BYTES // 1_000_000}
+                return problem_json(status_code=413, code="too_large", detail=detail)
         return self.get_response(request)
 
 

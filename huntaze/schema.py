@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from django.http import HttpRequest
+from django.utils.translation import override
 from drf_spectacular.contrib import rest_framework_simplejwt as simplejwt
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
@@ -135,6 +136,14 @@ PROBLEMS = {
 
 # The package's own name for a choice that may be null.
 NULL = {"$ref": "#/components/schemas/NullEnum"}
+
+
+class EnglishSchemaGenerator(SchemaGenerator):
+    """Writes the document in the one language that its descriptions have, whatever the reader's is."""
+
+    def get_schema(self, request: HttpRequest | None = None, public: bool = False) -> Any:
+        with override("en"):
+            return super().get_schema(request, public)  # type: ignore[no-untyped-call]
 
 
 class Schema(AutoSchema):

@@ -11,6 +11,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import ngettext
 
 from crm.models import User
 from crm.sign_ins import sign_in_note
@@ -36,7 +37,12 @@ def sign_in_name(request: HttpRequest, credentials: Mapping[str, Any] | None = N
 def locked_response(request: HttpRequest, original: HttpResponse, credentials: Any = None) -> HttpResponse:
     """429, as a problem document under /api and as the sign-in page elsewhere."""
     seconds = math.ceil(settings.AXES_COOLOFF_TIME.total_seconds())
-    detail = f"Too many attempts to sign in. Try again in {math.ceil(seconds / 60)} minutes."
+    minutes = math.ceil(seconds / 60)
+    detail = ngettext(
+        "Too many attempts to sign in. Try again in %(minutes)s minute.",
+        "Too many attempts to sign in. Try again in %(minutes)s minutes.",
+        minutes,
+    ) % {"minutes": minutes}
     response: HttpResponse
     if request.path.startswith("/api/"):
         response = problem_json(status_code=429, code="sign_in_locked", detail=detail)

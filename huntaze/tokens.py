@@ -9,6 +9,7 @@ import hmac
 from typing import Any, cast
 
 from django.contrib.auth.signals import user_logged_in
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS
@@ -40,7 +41,7 @@ def token_user(token: Token, *, fresh: bool) -> User:
     # simplejwt's own claim of the password that the user had.
     claimed = str(token.get(api_settings.REVOKE_TOKEN_CLAIM, ""))
     if user is None or not hmac.compare_digest(claimed, get_md5_hash_password(user.password)):
-        raise AuthenticationFailed("This sign-in has ended. Sign in again.", code="signed_out")
+        raise AuthenticationFailed(gettext("This sign-in has ended. Sign in again."), code="signed_out")
     return user
 
 

@@ -14,11 +14,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 
 from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator, Fan, MessageStatus, User
 from crm.payloads import check_content, check_template, media_attachments, media_urls, template_render
 from crm.selectors import fan_audience, fan_map_by_recipient
+from crm.stored_words import in_words
 from messaging import outbox, publishing, queue, selectors, services, slot_book, transitions
 from messaging.errors import QueueRefused
 from messaging.models import Campaign, CampaignStatus, SendingProfile, Stage
@@ -133,13 +135,17 @@ def bulk_send(
     fans: list[Fan] = []
     if not 1 <= len(request.recipient_ids) <= BULK_MAX_RECIPIENTS:
         errors.append(
-            FieldError("recipientIds", "out_of_range", f"Name from 1 to {BULK_MAX_RECIPIENTS} recipients at a time.")
+            FieldError(
+                "recipientIds",
+                "out_of_range",
+                gettext("Name from 1 to %(most)s recipients at a time.") % {"most": BULK_MAX_RECIPIENTS},
+            )
         )
     else:
         fans, wrong = _find(creator=creator, recipient_ids=request.recipient_ids, name="recipientIds")
         errors += wrong
     if errors:
-        raise InvalidInput("The messages cannot be sent as they are.", errors=tuple(errors))
+        raise InvalidInput(gettext("The messages cannot be sent as they are."), errors=tuple(errors))
     campaign = Campaign(
         creator=creator,
         created_by=user,
@@ -225,7 +231,11 @@ def campaign_pause(*, creator: Creator, campaign_id: int) -> CampaignReport:
     """Let nothing more of it go out until it is resumed. Raises Conflict where it is not on its way."""
     with transaction.atomic():
         campaign = _changed(
-            creator, campaign_id, expected=[CampaignStatus.RUNNING], to=CampaignStatus.PAUSED, verb="paused"
+            creator,
+            campaign_id,
+            expected=[CampaignStatus.RUNNING],
+            to=CampaignStatus.PAUSED,
+            verb=gettext_noop("paused"),
         )
         transitions.campaign_parked(campaign)
     return selectors.campaign_report(campaign)
@@ -236,7 +246,11 @@ def campaign_resume(*, creator: Creator, campaign_id: int) -> CampaignReport:
     _sending_check()
     with transaction.atomic():
         campaign = _changed(
-            creator, campaign_id, expected=[CampaignStatus.PAUSED], to=CampaignStatus.RUNNING, verb="resumed"
+            creator,
+            campaign_id,
+            expected=[CampaignStatus.PAUSED],
+            to=CampaignStatus.RUNNING,
+            verb=gettext_noop("resumed"),
         )
         pending = transitions.campaign_respaced(campaign, publish_before=timedelta(seconds=queue.DELAY_MAX_SECONDS))
         transaction.on_commit(lambda: publishing.publish(pending, fail=False))
@@ -251,7 +265,7 @@ def campaign_cancel(*, creator: Creator, campaign_id: int) -> CampaignReport:
             campaign_id,
             expected=[CampaignStatus.RUNNING, CampaignStatus.PAUSED],
             to=CampaignStatus.CANCELLED,
-            verb="cancelled",
+            verb=gettext_noop("cancelled"),
         )
         transitions.campaign_cancelled(campaign)
     return selectors.campaign_report(campaign)
@@ -266,7 +280,11 @@ def _changed(
     finished = report.status is CampaignStatus.FINISHED
     if finished or not transitions.campaign_changed(campaign, expected=expected, to=to):
         status = report.status.label.lower()
-        raise Conflict(f"This campaign is {status}, so it cannot be {verb}.", code=f"campaign_{report.status}")
+        raise Conflict(
+            gettext("This campaign is %(status)s, so it cannot be %(verb)s.")
+            % {"status": status, "verb": gettext(verb)},
+            code=f"campaign_{report.status}",
+        )
     campaign.refresh_from_db()
     logger.info("campaign changed", campaign_id=campaign.pk, status=to)
     return campaign
@@ -311,7 +329,8 @@ def _receipt(campaign: Campaign, *, refused: Collection[UUID]) -> CampaignReceip
     failed = _failed(campaign, refused)
     if failed and len(failed) == report.total:
         raise QueueRefused(
-            f"The messages are stored but none could be queued: {failed[0].reason} You can send them again.",
+            gettext("The messages are stored but none could be queued: %(reason)s You can send them again.")
+            % {"reason": in_words(failed[0].reason)},
             extra={
                 "campaignId": campaign.pk,
                 "status": report.status,
@@ -328,8 +347,8 @@ def _receipt(campaign: Campaign, *, refused: Collection[UUID]) -> CampaignReceip
 def _check_recipients(recipients: Sequence[Addressed], campaign: Campaign) -> None:
     if not recipients:
         raise InvalidInput(
-            "The campaign would reach nobody.",
-            errors=(FieldError("audience", "empty", "No fan matches this audience."),),
+            gettext("The campaign would reach nobody."),
+            errors=(FieldError("audience", "empty", gettext("No fan matches this audience.")),),
         )
     longest = max(recipients, key=lambda each: len(each.text))
     errors = check_content(
@@ -338,7 +357,7 @@ def _check_recipients(recipients: Sequence[Addressed], campaign: Campaign) -> No
         price_cents=campaign.price_cents,
     )
     if errors:
-        raise InvalidInput("The message is too long once a fan's name is filled in.", errors=tuple(errors))
+        raise InvalidInput(gettext("The message is too long once a fan's name is filled in."), errors=tuple(errors))
 
 
 def _failed(campaign: Campaign, refused: Collection[UUID]) -> tuple[Failed, ...]:
@@ -364,9 +383,15 @@ def _sending_check() -> None:
 
 def _check_name(name: str, field_name: str) -> list[FieldError]:
     if not name.strip():
-        return [FieldError(field_name, "required", "Give the campaign a name.")]
+        return [FieldError(field_name, "required", gettext("Give the campaign a name."))]
     if len(name) > NAME_MAX_CHARACTERS or "\x00" in name:
-        return [FieldError(field_name, "invalid", f"A name holds at most {NAME_MAX_CHARACTERS} characters and no NUL.")]
+        return [
+            FieldError(
+                field_name,
+                "invalid",
+                gettext("A name holds at most %(most)s characters and no NUL.") % {"most": NAME_MAX_CHARACTERS},
+            )
+        ]
     return []
 
 
@@ -379,10 +404,10 @@ def _find(*, creator: Creator, recipient_ids: Sequence[str], name: str) -> tuple
         fan = known.get(recipient_id)
         if fan is None:
             errors.append(
-                FieldError(f"{name}[{index}]", "recipient_not_found", "There is no fan with this recipientId.")
+                FieldError(f"{name}[{index}]", "recipient_not_found", gettext("There is no fan with this recipientId."))
             )
         elif fan.pk in fans:
-            errors.append(FieldError(f"{name}[{index}]", "duplicate", "This fan is named already."))
+            errors.append(FieldError(f"{name}[{index}]", "duplicate", gettext("This fan is named already.")))
         else:
             fans[fan.pk] = fan
     return list(fans.values()), errors
@@ -394,7 +419,9 @@ def _check_campaign(*, creator: Creator, request: CampaignRequest, unfinished: b
     errors += check_content(content=request.content, media_urls=request.media_urls, price_cents=request.price_cents)
     errors += check_template(request.content)
     if request.scheduled_at and request.scheduled_at > timezone.now() + services.SCHEDULE_MAX:
-        errors.append(FieldError("scheduledAt", "too_far", "A campaign can be scheduled at most a year ahead."))
+        errors.append(
+            FieldError("scheduledAt", "too_far", gettext("A campaign can be scheduled at most a year ahead."))
+        )
     excluded, wrong = _find(creator=creator, recipient_ids=request.audience.exclude, name="audience.exclude")
     errors += [error for error in wrong if error.code != "duplicate"]
     chosen = None
@@ -402,11 +429,11 @@ def _check_campaign(*, creator: Creator, request: CampaignRequest, unfinished: b
         chosen, wrong = _find(creator=creator, recipient_ids=wanted, name="audience.recipientIds")
         errors += [error for error in wrong if error.code != "duplicate"]
         if not wanted:
-            errors.append(FieldError("audience.recipientIds", "required", "Choose at least one fan."))
+            errors.append(FieldError("audience.recipientIds", "required", gettext("Choose at least one fan.")))
     if unfinished:
         errors = [error for error in errors if error.code != "required"]
     if errors:
-        raise InvalidInput("The campaign cannot be sent as it is.", errors=tuple(errors))
+        raise InvalidInput(gettext("The campaign cannot be sent as it is."), errors=tuple(errors))
     return fan_audience(
         creator=creator,
         tags=request.audience.tags,

@@ -23,6 +23,7 @@ from messaging.errors import MalformedBody, QueueError, QueueRefused
 from messaging.models import Delivery, Stage
 from messaging.payloads import dispatch_parse
 from messaging.queue_setup import DLQ_RETENTION_SECONDS
+from messaging.reasons import GIVEN_UP
 from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
@@ -385,10 +386,7 @@ def _spent(letter: DeadLetter) -> bool:
 
 def _give_up(delivery: Delivery) -> bool:
     copy = Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
-    reason = (
-        f"The queue handed it out {queue.MAX_RECEIVES} times and no worker came to an end with it. "
-        "You can send it again."
-    )
+    reason = GIVEN_UP % {"times": queue.MAX_RECEIVES}
     if not transitions.delivery_given_up(copy, code="given_up", reason=reason):
         return False
     metrics.count("OnlyFansMessagesFailed")

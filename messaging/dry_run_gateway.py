@@ -4,11 +4,12 @@ Touches the log alone."""
 from datetime import datetime
 
 import structlog
+from django.utils.translation import gettext_noop
 
 from messaging.gateways import Bypassed, CannotSay, OutboundMessage, Outcome
 
 logger = structlog.get_logger(__name__)
-REASON = "No platform is configured here, so nothing was sent (a dry run)."
+REASON = gettext_noop("No platform is configured here, so nothing was sent (a dry run).")
 
 
 class DryRunGateway:

@@ -6,9 +6,11 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
+from django.utils.translation import gettext
 
 from crm.errors import Conflict
 from crm.models import Creator, MessageStatus
+from crm.stored_words import in_words
 from messaging import publishing, queue, selectors, services
 from messaging.errors import QueueRefused
 from messaging.models import CampaignStatus, Delivery
@@ -101,12 +103,16 @@ def campaign_retry(*, creator: Creator, campaign_id: int) -> CampaignReport:
     """
     campaign = selectors.campaign_get(creator=creator, campaign_id=campaign_id)
     if campaign.status == CampaignStatus.CANCELLED:
-        raise Conflict("This campaign was cancelled, so nothing of it is sent again.", code="campaign_cancelled")
+        raise Conflict(
+            gettext("This campaign was cancelled, so nothing of it is sent again."), code="campaign_cancelled"
+        )
     report = failed_retry(creator_id=creator.pk, campaign_id=campaign.pk, limit=CAMPAIGN_MAX)
     if not report.found:
-        raise Conflict("No message of this campaign has failed.", code="nothing_failed")
+        raise Conflict(gettext("No message of this campaign has failed."), code="nothing_failed")
     if report.refused and not report.retried:
         raise QueueRefused(
-            f"None of them could be queued: {report.refused[0][1]} You can send them again.", retry_after=30
+            gettext("None of them could be queued: %(reason)s You can send them again.")
+            % {"reason": in_words(report.refused[0][1])},
+            retry_after=30,
         )
     return selectors.campaign_report(campaign)

@@ -5,6 +5,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 
 from crm.models import Creator, Message, MessageStatus, uuid7
 
@@ -55,11 +56,11 @@ class SendingProfile(models.Model):
 class CampaignStatus(models.TextChoices):
     """How a campaign is getting on. Scheduled and finished follow from its time and its rows, and are not stored."""
 
-    SCHEDULED = "scheduled", "Scheduled"
-    RUNNING = "running", "Running"
-    PAUSED = "paused", "Paused"
-    CANCELLED = "cancelled", "Cancelled"
-    FINISHED = "finished", "Finished"
+    SCHEDULED = "scheduled", gettext_lazy("Scheduled")
+    RUNNING = "running", gettext_lazy("Running")
+    PAUSED = "paused", gettext_lazy("Paused")
+    CANCELLED = "cancelled", gettext_lazy("Cancelled")
+    FINISHED = "finished", gettext_lazy("Finished")
 
 
 # What somebody decided; messaging.selectors.campaign_report_list says the rest.
@@ -93,15 +94,15 @@ class Campaign(models.Model):
 
 
 class Kind(models.TextChoices):
-    REPLY = "reply", "Reply"
-    CAMPAIGN = "campaign", "Campaign"
+    REPLY = "reply", gettext_lazy("Reply")
+    CAMPAIGN = "campaign", gettext_lazy("Campaign")
 
 
 class Stage(models.TextChoices):
     """How far a message that failed had come."""
 
-    ENQUEUE = "enqueue", "Putting it on the queue"
-    SEND = "send", "Sending it"
+    ENQUEUE = "enqueue", gettext_lazy("Putting it on the queue")
+    SEND = "send", gettext_lazy("Sending it")
 
 
 TROUBLE_STATES = (MessageStatus.FAILED, MessageStatus.UNKNOWN)

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from crm import selectors
@@ -105,5 +106,5 @@ def resume(request: HttpRequest) -> HttpResponse:
     except Conflict as error:
         messages.info(request, error.detail)
     else:
-        messages.success(request, "Sending goes on. What waited leaves within a minute, in its turn.")
+        messages.success(request, gettext("Sending goes on. What waited leaves within a minute, in its turn."))
     return redirect("inbox")

@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from crm.models import MessageStatus
 from crm.payloads import media_urls
@@ -36,14 +37,15 @@ def sending_check() -> None:
     """Raise SendingDisabled, naming the variable, where something that sending needs is not configured."""
     for name in sending_lacks():
         raise SendingDisabled(
-            f"Sending is disabled: {name} is not set. Nothing was stored; your text can be sent again later."
+            gettext("Sending is disabled: %(name)s is not set. Nothing was stored; your text can be sent again later.")
+            % {"name": name}
         )
 
 
 def limiter_check() -> None:
     """Raise SendingDisabled while the rate limiter is off: nothing goes out then, and what waits stays as it is."""
     if not settings.RATE_LIMITER_ENABLED:
-        raise SendingDisabled("Sending is disabled: RATE_LIMITER_ENABLED is false. What waits stays as it is.")
+        raise SendingDisabled(gettext("Sending is disabled: RATE_LIMITER_ENABLED is false. What waits stays as it is."))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from messaging.errors import QueueError
 
@@ -50,22 +51,24 @@ MAX_RECEIVES = 5
 # Some throttling answers come with HTTP 403, so the code is read before the status.
 THROTTLING = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "OverLimit", "SlowDown")
 REFUSED = {
-    "AccessDenied": "AWS refuses these credentials access to the queue.",
-    "AccessDeniedException": "AWS refuses these credentials access to the queue.",
-    "AWS.SimpleQueueService.NonExistentQueue": "The queue does not exist; `manage.py provision_queues` creates it.",
-    "QueueDoesNotExist": "The queue does not exist; `manage.py provision_queues` creates it.",
-    "InvalidClientTokenId": "AWS does not know these credentials.",
-    "SignatureDoesNotMatch": "AWS does not accept these credentials.",
-    "UnrecognizedClientException": "AWS does not know these credentials.",
-    "ExpiredToken": "The AWS credentials have expired.",
-    "KmsAccessDenied": "AWS refuses these credentials the queue's encryption key.",
-    "KmsDisabled": "The queue's encryption key is disabled.",
+    "AccessDenied": gettext_noop("AWS refuses these credentials access to the queue."),
+    "AccessDeniedException": gettext_noop("AWS refuses these credentials access to the queue."),
+    "AWS.SimpleQueueService.NonExistentQueue": gettext_noop(
+        "The queue does not exist; `manage.py provision_queues` creates it."
+    ),
+    "QueueDoesNotExist": gettext_noop("The queue does not exist; `manage.py provision_queues` creates it."),
+    "InvalidClientTokenId": gettext_noop("AWS does not know these credentials."),
+    "SignatureDoesNotMatch": gettext_noop("AWS does not accept these credentials."),
+    "UnrecognizedClientException": gettext_noop("AWS does not know these credentials."),
+    "ExpiredToken": gettext_noop("The AWS credentials have expired."),
+    "KmsAccessDenied": gettext_noop("AWS refuses these credentials the queue's encryption key."),
+    "KmsDisabled": gettext_noop("The queue's encryption key is disabled."),
 }
 # What no correction of rights or queues would help.
 REFUSED_MESSAGE = {
-    "InvalidMessageContents": "SQS does not accept a character of this message.",
-    "InvalidParameterValue": "SQS does not accept this message's size or form.",
-    "BatchRequestTooLong": "The message is larger than SQS takes.",
+    "InvalidMessageContents": gettext_noop("SQS does not accept a character of this message."),
+    "InvalidParameterValue": gettext_noop("SQS does not accept this message's size or form."),
+    "BatchRequestTooLong": gettext_noop("The message is larger than SQS takes."),
 }
 
 
@@ -133,29 +136,31 @@ def error_judge(error: Exception) -> QueueError:
     if isinstance(error, QueueError):
         return error
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return QueueError("NoCredentials", "No AWS credentials are configured.", permanent=True)
+        return QueueError("NoCredentials", gettext_noop("No AWS credentials are configured."), permanent=True)
     if isinstance(error, ParamValidationError):
-        return QueueError("ParamValidation", "The message is not what SQS takes.", permanent=True, of_message=True)
+        return QueueError(
+            "ParamValidation", gettext_noop("The message is not what SQS takes."), permanent=True, of_message=True
+        )
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "Unknown")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
         return _code_judge(code, status)
     if isinstance(error, BotoCoreError):
-        return QueueError(type(error).__name__, "SQS does not answer.", permanent=False)
+        return QueueError(type(error).__name__, gettext_noop("SQS does not answer."), permanent=False)
     raise error
 
 
 def _code_judge(code: str, status: int) -> QueueError:
     if any(word in code for word in THROTTLING):
-        return QueueError(code, "SQS is throttling requests.", permanent=False)
+        return QueueError(code, gettext_noop("SQS is throttling requests."), permanent=False)
     name = code.rsplit("#", 1)[-1]
     if reason := REFUSED.get(name) or REFUSED.get(name.rsplit(".", 1)[-1]):
         return QueueError(code, reason, permanent=True)
     if reason := REFUSED_MESSAGE.get(name.rsplit(".", 1)[-1]):
         return QueueError(code, reason, permanent=True, of_message=True)
     if status >= 500 or status == 429:
-        return QueueError(code, "SQS has trouble of its own.", permanent=False)
-    return QueueError(code, f"SQS refused the request ({code}).", permanent=True)
+        return QueueError(code, gettext_noop("SQS has trouble of its own."), permanent=False)
+    return QueueError(code, gettext_noop("SQS refused the request") + f" ({code}).", permanent=True)
 
 
 def _pause(attempt: int) -> None:

@@ -16,6 +16,7 @@ from messaging import metrics, transitions
 from messaging.gateways import CannotSay, Found, Gateway
 from messaging.models import Delivery
 from messaging.publishing import outbound_of
+from messaging.reasons import NOT_IN_CHAT, NOT_SURELY_IN_CHAT
 from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
@@ -70,7 +71,7 @@ def _look(delivery: Delivery, copy: Copy, gateway: Gateway) -> bool:
     free = _not_ours(delivery, seen)
     at = f"{timezone.now():%Y-%m-%d %H:%M} UTC"
     if not free:
-        reason = f"The chat was read at {at} and the message was not there then. Look again before you send it again."
+        reason = NOT_IN_CHAT % {"at": at}
         transitions.delivery_still_unknown(copy, code=NOT_THERE, reason=reason)
         log.info("message not in the chat")
         return False
@@ -82,7 +83,7 @@ def _look(delivery: Delivery, copy: Copy, gateway: Gateway) -> bool:
         metrics.count("OnlyFansMessagesSent")
         log.info("message found in the chat")
         return True
-    reason = f"The chat was read at {at}. It holds this text, and nobody can say whether from this message. Look there."
+    reason = NOT_SURELY_IN_CHAT % {"at": at}
     transitions.delivery_still_unknown(copy, code=UNCLEAR, reason=reason)
     log.info("message in the chat is not surely this one")
     return False

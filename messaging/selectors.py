@@ -12,6 +12,7 @@ from django.db import close_old_connections, connection
 from django.db.models import Count, DateTimeField, F, Max, Min, Q, QuerySet, TextField, UUIDField
 from django.db.models.functions import Cast, Now
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from crm.errors import NotFound
 from crm.listing import Key, Listing
@@ -63,7 +64,7 @@ def delivery_get(*, creator: Creator, message_id: UUID) -> Delivery:
         .first()
     )
     if delivery is None:
-        raise NotFound("There is no such message.", code="message_not_found")
+        raise NotFound(gettext("There is no such message."), code="message_not_found")
     return delivery
 
 
@@ -258,7 +259,7 @@ def campaign_list(*, creator: Creator) -> QuerySet[Campaign]:
 def campaign_get(*, creator: Creator, campaign_id: int) -> Campaign:
     campaign = Campaign.objects.filter(creator=creator, pk=campaign_id).first()
     if campaign is None:
-        raise NotFound("There is no such campaign.", code="campaign_not_found")
+        raise NotFound(gettext("There is no such campaign."), code="campaign_not_found")
     return campaign
 
 

@@ -9,12 +9,14 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from crm.errors import Conflict, FieldError, InvalidInput, NotFound
 from crm.models import Creator, Fan, Message, MessageStatus, User
 from crm.payloads import check_content, media_attachments
 from crm.selectors import fan_map_by_recipient
 from crm.services import message_status_set
+from crm.stored_words import in_words
 from messaging import outbox, publishing, queue, selectors, slot_book, transitions
 from messaging.errors import QueueError, QueueRefused
 from messaging.models import OPEN_STATES, CampaignStatus, Delivery, Kind, SendingProfile, Stage
@@ -128,19 +130,23 @@ class OnlyFansRateLimiterService:
                 content=request.content, media_urls=request.media_urls, price_cents=request.price_cents
             )
             if not request.recipient_id:
-                found.append(FieldError("recipientId", "required", "Say whom the message is for."))
+                found.append(FieldError("recipientId", "required", gettext("Say whom the message is for.")))
             if not 1 <= request.priority <= 10:
-                found.append(FieldError("priority", "out_of_range", "A priority is a number from 1 to 10."))
+                found.append(FieldError("priority", "out_of_range", gettext("A priority is a number from 1 to 10.")))
             if request.scheduled_at and request.scheduled_at > timezone.now() + SCHEDULE_MAX:
-                found.append(FieldError("scheduledAt", "too_far", "A message can be scheduled at most a year ahead."))
+                found.append(
+                    FieldError("scheduledAt", "too_far", gettext("A message can be scheduled at most a year ahead."))
+                )
             errors += [FieldError(prefix + error.field, error.code, error.detail) for error in found]
         if errors:
-            raise InvalidInput("The message cannot be sent as it is.", errors=tuple(errors))
+            raise InvalidInput(gettext("The message cannot be sent as it is."), errors=tuple(errors))
         known = fan_map_by_recipient(creator=self.creator, recipient_ids=[request.recipient_id for request in requests])
         for index, request in enumerate(requests):
             if request.recipient_id not in known:
-                which = f" (message {index})" if len(requests) > 1 else ""
-                raise NotFound(f"There is no fan with this recipientId{which}.", code="recipient_not_found")
+                detail = gettext("There is no fan with this recipientId.")
+                if len(requests) > 1:
+                    detail = gettext("There is no fan with this recipientId (message %(number)s).") % {"number": index}
+                raise NotFound(detail, code="recipient_not_found")
         return [known[request.recipient_id] for request in requests]
 
     def _create(
@@ -269,9 +275,9 @@ def message_reopen(*, creator: Creator, message_id: UUID, on_stored: Callable[[U
     """
     delivery = selectors.delivery_get(creator=creator, message_id=message_id)
     if delivery.campaign is not None and delivery.campaign.status == CampaignStatus.CANCELLED:
-        raise Conflict("The campaign of this message was cancelled.", code="campaign_cancelled")
+        raise Conflict(gettext("The campaign of this message was cancelled."), code="campaign_cancelled")
     if delivery.fan.deleted_at is not None:
-        raise Conflict("The fan of this message was deleted.", code="fan_deleted")
+        raise Conflict(gettext("The fan of this message was deleted."), code="fan_deleted")
     with transaction.atomic():
         fresh = transitions.delivery_rescheduled(
             Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id),
@@ -285,7 +291,8 @@ def message_reopen(*, creator: Creator, message_id: UUID, on_stored: Callable[[U
     if fresh is None:
         delivery.refresh_from_db(fields=["state"])
         raise Conflict(
-            f"Only a failed or unknown message can be sent again; this one is {delivery.get_state_display().lower()}.",
+            gettext("Only a failed or unknown message can be sent again; this one is %(status)s.")
+            % {"status": delivery.get_state_display().lower()},
             code="not_retryable",
         )
 
@@ -293,7 +300,8 @@ def message_reopen(*, creator: Creator, message_id: UUID, on_stored: Callable[[U
 def _refused_raise(receipt: SendReceipt) -> None:
     if receipt.status is MessageStatus.FAILED:
         raise QueueRefused(
-            f"The message is stored but could not be queued: {receipt.reason} You can send it again.",
+            gettext("The message is stored but could not be queued: %(reason)s You can send it again.")
+            % {"reason": in_words(receipt.reason)},
             extra={"messageId": str(receipt.message_id), "status": receipt.status},
             retry_after=30,
         )
@@ -344,4 +352,4 @@ def delivery_recognise(*, fan: Fan, text: str, platform_message_id: str, sent_at
 def sending_resume(*, creator: Creator) -> None:
     """Let a paused creator's messages go out again. Raises Conflict where sending was not paused."""
     if not transitions.sending_resumed(creator_id=creator.pk):
-        raise Conflict("Sending is not paused.", code="not_paused")
+        raise Conflict(gettext("Sending is not paused."), code="not_paused")

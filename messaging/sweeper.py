@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from crm.fan_services import fans_purge
 from crm.idempotency import keys_purge
@@ -246,7 +247,9 @@ def _resolve_leases(now: datetime, gateway: Gateway) -> int:
         transitions.delivery_unknown(
             _copy(delivery),
             code="lease_expired",
-            reason="The sender stopped before the answer came. Look in the chat before you send it again.",
+            reason=gettext_noop(
+                "The sender stopped before the answer came. Look in the chat before you send it again."
+            ),
         )
         return None
 

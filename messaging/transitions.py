@@ -15,6 +15,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Value
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from crm.models import Fan, MessageStatus, uuid7
 from crm.services import MESSAGE_STATUS_COPY, message_status_set, pages_wake
@@ -392,7 +393,7 @@ def fan_withdrawn(fan: Fan) -> int:
             rows,
             to=MessageStatus.CANCELLED,
             reason_code="fan_deleted",
-            reason="The fan was deleted before this went out.",
+            reason=gettext_noop("The fan was deleted before this went out."),
             **_finish(MessageStatus.CANCELLED),
         )
     )

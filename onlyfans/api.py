@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -18,6 +19,7 @@ from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
 from crm.models import Role
 from crm.pagination import KeysetPagination
 from crm.selectors import MANAGERS
+from crm.stored_words import in_words
 from onlyfans import import_services, selectors
 from onlyfans.csv_import import rejected_csv, size_check
 from onlyfans.import_jobs import import_soon
@@ -69,13 +71,19 @@ class MappingField(serializers.JSONField):
     def to_internal_value(self, data: Any) -> dict[str, str | None]:
         value = super().to_internal_value(data)
         if not isinstance(value, dict) or not all(v is None or isinstance(v, str) for v in value.values()):
-            raise serializers.ValidationError("Give an object of field names and column headers.", code="invalid")
+            raise serializers.ValidationError(
+                gettext("Give an object of field names and column headers."), code="invalid"
+            )
         fields = API_FIELDS | API_EARNING_FIELDS
         unknown = sorted(set(value) - set(fields))
         if unknown:
             raise serializers.ValidationError(
-                f"There is no field {unknown[0][:50]!r}; there are {', '.join(API_FIELDS)}, and of transactions "
-                f"{', '.join(API_EARNING_FIELDS)}.",
+                gettext("There is no field %(name)s; there are %(fields)s, and of transactions %(more)s.")
+                % {
+                    "name": repr(unknown[0][:50]),
+                    "fields": ", ".join(API_FIELDS),
+                    "more": ", ".join(API_EARNING_FIELDS),
+                },
                 code="unknown_field",
             )
         return {fields[name]: column for name, column in value.items()}
@@ -164,7 +172,10 @@ class ImportFailureSerializer(serializers.Serializer[ImportBatch]):
     detail = serializers.CharField(source="error")
 
     def to_representation(self, batch: ImportBatch) -> Any:
-        return super().to_representation(batch) if batch.status == ImportStatus.FAILED else None
+        if batch.status != ImportStatus.FAILED:
+            return None
+        told = super().to_representation(batch)
+        return {**told, "detail": in_words(told["detail"])}
 
 
 class ImportResultSerializer(serializers.Serializer[ImportBatch]):
@@ -190,11 +201,13 @@ class ImportResultSerializer(serializers.Serializer[ImportBatch]):
 
     @extend_schema_field(ImportProblemSerializer(many=True))
     def get_errors(self, batch: ImportBatch) -> list[dict[str, object]]:
-        return list(islice(selectors.import_problems(batch), SHOWN_MAX))
+        problems = islice(selectors.import_problems(batch), SHOWN_MAX)
+        return [{**problem, "error": in_words(str(problem["error"]))} for problem in problems]
 
     @extend_schema_field(ImportNoticeSerializer(many=True))
     def get_notices(self, batch: ImportBatch) -> list[dict[str, object]]:
-        return list(islice(selectors.import_notices(batch), SHOWN_MAX))
+        notices = islice(selectors.import_notices(batch), SHOWN_MAX)
+        return [{**notice, "text": in_words(str(notice["text"]))} for notice in notices]
 
 
 class ImportListSerializer(serializers.Serializer[Any]):

@@ -19,6 +19,8 @@ import httpx
 import onlyfansapi.resources.chats.messages  # noqa: F401
 from onlyfansapi import APIConnectionError, APIStatusError, OnlyFansAPI, OnlyFansAPIError, omit
 
+from crm.stored_words import kept_sentence
+
 T = TypeVar("T")
 # A pause longer than this is a mistake of whoever answered.
 RETRY_AFTER_MAX_SECONDS = 24 * 3600.0
@@ -143,7 +145,9 @@ class VendorClient:
         try:
             messages = self._sdk(timeout_seconds).chats.messages
             if time.monotonic() > begin_before:
-                raise VendorError("held_up", "It was held up here for too long, so it was not begun.", not_sent=True)
+                raise VendorError(
+                    "held_up", kept_sentence("It was held up here for too long, so it was not begun."), not_sent=True
+                )
             answer = messages.send(fan_id, account=self.account_id, idempotency_key=idempotency_key, **body)
             message_id = answer.data.id if answer.data else None
         except VendorError:
@@ -199,7 +203,9 @@ def reach(*, base_url: str, timeout_seconds: float) -> None:
         _pool(base_url).get("/api/whoami", timeout=timeout_seconds)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise VendorError(
-            "unreachable", f"The vendor's address cannot be reached ({type(error).__name__}).", not_sent=True
+            "unreachable",
+            kept_sentence("The vendor's address cannot be reached") + f" ({type(error).__name__}).",
+            not_sent=True,
         ) from error
 
 
@@ -257,7 +263,9 @@ def _chat_message(each: Any) -> ChatMessage:
 
 
 def _unreadable() -> VendorError:
-    return VendorError("answer_unreadable", "The vendor answered something that is not its own JSON.", not_sent=False)
+    return VendorError(
+        "answer_unreadable", kept_sentence("The vendor answered something that is not its own JSON."), not_sent=False
+    )
 
 
 def _vendor_error(error: Exception) -> VendorError:
@@ -269,20 +277,26 @@ def _vendor_error(error: Exception) -> VendorError:
             cause = error.__cause__ or error
             if isinstance(cause, NOT_WRITTEN):
                 return VendorError(
-                    "unreachable", f"The vendor could not be reached ({type(cause).__name__}).", not_sent=True
+                    "unreachable",
+                    kept_sentence("The vendor could not be reached") + f" ({type(cause).__name__}).",
+                    not_sent=True,
                 )
             if isinstance(cause, httpx.TimeoutException):
-                return VendorError("timeout", "The vendor did not answer in time.", not_sent=False, repeatable=True)
+                return VendorError(
+                    "timeout", kept_sentence("The vendor did not answer in time."), not_sent=False, repeatable=True
+                )
             return VendorError(
                 "connection_lost",
-                f"The connection broke before the vendor answered ({type(cause).__name__}).",
+                kept_sentence("The connection broke before the vendor answered") + f" ({type(cause).__name__}).",
                 not_sent=False,
                 repeatable=True,
             )
         case AttributeError() | ValueError() | TypeError() | OnlyFansAPIError():
             # A page of HTML comes back as a str, a list as whatever it is; half a JSON text does not decode.
             return _unreadable()
-    return VendorError("unexpected", f"The vendor's client failed ({type(error).__name__}).", not_sent=False)
+    return VendorError(
+        "unexpected", kept_sentence("The vendor's client failed") + f" ({type(error).__name__}).", not_sent=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,19 +310,23 @@ class _Refusal:
 
 
 _REFUSALS = {
-    400: _Refusal("bad_request", "The vendor refused the request", permanent=True),
+    400: _Refusal("bad_request", kept_sentence("The vendor refused the request"), permanent=True),
     401: _Refusal(
         "unauthorized",
-        "The vendor refused the key, or the OnlyFans session ended. Reconnect the account",
+        kept_sentence("The vendor refused the key, or the OnlyFans session ended. Reconnect the account"),
         account_wide=True,
     ),
-    402: _Refusal("credits_used_up", "The vendor's credits are used up. Top them up, then retry", account_wide=True),
-    403: _Refusal("forbidden", "The vendor does not allow this account to do that", permanent=True),
-    404: _Refusal("not_found", "The vendor does not know this account or this fan", permanent=True),
-    410: _Refusal("session_ended", "The OnlyFans session ended. Reconnect the account", account_wide=True),
-    422: _Refusal("invalid", "The vendor found the request invalid", permanent=True),
+    402: _Refusal(
+        "credits_used_up", kept_sentence("The vendor's credits are used up. Top them up, then retry"), account_wide=True
+    ),
+    403: _Refusal("forbidden", kept_sentence("The vendor does not allow this account to do that"), permanent=True),
+    404: _Refusal("not_found", kept_sentence("The vendor does not know this account or this fan"), permanent=True),
+    410: _Refusal(
+        "session_ended", kept_sentence("The OnlyFans session ended. Reconnect the account"), account_wide=True
+    ),
+    422: _Refusal("invalid", kept_sentence("The vendor found the request invalid"), permanent=True),
 }
-_OTHER_REFUSAL = _Refusal("refused", "The vendor refused the request", permanent=True)
+_OTHER_REFUSAL = _Refusal("refused", kept_sentence("The vendor refused the request"), permanent=True)
 
 
 def _status_error(response: httpx.Response) -> VendorError:
@@ -320,12 +338,12 @@ def _status_error(response: httpx.Response) -> VendorError:
     vendor_code = _machine_code(body)
     said = f" ({status}{', ' + vendor_code if vendor_code else ''})."
     if body is not None and body.get("request_outcome") == "not_sent" and status in (408, 409, *range(500, 600)):
-        return VendorError("not_sent", "The vendor could not send it and says so" + said, not_sent=True)
+        return VendorError("not_sent", kept_sentence("The vendor could not send it and says so") + said, not_sent=True)
     if status == 429:
         retry_after = retry_after_of(response.headers)
         return VendorError(
             "rate_limited",
-            "The platform asks for a pause" + said,
+            kept_sentence("The platform asks for a pause") + said,
             not_sent=True,
             rate_limited=True,
             retry_after=retry_after,
@@ -334,26 +352,28 @@ def _status_error(response: httpx.Response) -> VendorError:
         # The vendor's own contract (SDK 0.2.0, chats.messages.send): an earlier request with this key still runs.
         return VendorError(
             "idempotency_conflict",
-            "An earlier attempt at this message is still under way" + said,
+            kept_sentence("An earlier attempt at this message is still under way") + said,
             not_sent=False,
             repeatable=True,
         )
     if status == 422 and vendor_code == "IDEMPOTENCY_KEY_MISMATCH":
         return VendorError(
             "idempotency_key_mismatch",
-            "An earlier attempt at this message had other content. Look in the chat, then send it as a new message"
+            kept_sentence(
+                "An earlier attempt at this message had other content. Look in the chat, then send it as a new message"
+            )
             + said,
             not_sent=True,
             permanent=True,
         )
     if status in (408, 409) or not 400 <= status < 500:
         return VendorError(
-            "vendor_trouble", "The vendor failed without saying what became of it" + said, not_sent=False
+            "vendor_trouble", kept_sentence("The vendor failed without saying what became of it") + said, not_sent=False
         )
     refusal = _REFUSALS.get(status, _OTHER_REFUSAL)
     code, reason = refusal.code, refusal.reason
     if status == 400 and _unreachable_fan(body):
-        code, reason = "fan_unreachable", "OnlyFans does not let this account write to this fan"
+        code, reason = "fan_unreachable", kept_sentence("OnlyFans does not let this account write to this fan")
     if status == 422 and (names := _field_names(body)):
         reason += ": " + ", ".join(names)
     return VendorError(

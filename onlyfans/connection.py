@@ -3,6 +3,7 @@ Asks the vendor first and writes through services after; no key is logged or giv
 
 import structlog
 from django.conf import settings
+from django.utils.translation import gettext
 
 from crm.errors import Conflict, FieldError, HuntazeError, InvalidInput, Unavailable
 from crm.models import Creator
@@ -29,7 +30,9 @@ def connection_open(*, creator: Creator, api_key: str, base_url: str, account_id
     """
     api_key, account_id = api_key.strip(), account_id.strip()
     if not API_KEY.fullmatch(api_key):
-        raise _key_refused("A key is 1 to 500 printable ASCII characters without blanks. Copy it again, all of it.")
+        raise _key_refused(
+            gettext("A key is 1 to 500 printable ASCII characters without blanks. Copy it again, all of it.")
+        )
     known = account_for_creator(creator.pk)
     chosen = _choose(_accounts(api_key), account_id=account_id, known=known.account_id if known else "")
     account = account_connect(creator=creator, account_id=chosen.account_id, api_key=api_key)
@@ -47,7 +50,7 @@ def connection_check(*, creator: Creator, base_url: str) -> Account:
     """
     account = account_for_creator(creator.pk)
     if account is None:
-        raise Conflict("No OnlyFans account is connected. Connect one first.", code="not_connected")
+        raise Conflict(gettext("No OnlyFans account is connected. Connect one first."), code="not_connected")
     return connection_open(creator=creator, api_key=account.api_key, account_id=account.account_id, base_url=base_url)
 
 
@@ -75,9 +78,11 @@ def _accounts(api_key: str) -> list[VendorAccount]:
         raise _problem_of(error) from error
     if not found:
         raise InvalidInput(
-            "The key works, but reaches no OnlyFans account. Add your account at the vendor, then connect it here.",
+            gettext(
+                "The key works, but reaches no OnlyFans account. Add your account at the vendor, then connect it here."
+            ),
             code="key_without_accounts",
-            errors=(FieldError("api_key", "key_without_accounts", "This key reaches no OnlyFans account."),),
+            errors=(FieldError("api_key", "key_without_accounts", gettext("This key reaches no OnlyFans account.")),),
         )
     return found
 
@@ -85,7 +90,7 @@ def _accounts(api_key: str) -> list[VendorAccount]:
 def _choose(accounts: list[VendorAccount], *, account_id: str, known: str) -> VendorAccount:
     by_id = {account.account_id: account for account in accounts}
     if account_id and account_id not in by_id:
-        detail = "This key does not reach that account. Choose one that it reaches, or use another key."
+        detail = gettext("This key does not reach that account. Choose one that it reaches, or use another key.")
         raise InvalidInput(
             detail,
             code="account_not_reached",
@@ -98,9 +103,9 @@ def _choose(accounts: list[VendorAccount], *, account_id: str, known: str) -> Ve
     if len(accounts) == 1 and not known:
         return accounts[0]
     raise Conflict(
-        "The key does not reach the account that was connected here. Choose another one, or use another key."
+        gettext("The key does not reach the account that was connected here. Choose another one, or use another key.")
         if known
-        else "The key reaches several accounts. Choose one.",
+        else gettext("The key reaches several accounts. Choose one."),
         code="account_not_named",
         extra={
             "accounts": [
@@ -126,11 +131,15 @@ def _key_refused(detail: str) -> InvalidInput:
 def _problem_of(error: VendorError) -> HuntazeError:
     """What somebody with a key at hand can do about the vendor's refusal."""
     if error.code in ("unauthorized", "forbidden"):
-        return _key_refused("The vendor does not accept this key. Copy it again from the vendor's page of API keys.")
+        return _key_refused(
+            gettext("The vendor does not accept this key. Copy it again from the vendor's page of API keys.")
+        )
     if error.code == "credits_used_up":
-        return Conflict("The vendor's credits are used up. Top them up there, then connect again.", code=error.code)
+        return Conflict(
+            gettext("The vendor's credits are used up. Top them up there, then connect again."), code=error.code
+        )
     return Unavailable(
-        "The vendor does not answer as it should. Nothing was changed; try again in a few minutes.",
+        gettext("The vendor does not answer as it should. Nothing was changed; try again in a few minutes."),
         code="vendor_unavailable",
         retry_after=error.retry_after or RETRY_SECONDS,
     )

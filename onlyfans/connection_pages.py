@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
@@ -77,21 +78,26 @@ def connection_end(request: HttpRequest) -> HttpResponse:
     membership = _manager(request)
     if "confirm" in request.POST:
         connection_close(creator=membership.creator, base_url=_base_url(request))
-        messages.success(request, "The account is disconnected. Nothing is sent any more; everything else stays.")
+        messages.success(
+            request, gettext("The account is disconnected. Nothing is sent any more; everything else stays.")
+        )
     else:
-        messages.error(request, "Nothing was changed: confirm that you want to disconnect.")
+        messages.error(request, gettext("Nothing was changed: confirm that you want to disconnect."))
     return redirect("connect")
 
 
 def _report(request: HttpRequest, account: Account) -> None:
     if account.state == AccountState.SESSION_EXPIRED:
-        messages.warning(request, "The key works, but the OnlyFans session ended. Sign in again at the vendor.")
+        messages.warning(
+            request, gettext("The key works, but the OnlyFans session ended. Sign in again at the vendor.")
+        )
     elif account.webhook_registered_at is None:
         messages.warning(
-            request, "Connected, but the vendor could not be told to send events here. Check again in a few minutes."
+            request,
+            gettext("Connected, but the vendor could not be told to send events here. Check again in a few minutes."),
         )
     else:
-        messages.success(request, f"{account.account_id} is connected.")
+        messages.success(request, gettext("%(account)s is connected.") % {"account": account.account_id})
 
 
 def _problem(request: HttpRequest, membership: Membership, error: HuntazeError) -> HttpResponse:

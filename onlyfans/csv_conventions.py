@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crm.stored_words import kept_sentence
 from onlyfans import csv_columns
 from onlyfans import csv_values as values
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+THOUSANDS = kept_sentence("Amounts such as 1%(thousands)s234 were read as one thousand two hundred and thirty-four.")
+MIXED = kept_sentence("Some dates have the day first and some the month; they were read as %(order)s.")
+LIKE_ANOTHER = kept_sentence("Dates such as 3/4/2026 were read as %(order)s, like the dates of another column.")
+AS_BEFORE = kept_sentence("Dates such as 3/4/2026 were read as %(order)s, as in the last import of the same columns.")
+AS_USUAL = kept_sentence("Dates such as 3/4/2026 were read as %(order)s, as is usual in the language of the headers.")
 DAY_MONTH, MONTH_DAY = values.DAY_MONTH, values.MONTH_DAY
 # Languages whose countries write the day first and the decimals behind a comma.
 DAY_FIRST_LANGUAGES = COMMA_LANGUAGES = frozenset({"fr", "es", "de"})
@@ -66,7 +72,7 @@ def date_order(
         own.add(piece)
     if own.first and own.second and own.first != own.second:
         order = DAY_MONTH if own.first > own.second else MONTH_DAY
-        return Convention(order, f"Some dates have the day first and some the month; they were read as {order}.")
+        return Convention(order, MIXED % {"order": order})
     if bool(own.first) != bool(own.second):
         return Convention(DAY_MONTH if own.first else MONTH_DAY)
     if not own.unclear and not own.first:
@@ -76,15 +82,11 @@ def date_order(
         beside.add(piece)
     if bool(beside.first) != bool(beside.second):
         order = DAY_MONTH if beside.first else MONTH_DAY
-        return Convention(order, f"Dates such as 3/4/2026 were read as {order}, like the dates of another column.")
+        return Convention(order, LIKE_ANOTHER % {"order": order})
     if before is not None:
-        return Convention(
-            before, f"Dates such as 3/4/2026 were read as {before}, as in the last import of the same columns."
-        )
+        return Convention(before, AS_BEFORE % {"order": before})
     if language in DAY_FIRST_LANGUAGES:
-        return Convention(
-            DAY_MONTH, f"Dates such as 3/4/2026 were read as {DAY_MONTH}, as is usual in the language of the headers."
-        )
+        return Convention(DAY_MONTH, AS_USUAL % {"order": DAY_MONTH})
     return None
 
 
@@ -110,4 +112,4 @@ def decimal_mark(column: Iterable[pd.Series], *, language: str) -> Convention:
     if not unclear or (dots == 0) != (commas == 0):
         return Convention(mark)
     thousands = "," if mark == "." else "."
-    return Convention(mark, f"Amounts such as 1{thousands}234 were read as one thousand two hundred and thirty-four.")
+    return Convention(mark, THOUSANDS % {"thousands": thousands})

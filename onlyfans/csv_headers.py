@@ -7,6 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext
+
 from crm.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -70,7 +72,9 @@ class Vocabulary:
         for position, name in enumerate(header):
             first_position.setdefault(header_key(name), position)
         errors = [
-            FieldError("mapping", "unknown_field", f"There is no field {name[:50]!r} to map to.")
+            FieldError(
+                "mapping", "unknown_field", gettext("There is no field %(name)s to map to.") % {"name": repr(name[:50])}
+            )
             for name in mapping
             if name not in self.fields
         ]
@@ -88,11 +92,17 @@ class Vocabulary:
                 continue
             found = list(header).index(column) if column in header else first_position.get(header_key(column))
             if found is None:
-                errors.append(FieldError("mapping", "unknown_column", f"The file has no column {column[:50]!r}."))
+                errors.append(
+                    FieldError(
+                        "mapping",
+                        "unknown_column",
+                        gettext("The file has no column %(name)s.") % {"name": repr(column[:50])},
+                    )
+                )
             else:
                 positions[name] = found
         if errors:
-            raise InvalidInput("The mapping does not fit the file.", errors=tuple(errors))
+            raise InvalidInput(gettext("The mapping does not fit the file."), errors=tuple(errors))
         told = [language for language in languages if language != "both"]
         return Columns(
             header=tuple(header),

@@ -10,11 +10,13 @@ from typing import IO
 from defusedcsv import csv
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from crm.errors import FieldError, InvalidInput, TooLarge, Unreadable
 from crm.fan_upsert import EDITED_HERE, FanOutcome, FanUpsertion, fan_upsert_open
 from crm.models import Creator, User
 from crm.payloads import FanRow
+from crm.stored_words import in_words
 from onlyfans import earnings_payloads, import_services, payloads, selectors
 from onlyfans.csv_choices import choices_settle, mapping_whole
 from onlyfans.csv_reader import Chunk, Sheet, sheet_read
@@ -94,7 +96,10 @@ def fans_import(
         )
         if choices.mapping is None and earnings_payloads.is_earnings(sheet.header):
             raise Unreadable(
-                "This is a list of transactions, not of fans. Import it as transactions, or say which column is what.",
+                gettext(
+                    "This is a list of transactions, not of fans. "
+                    "Import it as transactions, or say which column is what."
+                ),
                 code="transactions_file",
             )
         reading = payloads.reading_decide(
@@ -215,7 +220,8 @@ def size_check(size: int, *, max_bytes: int | None) -> None:
     if max_bytes is not None and size > max_bytes:
         limit = f"{max_bytes / 1_000_000:,.1f}".removesuffix(".0")
         raise TooLarge(
-            f"The file is larger than {limit} MB. Split it, or import it with the command `import_fans`.",
+            gettext("The file is larger than %(limit)s MB. Split it, or import it with the command `import_fans`.")
+            % {"limit": limit},
             code="file_too_large",
         )
 
@@ -224,8 +230,14 @@ def overwrite_check(overwrite: Collection[str] | None) -> None:
     """Raise InvalidInput for a field that no file may overwrite."""
     if unknown := sorted(set(overwrite or ()) - set(EDITED_HERE)):
         raise InvalidInput(
-            "Only fields that people edit here can be overwritten.",
-            errors=(FieldError("overwrite", "unknown_field", f"There is no field {unknown[0][:50]!r} to overwrite."),),
+            gettext("Only fields that people edit here can be overwritten."),
+            errors=(
+                FieldError(
+                    "overwrite",
+                    "unknown_field",
+                    gettext("There is no field %(name)s to overwrite.") % {"name": repr(unknown[0][:50])},
+                ),
+            ),
         )
 
 
@@ -270,5 +282,7 @@ def rejected_csv(batch: ImportBatch) -> Iterator[str]:
     yield "\ufeff"  # by which Excel knows UTF-8
     yield writer.writerow([ERROR_COLUMN, *without_old(batch.header)])
     for row in selectors.import_rejected(batch):
-        reasons = "; ".join(f"{p['column']}: {p['error']}" if p["column"] else p["error"] for p in row.problems)
+        reasons = "; ".join(
+            f"{p['column']}: {in_words(p['error'])}" if p["column"] else in_words(p["error"]) for p in row.problems
+        )
         yield writer.writerow([reasons, *without_old(row.cells)])

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import IO, TYPE_CHECKING
 
+from django.utils.translation import gettext, gettext_noop
+
 from crm.errors import Unreadable
+from crm.stored_words import kept_sentence
 from onlyfans import csv_text, csv_workbook
 
 if TYPE_CHECKING:
@@ -39,10 +42,11 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 MAGIC = (
-    (b"\xd0\xcf\x11\xe0", "This is an old Excel workbook. Save it as .xlsx or CSV and upload that."),
-    (b"%PDF", "This is a PDF. Export the list as CSV and upload that."),
+    (b"\xd0\xcf\x11\xe0", gettext_noop("This is an old Excel workbook. Save it as .xlsx or CSV and upload that.")),
+    (b"%PDF", gettext_noop("This is a PDF. Export the list as CSV and upload that.")),
 )
-NO_TEXT = "This is no text file. Export the list as CSV and upload that."
+TOO_WIDE = kept_sentence("The file has %(number)s columns; at most %(most)s can be read.")
+NO_TEXT = gettext_noop("This is no text file. Export the list as CSV and upload that.")
 # Vertical tab (Excel's line break within a cell) and SUB (the end of a DOS file) do not make a file binary.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
 SUB = "\x1a"
@@ -135,21 +139,23 @@ def _decode(file: IO[bytes]) -> _Text:
     file.seek(0)
     start = file.read(2_000)
     if not start:
-        raise Unreadable("The file is empty.", code="empty")
+        raise Unreadable(gettext("The file is empty."), code="empty")
     for magic, sentence in MAGIC:
         if start.startswith(magic):
-            raise Unreadable(sentence, code="not_csv")
+            raise Unreadable(gettext(sentence), code="not_csv")
     for encoding in _encodings(start):
         try:
             head = _scan(file, encoding)
         except UnicodeDecodeError:
             continue
         if len(CONTROL.findall(head)) * 100 > len(head):
-            raise Unreadable(NO_TEXT, code="not_csv")
+            raise Unreadable(gettext(NO_TEXT), code="not_csv")
         return _Text(encoding, head)
     if b"\x00" in start:
-        raise Unreadable(NO_TEXT, code="not_csv")
-    raise Unreadable("The file is written in an unknown encoding. Save it as CSV in UTF-8.", code="unknown_encoding")
+        raise Unreadable(gettext(NO_TEXT), code="not_csv")
+    raise Unreadable(
+        gettext("The file is written in an unknown encoding. Save it as CSV in UTF-8."), code="unknown_encoding"
+    )
 
 
 def _scan(file: IO[bytes], encoding: str) -> str:
@@ -160,7 +166,7 @@ def _scan(file: IO[bytes], encoding: str) -> str:
     while block := file.read(BLOCK_BYTES):
         text = decoder.decode(block)
         if "\x00" in text:
-            raise Unreadable(NO_TEXT, code="not_csv")
+            raise Unreadable(gettext(NO_TEXT), code="not_csv")
         if len(head) < SNIFF_CHARACTERS:
             head += text[:SNIFF_CHARACTERS]
     decoder.decode(b"", final=True)
@@ -242,9 +248,9 @@ def _block_batches(blocks: Iterator[str], delimiter: str, header: list[str], lin
 def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
     header = next(([cell.strip() for cell in cells] for _, cells in records if any(map(str.strip, cells))), None)
     if header is None:
-        raise Unreadable("The file is empty.", code="empty")
+        raise Unreadable(gettext("The file is empty."), code="empty")
     if len(header) > COLUMNS_MAX:
-        raise Unreadable(f"The file has {len(header)} columns; at most {COLUMNS_MAX} can be read.")
+        raise Unreadable(gettext(TOO_WIDE) % {"number": len(header), "most": COLUMNS_MAX})
     return header
 
 
@@ -266,7 +272,7 @@ def _spooled(
             stream.write_batch(batch)
             rows += batch.num_rows
     if not rows:
-        raise Unreadable("The file has a header but no rows.", code="no_rows")
+        raise Unreadable(gettext("The file has a header but no rows."), code="no_rows")
     return Sheet(header=header, rows=rows, encoding=encoding, delimiter=delimiter, _spool=spool)
 
 

@@ -13,7 +13,11 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
 from crm.errors import Unreadable
+from crm.stored_words import kept_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +26,12 @@ if TYPE_CHECKING:
 
 # Behind the last line; no text file holds it, so finding it within a longer cell means that a quotation never ended.
 END = "\x00"
+CELL_TOO_LONG = kept_sentence(
+    "The cell that begins near line %(line)s is longer than %(most)s characters; a quotation mark may not be closed."
+)
+QUOTE_NOT_CLOSED = kept_sentence(
+    "A quotation mark near line %(line)s is opened and never closed, so the rows below cannot be told apart."
+)
 
 
 def records(lines: Iterable[str], *, delimiter: str, line: int) -> Iterator[tuple[int, list[str]]]:
@@ -37,13 +47,13 @@ def records(lines: Iterable[str], *, delimiter: str, line: int) -> Iterator[tupl
             begin = line + reader.line_num
     except csv.Error as error:
         raise Unreadable(
-            f"The cell that begins near line {begin} is longer than {csv.field_size_limit():,} characters; "
-            "a quotation mark may not be closed.",
+            gettext(CELL_TOO_LONG)
+            % {"line": begin, "most": number_format(csv.field_size_limit(), force_grouping=True)},
             code="cell_too_long",
         ) from error
     if record != [END]:
         raise Unreadable(
-            f"A quotation mark near line {begin} is opened and never closed, so the rows below cannot be told apart.",
+            gettext(QUOTE_NOT_CLOSED) % {"line": begin},
             code="quote_not_closed",
         )
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from django.utils.translation import gettext_noop
+
+from crm.stored_words import kept_sentence
+
 # Ten million dollars from one fan is a slipped decimal mark, not a fan.
 VALUE_MAX_CENTS = 10_000_000_00
 NAME_MAX, EMAIL_MAX, TAG_MAX, TAGS_MAX, NOTES_MAX = 200, 254, 50, 50, 10_000
@@ -72,6 +76,13 @@ DAY_FIRST = re.compile(
 )
 ACCENTS = str.maketrans("éèûôÉÈÛÔ", "eeuoEEUO")
 
+# What an import keeps of a wrong row, in English, for crm.stored_words to say it in the reader's language.
+WRONG_WIDTH = kept_sentence("The row has %(cells)s cells where the header has %(width)s.")
+NAME_TOO_LONG = kept_sentence("A name has at most %(most)s characters.")
+TOO_MANY_TAGS = kept_sentence("At most %(tags)s tags of at most %(characters)s characters each.")
+NOTES_TOO_LONG = kept_sentence("Notes have at most %(most)s characters.")
+AMOUNT_TOO_LARGE = kept_sentence("An amount is at most %(most)s.")
+TOO_EARLY = kept_sentence("This date is before %(year)s.")
 DAY_MONTH, MONTH_DAY = "D/M/YYYY", "M/D/YYYY"
 
 
@@ -91,7 +102,7 @@ def platform_id(text: str) -> str | None:
         return None
     found = PLATFORM_ID.fullmatch(text)
     if not found:
-        raise WrongError("This is no fan id: an id has digits only.")
+        raise WrongError(gettext_noop("This is no fan id: an id has digits only."))
     return found[1]
 
 
@@ -102,7 +113,9 @@ def handle(text: str) -> str | None:
         return None
     plain = re.sub(r"^(?:https?://)?(?:www\.)?onlyfans\.com/", "", plain).rstrip("/").removeprefix("@")
     if not HANDLE.fullmatch(plain):
-        raise WrongError("This is no username: letters, digits, dots, dashes and underscores, at most 64.")
+        raise WrongError(
+            gettext_noop("This is no username: letters, digits, dots, dashes and underscores, at most 64.")
+        )
     return plain
 
 
@@ -111,7 +124,7 @@ def name(text: str) -> str | None:
     if plain.lower() in EMPTY_SIGNS:
         return None
     if len(plain) > NAME_MAX:
-        raise WrongError(f"A name has at most {NAME_MAX} characters.")
+        raise WrongError(NAME_TOO_LONG % {"most": NAME_MAX})
     return plain
 
 
@@ -119,7 +132,7 @@ def email(text: str) -> str | None:
     if text.lower() in EMPTY_WORDS:
         return None
     if len(text) > EMAIL_MAX or not EMAIL.fullmatch(text) or len(text.partition("@")[0]) > 64:
-        raise WrongError("This is no e-mail address.")
+        raise WrongError(gettext_noop("This is no e-mail address."))
     return text
 
 
@@ -129,7 +142,7 @@ def tags(text: str) -> tuple[str, ...] | None:
         return None
     parts = tuple(dict.fromkeys(" ".join(part.split()) for part in re.split(r"[,;|\n]", text) if part.strip()))
     if len(parts) > TAGS_MAX or any(len(part) > TAG_MAX for part in parts):
-        raise WrongError(f"At most {TAGS_MAX} tags of at most {TAG_MAX} characters each.")
+        raise WrongError(TOO_MANY_TAGS % {"tags": TAGS_MAX, "characters": TAG_MAX})
     return parts or None
 
 
@@ -137,7 +150,7 @@ def notes(text: str) -> str | None:
     if text in EMPTY_SIGNS:
         return None
     if len(text) > NOTES_MAX:
-        raise WrongError(f"Notes have at most {NOTES_MAX:,} characters.")
+        raise WrongError(NOTES_TOO_LONG % {"most": f"{NOTES_MAX:,}"})
     return text
 
 
@@ -148,7 +161,7 @@ def amount(text: str) -> tuple[str, str]:
         plain = f"-{plain[1:-1]}"
     found = AMOUNT.fullmatch(plain)
     if not found or (found[1] and found[2]):
-        raise WrongError("This is no amount of money.")
+        raise WrongError(gettext_noop("This is no amount of money."))
     sign = (found[1] or found[2] or "").replace("+", "")
     return ("-" if sign else "", found[3])
 
@@ -165,16 +178,16 @@ def money_cents(text: str, *, decimal_mark: str) -> int | None:
     elif COMMA_DECIMAL.fullmatch(digits):
         mark = ","
     else:
-        raise WrongError("This is no amount of money.")
+        raise WrongError(gettext_noop("This is no amount of money."))
     whole, _, fraction = digits.replace("," if mark == "." else ".", "").partition(mark)
     fraction = fraction.rstrip("0")
     if len(fraction) > 2:
-        raise WrongError("An amount has whole cents: at most two decimals.")
+        raise WrongError(gettext_noop("An amount has whole cents: at most two decimals."))
     whole = whole.lstrip("0")
     if len(whole) > 12 or (cents := int((whole or "0") + fraction.ljust(2, "0"))) > VALUE_MAX_CENTS:
-        raise WrongError(f"An amount is at most {VALUE_MAX_CENTS // 100:,}.")
+        raise WrongError(AMOUNT_TOO_LARGE % {"most": f"{VALUE_MAX_CENTS // 100:,}"})
     if sign and cents:
-        raise WrongError("An amount that a fan spent cannot be negative.")
+        raise WrongError(gettext_noop("An amount that a fan spent cannot be negative."))
     return cents
 
 
@@ -193,22 +206,22 @@ def moment(text: str, *, order: str, latest: datetime) -> datetime | None:
     elif found := (MONTH_FIRST.fullmatch(plain) or DAY_FIRST.fullmatch(plain)):
         month, day = MONTHS.get(found["name"].lower(), 0), int(found["day"])
     else:
-        raise WrongError("This is no date that can be read; write it as YYYY-MM-DD.")
+        raise WrongError(gettext_noop("This is no date that can be read; write it as YYYY-MM-DD."))
     hour = int(found["hour"] or 0)
     if found["half"]:
         hour = hour % 12 + (12 if found["half"].lower() == "p" else 0) if 1 <= hour <= 12 else 24
     if (year := int(found["year"])) < YEAR_MIN:
-        raise WrongError(f"This date is before {YEAR_MIN}.")
+        raise WrongError(TOO_EARLY % {"year": YEAR_MIN})
     if year > latest.year + 1:
-        raise WrongError("This date is in the future.")
+        raise WrongError(gettext_noop("This date is in the future."))
     try:
         when = datetime(year, month, day, hour, int(found["minute"] or 0), int(found["second"] or 0), tzinfo=UTC)
     except ValueError:
-        raise WrongError("There is no such date.") from None
+        raise WrongError(gettext_noop("There is no such date.")) from None
     zone = found["zone"] or ""
     if zone[:1] in {"+", "-"}:
         offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
         when += -offset if zone[0] == "+" else offset
     if when > latest:
-        raise WrongError("This date is in the future.")
+        raise WrongError(gettext_noop("This date is in the future."))
     return when

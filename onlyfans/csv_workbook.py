@@ -7,7 +7,10 @@ import zipfile
 from datetime import date, datetime, time
 from typing import IO, TYPE_CHECKING
 
+from django.utils.translation import gettext, gettext_noop
+
 from crm.errors import Unreadable
+from crm.stored_words import kept_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +20,12 @@ ZIP = b"PK\x03\x04"
 UNPACKED_MAX_BYTES = 200_000_000
 MEMBERS_MAX = 1_000
 BLOCK_BYTES = 1_000_000
-NO_WORKBOOK = "This is a ZIP archive or a damaged Excel workbook. Save the sheet as .xlsx or CSV and upload that."
+NO_WORKBOOK = gettext_noop(
+    "This is a ZIP archive or a damaged Excel workbook. Save the sheet as .xlsx or CSV and upload that."
+)
+UNPACKS_TOO_LARGE = kept_sentence(
+    "The workbook unpacks to more than %(most)s MB. Save the sheet as CSV and upload that."
+)
 # How many rows are looked at for the sheet's header.
 HEAD_ROWS = 20
 
@@ -52,7 +60,7 @@ def records(file: IO[bytes], *, recognised: Callable[[Sequence[str]], int]) -> I
         except Unreadable:
             raise
         except Exception as error:  # of a damaged file the library raises whatever it stumbled over
-            raise Unreadable(NO_WORKBOOK, code="not_csv") from error
+            raise Unreadable(gettext(NO_WORKBOOK), code="not_csv") from error
 
 
 def _check_size(file: IO[bytes]) -> None:
@@ -62,19 +70,18 @@ def _check_size(file: IO[bytes]) -> None:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             if len(members) > MEMBERS_MAX or "xl/workbook.xml" not in archive.namelist():
-                raise Unreadable(NO_WORKBOOK, code="not_csv")
+                raise Unreadable(gettext(NO_WORKBOOK), code="not_csv")
             for info in members:
                 with archive.open(info) as member:
                     while block := member.read(BLOCK_BYTES):
                         total += len(block)
                         if total > UNPACKED_MAX_BYTES:
                             raise Unreadable(
-                                f"The workbook unpacks to more than {UNPACKED_MAX_BYTES // 1_000_000} MB. "
-                                "Save the sheet as CSV and upload that.",
+                                gettext(UNPACKS_TOO_LARGE) % {"most": UNPACKED_MAX_BYTES // 1_000_000},
                                 code="workbook_too_large",
                             )
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise Unreadable(NO_WORKBOOK, code="not_csv") from error
+        raise Unreadable(gettext(NO_WORKBOOK), code="not_csv") from error
 
 
 def _known(sheet: object, recognised: Callable[[Sequence[str]], int]) -> int:

@@ -9,6 +9,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from crm.models import Creator, Fan, TransactionKind, TransactionSource, TransactionStatus, User
+from crm.stored_words import kept_sentence
 from crm.transaction_services import TransactionRow, transaction_bulk_record
 from onlyfans import earnings_payloads, import_services, payloads
 from onlyfans.csv_import import filename_clean, rejected_rows, size_check, size_of
@@ -19,6 +20,10 @@ from onlyfans.models import ImportBatch, ImportKind
 
 # Fans that one query looks for.
 CHUNK = 5_000
+FANS_NOT_HERE = kept_sentence(
+    "%(number)s rows name fans who are not here. Their money counts; to see it beside the fans, import the fans and "
+    "then this file again."
+)
 
 
 def earnings_import(
@@ -163,7 +168,4 @@ def _fans(creator: Creator, earnings: list[Earning]) -> tuple[dict[str, int], di
 
 
 def _unknown_told(count: int) -> str:
-    return (
-        f"{count:,} rows name fans who are not here. Their money counts; to see it beside the fans, import the fans "
-        "and then this file again."
-    )
+    return FANS_NOT_HERE % {"number": f"{count:,}"}

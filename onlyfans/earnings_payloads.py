@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crm.errors import Unreadable
+from crm.stored_words import kept_sentence, said
 from onlyfans import csv_columns, csv_headers, event_payloads
 from onlyfans import csv_values as values
 from onlyfans.payloads import Problem, Reading
@@ -121,6 +122,11 @@ READ_AS = {
     "fan_name": "name",
 }
 ID_MAX = 64
+ID_TOO_LONG = kept_sentence("A transaction's id has at most %(most)s characters.")
+NO_TIME = kept_sentence("No column says when something was paid. Name one Date; the columns are: %(headers)s.")
+NO_AMOUNTS = kept_sentence(
+    "Two of the columns Gross, Fee and Net are needed, one row for each transaction; the columns are: %(headers)s."
+)
 STATUSES = {
     "done": "done completed complete paid cleared settled succeeded success",
     "loading": "loading pending processing",
@@ -144,12 +150,11 @@ def is_earnings(header: Sequence[str]) -> bool:
 def columns_match(header: Sequence[str], mapping: Mapping[str, str | None] | None = None) -> Columns:
     """The column of each field. Raises Unreadable where there is no time or fewer than two of the amounts."""
     columns = VOCABULARY.columns_find(header, mapping)
-    named = f"the columns are: {csv_headers.headers_told(header)}."
     if "occurred_at" not in columns.positions:
-        raise Unreadable(f"No column says when something was paid. Name one Date; {named}", code="no_time_column")
+        raise Unreadable(said(NO_TIME, headers=csv_headers.headers_told(header)), code="no_time_column")
     if sum(name in columns.positions for name in AMOUNTS) < 2:
         raise Unreadable(
-            f"Two of the columns Gross, Fee and Net are needed, one row for each transaction; {named}",
+            said(NO_AMOUNTS, headers=csv_headers.headers_told(header)),
             code="no_amount_column",
         )
     return columns
@@ -186,7 +191,7 @@ def earning_values(*, cells: pd.DataFrame, ragged: Mapping[int, Sequence[str]], 
     columns = reading.columns
     width = len(columns.header)
     problems: dict[int, list[Problem]] = {
-        position: [Problem("", "", f"The row has {len(row)} cells where the header has {width}.")]
+        position: [Problem("", "", values.WRONG_WIDTH % {"cells": len(row), "width": width})]
         for position, row in ragged.items()
     }
     table: dict[str, list[object]] = {}
@@ -230,26 +235,26 @@ def _earning(
 
     amounts = [_cents(row.get(name)) for name in AMOUNTS]
     if row.get("occurred_at") is None:
-        refuse("occurred_at", "The row does not say when it was paid.")
+        refuse("occurred_at", kept_sentence("The row does not say when it was paid."))
     status = STATUS_OF.get(csv_headers.header_key(said.get("status", "")) or "done")
     if status is None:
-        refuse("status", "This is no status that is known: done, loading, undo or pending_return.")
+        refuse("status", kept_sentence("This is no status that is known: done, loading, undo or pending_return."))
     currency = _currency(said)
     if currency is None:
-        refuse("currency", "This is no currency: three letters, such as USD.")
+        refuse("currency", kept_sentence("This is no currency: three letters, such as USD."))
     transaction_id = said.get("transaction_id", "")
     transaction_id = "" if transaction_id.lower() in values.EMPTY_SIGNS else transaction_id
     if len(transaction_id) > ID_MAX:
-        refuse("transaction_id", f"A transaction's id has at most {ID_MAX} characters.")
+        refuse("transaction_id", ID_TOO_LONG % {"most": ID_MAX})
     if sum(amount is not None for amount in amounts) < 2 and not wrong:
-        wrong.append(Problem("", "", "The row needs two of gross, fee and net."))
+        wrong.append(Problem("", "", kept_sentence("The row needs two of gross, fee and net.")))
     if wrong or status is None or currency is None:
         return None
     gross, fee, net = amounts
     gross = (fee or 0) + (net or 0) if gross is None else gross
     net = gross - (fee or 0) if net is None else net
     if not 0 <= net <= gross:
-        refuse("net_cents", "The net amount is above the gross amount, or the fee is.")
+        refuse("net_cents", kept_sentence("The net amount is above the gross amount, or the fee is."))
         return None
     description = said.get("description", "")
     payer = PAID_BY.match(description)

@@ -6,8 +6,10 @@ import time
 from datetime import datetime
 
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from messaging.gateways import CannotSay, Found, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.reasons import LOOKUP_FAILED
 from onlyfans.account_client import vendor_client
 from onlyfans.client import ChatMessage, VendorClient, VendorError, reach
 from onlyfans.event_payloads import html_to_text
@@ -37,7 +39,7 @@ class OnlyFansGateway:
         if account is None or account.state == AccountState.DISCONNECTED:
             return Rejected(
                 code="account_missing",
-                reason="No OnlyFans account is connected for this creator. Connect one, then retry.",
+                reason=gettext_noop("No OnlyFans account is connected for this creator. Connect one, then retry."),
                 scope=Scope.CREATOR,
             )
         client = vendor_client(account)
@@ -126,9 +128,9 @@ def _lookup_failed(error: VendorError) -> Rejected:
     return Rejected(
         code="fan_not_found" if unknown_fan else error.code,
         reason=(
-            "OnlyFans knows no user of this name. Correct the fan's handle, then retry."
+            gettext_noop("OnlyFans knows no user of this name. Correct the fan's handle, then retry.")
             if unknown_fan
-            else f"The fan's id could not be looked up. {error.reason}"[:300]
+            else (LOOKUP_FAILED % {"reason": error.reason})[:300]
         ),
         permanent=error.permanent,
         rate_limited=error.rate_limited,

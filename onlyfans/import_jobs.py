@@ -10,6 +10,7 @@ from typing import IO
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
+from django.utils.translation import gettext_noop
 
 from crm.errors import HuntazeError
 from crm.job_queue import job_defer
@@ -126,7 +127,9 @@ def import_run(*, import_id: int, stopping: Callable[[], bool]) -> None:
         raise
     except Exception:
         logger.exception("import failed", import_id=import_id)
-        unknown = HuntazeError("Something went wrong here, and nothing was imported. Try it again.", code="unexpected")
+        unknown = HuntazeError(
+            gettext_noop("Something went wrong here, and nothing was imported. Try it again."), code="unexpected"
+        )
         import_services.import_job_fail(job=job, error=unknown)
 
 

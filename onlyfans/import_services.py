@@ -2,21 +2,29 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import IO, Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from crm.errors import Conflict, HuntazeError
 from crm.fan_undo import FanUndo, fan_batch_undo
 from crm.models import Creator, FanBatch, User
+from crm.stored_words import kept_sentence
 from onlyfans.models import ImportBatch, ImportJob, ImportKind, ImportPart, ImportRow, ImportStatus
 
 # A file is kept in rows of this size until its job has ended.
 PART_BYTES = 1_000_000
 # A job that ends its worker so often ends it again.
 ATTEMPTS_MAX = 5
+BROKEN_OFF = kept_sentence("The import was begun %(times)s times and broken off each time. Split the file.")
+UNDONE = kept_sentence("Undone: %(deleted)s fans deleted, %(restored)s put back.")
+UNDONE_IN_PART = kept_sentence(
+    "Undone: %(deleted)s fans deleted, %(restored)s put back. %(kept)s were changed since and stay as they are."
+)
 
 
 class KeptRow(NamedTuple):
@@ -98,17 +106,19 @@ def import_undo(*, batch: ImportBatch) -> FanUndo:
     batch = ImportBatch.objects.select_for_update(of=("self",)).select_related("fan_batch").get(pk=batch.pk)
     if batch.kind == ImportKind.EARNINGS:
         raise Conflict(
-            "Transactions are not taken back: the platform tells of the same money. Only fans can be.",
+            gettext("Transactions are not taken back: the platform tells of the same money. Only fans can be."),
             code="import_of_earnings",
         )
     if batch.status == ImportStatus.DRY_RUN:
-        raise Conflict("A dry run changed nothing, so there is nothing to undo.", code="import_dry_run")
+        raise Conflict(gettext("A dry run changed nothing, so there is nothing to undo."), code="import_dry_run")
     if batch.status in (ImportStatus.QUEUED, ImportStatus.RUNNING, ImportStatus.FAILED):
-        raise Conflict("This import has changed nothing, so there is nothing to undo.", code="import_not_done")
+        raise Conflict(gettext("This import has changed nothing, so there is nothing to undo."), code="import_not_done")
     if batch.status == ImportStatus.UNDONE:
-        raise Conflict("This import was undone already.", code="import_undone")
+        raise Conflict(gettext("This import was undone already."), code="import_undone")
     if batch.fan_batch is None:
-        raise Conflict("This import is older than undoing; what it changed is not known.", code="import_too_old")
+        raise Conflict(
+            gettext("This import is older than undoing; what it changed is not known."), code="import_too_old"
+        )
     undone = fan_batch_undo(batch=batch.fan_batch)
     ImportBatch.objects.filter(pk=batch.pk).update(
         status=ImportStatus.UNDONE,
@@ -119,8 +129,9 @@ def import_undo(*, batch: ImportBatch) -> FanUndo:
 
 
 def undo_sentence(undone: FanUndo) -> str:
-    kept = f" {undone.kept:,} were changed since and stay as they are." if undone.kept else ""
-    return f"Undone: {undone.deleted:,} fans deleted, {undone.restored:,} put back.{kept}"
+    """In English, as a row keeps it."""
+    told = {name: f"{number:,}" for name, number in asdict(undone).items()}
+    return (UNDONE_IN_PART if undone.kept else UNDONE) % told
 
 
 @transaction.atomic
@@ -167,7 +178,7 @@ def import_job_start(*, import_id: int) -> ImportJob | None:
     if job is None:
         return None
     if job.attempts >= ATTEMPTS_MAX:
-        _fail(job, f"The import was begun {job.attempts} times and broken off each time. Split the file.", "broken_off")
+        _fail(job, BROKEN_OFF % {"times": job.attempts}, "broken_off")
         return None
     job.attempts, job.rows_done, job.rows_total = job.attempts + 1, 0, 0
     job.save(update_fields=["attempts", "rows_done", "rows_total"])

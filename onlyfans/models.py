@@ -5,15 +5,16 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 from encrypted_fields.fields import EncryptedTextField
 
 from crm.models import Creator, FanBatch
 
 
 class AccountState(models.TextChoices):
-    CONNECTED = "connected", "Connected"
-    SESSION_EXPIRED = "session_expired", "Session expired"
-    DISCONNECTED = "disconnected", "Disconnected"
+    CONNECTED = "connected", gettext_lazy("Connected")
+    SESSION_EXPIRED = "session_expired", gettext_lazy("Session expired")
+    DISCONNECTED = "disconnected", gettext_lazy("Disconnected")
 
 
 class Account(models.Model):
@@ -75,9 +76,9 @@ class WebhookEvent(models.Model):
 class Resource(models.TextChoices):
     """What is synced, in the order in which it is: messages and money are of fans."""
 
-    FANS = "fans", "Fans"
-    CHATS = "chats", "Chats and messages"
-    TRANSACTIONS = "transactions", "Transactions"
+    FANS = "fans", gettext_lazy("Fans")
+    CHATS = "chats", gettext_lazy("Chats and messages")
+    TRANSACTIONS = "transactions", gettext_lazy("Transactions")
 
 
 class SyncState(models.Model):
@@ -104,17 +105,17 @@ class SyncState(models.Model):
 
 
 class ImportStatus(models.TextChoices):
-    QUEUED = "queued", "Waiting"
-    RUNNING = "running", "Running"
-    FAILED = "failed", "Failed"
-    DRY_RUN = "dry_run", "Dry run"
-    DONE = "done", "Done"
-    UNDONE = "undone", "Undone"
+    QUEUED = "queued", gettext_lazy("Waiting")
+    RUNNING = "running", gettext_lazy("Running")
+    FAILED = "failed", gettext_lazy("Failed")
+    DRY_RUN = "dry_run", gettext_lazy("Dry run")
+    DONE = "done", gettext_lazy("Done")
+    UNDONE = "undone", gettext_lazy("Undone")
 
 
 class ImportKind(models.TextChoices):
-    FANS = "fans", "Fans"
-    EARNINGS = "earnings", "Transactions"
+    FANS = "fans", gettext_lazy("Fans")
+    EARNINGS = "earnings", gettext_lazy("Transactions")
 
 
 class ImportBatch(models.Model):

@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 import httpx
 
+from crm.stored_words import kept_sentence
+from messaging.reasons import VENDOR_REFUSED, VENDOR_TROUBLED
 from onlyfans.client import CONNECT_SECONDS, KEEPALIVE_SECONDS, NOT_WRITTEN, VendorError, retry_after_of
 
 PAGE = 100
@@ -85,9 +87,9 @@ class OFAuthClient:
         try:
             answer = _pool(self.base_url).request(method, path, headers=headers, timeout=timeout, **request)
         except NOT_WRITTEN as error:
-            raise VendorError("unreachable", "The vendor cannot be reached.", not_sent=True) from error
+            raise VendorError("unreachable", kept_sentence("The vendor cannot be reached."), not_sent=True) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise VendorError("no_answer", "No answer came from the vendor.", not_sent=False) from error
+            raise VendorError("no_answer", kept_sentence("No answer came from the vendor."), not_sent=False) from error
         if not answer.is_success:
             raise _refusal(answer)
         try:
@@ -115,7 +117,7 @@ def _pool(base_url: str) -> httpx.Client:
 
 
 def _unreadable() -> VendorError:
-    return VendorError("unreadable_answer", "The vendor's answer cannot be read.", not_sent=False)
+    return VendorError("unreadable_answer", kept_sentence("The vendor's answer cannot be read."), not_sent=False)
 
 
 def _refusal(answer: httpx.Response) -> VendorError:
@@ -124,7 +126,7 @@ def _refusal(answer: httpx.Response) -> VendorError:
     if status == 429:
         return VendorError(
             "rate_limited",
-            "The vendor asked for a pause.",
+            kept_sentence("The vendor asked for a pause."),
             not_sent=True,
             rate_limited=True,
             retry_after=retry_after_of(answer.headers),
@@ -134,10 +136,10 @@ def _refusal(answer: httpx.Response) -> VendorError:
     except ValueError:
         is_own = False
     if not 400 <= status < 500 or status in PASSING or not is_own:
-        return VendorError("server_error", f"The vendor answered HTTP {status}.", not_sent=False)
+        return VendorError("server_error", VENDOR_TROUBLED % {"status": status}, not_sent=False)
     return VendorError(
         CODES.get(status, "refused"),
-        f"The vendor refused it with HTTP {status}.",
+        VENDOR_REFUSED % {"status": status},
         not_sent=True,
         permanent=status not in (401, 402, 403),
         # No key, no credits or no permission: nothing of this creator would fare better.

@@ -9,6 +9,7 @@ import time
 from datetime import datetime
 
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from messaging.gateways import CannotSay, Found, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
 from onlyfans.client import VendorError
@@ -18,7 +19,7 @@ from onlyfans.ofauth_client import OFAuthClient, Seen, reach
 from onlyfans.selectors import account_for_creator
 
 PAGES_MAX = 5
-NOT_CONNECTED = "No OnlyFans account is connected for this creator. Connect one, then retry."
+NOT_CONNECTED = gettext_noop("No OnlyFans account is connected for this creator. Connect one, then retry.")
 
 
 class OFAuthGateway:
@@ -41,7 +42,9 @@ class OFAuthGateway:
             return _rejected(error)
         left = deadline - time.monotonic()
         if left < settings.SEND_TIMEOUT_SECONDS / 3:
-            return Rejected(code="held_up", reason="It was held up here for too long, so it was not begun.")
+            return Rejected(
+                code="held_up", reason=gettext_noop("It was held up here for too long, so it was not begun.")
+            )
         try:
             sent_as = client.message_send(
                 fan_id=fan_id,

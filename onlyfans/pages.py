@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
@@ -32,15 +33,15 @@ LATE = timedelta(minutes=1)
 # What the form says about dates such as 3/4/2026; anything else leaves it to the file.
 DAY_FIRST = {"true": True, "false": False}
 LABELS = {
-    "platform_id": "Fan ID",
-    "handle": "Username",
-    "name": "Name",
-    "email": "E-mail",
-    "tags": "Tags",
-    "tier": "Tags (subscription tier)",
-    "notes": "Notes",
-    "value_cents": "Value",
-    "last_seen_at": "Last seen",
+    "platform_id": gettext_lazy("Fan ID"),
+    "handle": gettext_lazy("Username"),
+    "name": gettext_lazy("Name"),
+    "email": gettext_lazy("E-mail"),
+    "tags": gettext_lazy("Tags"),
+    "tier": gettext_lazy("Tags (subscription tier)"),
+    "notes": gettext_lazy("Notes"),
+    "value_cents": gettext_lazy("Value"),
+    "last_seen_at": gettext_lazy("Last seen"),
 }
 
 EARNING_LABELS = {
@@ -85,7 +86,7 @@ def import_page(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         upload = request.FILES.get("file")
         if upload is None:
-            error, status = "Choose a file first.", 400
+            error, status = gettext("Choose a file first."), 400
         else:
             try:
                 content = upload.open()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 from crm.errors import FieldError, Unreadable
 from crm.payloads import FanRow
+from crm.stored_words import kept_sentence, said
 from onlyfans import csv_columns, csv_conventions, csv_headers
 from onlyfans import csv_values as values
 from onlyfans.csv_headers import Columns
@@ -87,6 +88,10 @@ FIELDS = tuple(ALIASES)
 
 
 VOCABULARY = csv_headers.Vocabulary(ALIASES)
+NO_KEY = kept_sentence("No column says who the fan is. Name one Username or Fan ID; the columns are: %(headers)s.")
+ORDER_UNKNOWN = kept_sentence(
+    "The dates in the column %(name)s can be read with the day or the month first; say which it is (dayFirst)."
+)
 headers_known = VOCABULARY.headers_known
 columns_find = VOCABULARY.columns_find
 
@@ -96,8 +101,7 @@ def columns_match(header: Sequence[str], mapping: Mapping[str, str | None] | Non
     columns = columns_find(header, mapping)
     if not any(key in columns.positions for key in KEYS):
         raise Unreadable(
-            "No column says who the fan is. Name one Username or Fan ID; "
-            f"the columns are: {csv_headers.headers_told(header)}.",
+            said(NO_KEY, headers=csv_headers.headers_told(header)),
             code="no_key_column",
         )
     return columns
@@ -162,10 +166,7 @@ def reading_decide(
         dates = csv_conventions.Convention(_order(day_first))
     if dates is None:
         name = columns.mapping()[dates_in]
-        sentence = (
-            f"The dates in the column {name[:100]!r} can be read with the day or the month first; "
-            "say which it is (dayFirst)."
-        )
+        sentence = said(ORDER_UNKNOWN, name=repr(name[:100]))
         raise Unreadable(sentence, code="date_order_unknown", errors=(FieldError("dayFirst", "required", sentence),))
     amounts = csv_conventions.decimal_mark(column(amounts_in), language=columns.language)
     return Reading(
@@ -213,7 +214,7 @@ def fan_values(*, cells: pd.DataFrame, ragged: Mapping[int, Sequence[str]], read
     columns = reading.columns
     width = len(columns.header)
     problems: dict[int, list[Problem]] = {
-        position: [Problem("", "", f"The row has {len(row)} cells where the header has {width}.")]
+        position: [Problem("", "", values.WRONG_WIDTH % {"cells": len(row), "width": width})]
         for position, row in ragged.items()
     }
     typed: dict[str, pd.Series] = {}
@@ -269,11 +270,11 @@ def _key_problems(ids: pd.Series, handles: pd.Series, columns: Columns) -> Itera
     """The rows that do not say who the fan is, or not clearly."""
     named = " or ".join(columns.mapping()[key] for key in reversed(KEYS) if key in columns.positions)
     for position in (ids.isna() & handles.isna()).to_numpy(dtype=bool).nonzero()[0].tolist():
-        yield position, Problem(named, "", "The row does not say who the fan is.")
+        yield position, Problem(named, "", kept_sentence("The row does not say who the fan is."))
     # As a stand-in for the id it could be taken for another fan's id.
     digits = ids.isna() & handles.str.fullmatch("[0-9]+").fillna(False)
     for position in digits.to_numpy(dtype=bool).nonzero()[0].tolist():
-        sentence = "A username of digits alone looks like an id; put it in a column Fan ID."
+        sentence = kept_sentence("A username of digits alone looks like an id; put it in a column Fan ID.")
         yield position, Problem(named, str(handles.iloc[position]), sentence)
 
 

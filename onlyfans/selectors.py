@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from crm.errors import NotFound
 from crm.models import Creator
@@ -158,7 +159,7 @@ def import_history(*, creator: Creator) -> QuerySet[ImportBatch]:
 def import_get(*, creator: Creator, import_id: int) -> ImportBatch:
     batch = ImportBatch.objects.filter(creator=creator, pk=import_id).select_related("created_by", "job").first()
     if batch is None:
-        raise NotFound("There is no such import.", code="import_not_found")
+        raise NotFound(gettext("There is no such import."), code="import_not_found")
     return batch
 
 
@@ -204,9 +205,6 @@ def import_notices(batch: ImportBatch) -> Iterator[dict[str, object]]:
     yield from batch.notices
     skipped = batch.rows.exclude(overtaken_by=None, fan_deleted=False).order_by("line")
     for line, by in skipped.values_list("line", "overtaken_by").iterator(chunk_size=ROWS_AT_A_TIME):
-        why = (
-            "this fan was deleted. Restore the fan first to import the row."
-            if by is None
-            else f"line {by} is about the same fan, and the last one counts."
-        )
-        yield {"row": line, "text": f"Skipped: {why}"}
+        deleted = gettext("Skipped: this fan was deleted. Restore the fan first to import the row.")
+        overtaken = gettext("Skipped: line %(line)s is about the same fan, and the last one counts.")
+        yield {"row": line, "text": deleted if by is None else overtaken % {"line": by}}

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 
 from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator
@@ -34,8 +35,8 @@ PAUSED_BY_ACCOUNT = (
     "session_ended",
 )
 PAUSE_REASONS = {
-    AccountState.DISCONNECTED: "The OnlyFans account is disconnected. Connect it again.",
-    AccountState.SESSION_EXPIRED: "The OnlyFans session ended. Sign in again at the vendor.",
+    AccountState.DISCONNECTED: gettext_noop("The OnlyFans account is disconnected. Connect it again."),
+    AccountState.SESSION_EXPIRED: gettext_noop("The OnlyFans session ended. Sign in again at the vendor."),
 }
 # An event without an id that says the same again within this time is the same delivery, repeated.
 REPEAT_WINDOW = timedelta(minutes=10)
@@ -53,12 +54,16 @@ def account_connect(*, creator: Creator, account_id: str, api_key: str) -> Accou
     errors: list[FieldError] = []
     if not ACCOUNT_ID.fullmatch(account_id):
         errors.append(
-            FieldError("account_id", "invalid", "The vendor's account ids look like acct_1a2b3c (or conn_1a2b3c).")
+            FieldError(
+                "account_id", "invalid", gettext("The vendor's account ids look like acct_1a2b3c (or conn_1a2b3c).")
+            )
         )
     if not API_KEY.fullmatch(api_key):
-        errors.append(FieldError("api_key", "invalid", "A key is 1 to 500 printable ASCII characters without blanks."))
+        errors.append(
+            FieldError("api_key", "invalid", gettext("A key is 1 to 500 printable ASCII characters without blanks."))
+        )
     if errors:
-        raise InvalidInput("The account cannot be connected with these details.", errors=tuple(errors))
+        raise InvalidInput(gettext("The account cannot be connected with these details."), errors=tuple(errors))
     values: dict[str, str | None] = {"account_id": account_id, "api_key": api_key}
     try:
         with transaction.atomic():
@@ -73,7 +78,7 @@ def account_connect(*, creator: Creator, account_id: str, api_key: str) -> Accou
             account_state_set(account=account, state=AccountState.CONNECTED)
     except IntegrityError as error:
         raise Conflict(
-            "Another creator is or was connected to this OnlyFans account. Choose another account.",
+            gettext("Another creator is or was connected to this OnlyFans account. Choose another account."),
             code="account_taken",
         ) from error
     return account

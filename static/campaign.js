@@ -1,6 +1,8 @@
 /* Writing a campaign: whom it reaches and when it is done follow the form; it is sent once, after a confirmation that
    names both. The API says what is wrong, each thing at its field. */
 
+import { LOCALE, gettext, interpolate } from "./words.js";
+
 const form = document.querySelector("[data-campaign]");
 const dialog = document.querySelector("[data-confirm]");
 const find = (selector) => form.querySelector(selector);
@@ -133,7 +135,7 @@ function drawChosen() {
     return chip;
   }));
   const heading = find("[data-count]");
-  heading.textContent = `${heading.dataset.count}: ${chosen.size.toLocaleString()}`;
+  heading.textContent = interpolate(gettext("%s: %s"), [heading.dataset.count, chosen.size.toLocaleString(LOCALE)]);
   for (const box of form.querySelectorAll("[data-choose]")) box.checked = chosen.has(box.value);
 }
 
@@ -158,11 +160,11 @@ async function review() {
   show(within("[data-confirm-now]"), !later());
   show(within("[data-confirm-later]"), later());
   if (later()) {
-    const begin = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
+    const begin = new Intl.DateTimeFormat(LOCALE, { dateStyle: "full", timeStyle: "short" });
     within("[data-confirm-begin]").textContent = begin.format(new Date(fields.begin.value));
   }
   const { one, many } = within("[data-send]").dataset;
-  within("[data-send]").textContent = total === 1 ? one : many.replace("%s", total.toLocaleString());
+  within("[data-send]").textContent = total === 1 ? one : many.replace("%s", total.toLocaleString(LOCALE));
   show(within("[data-confirm-error]"), false);
   key ||= [...crypto.getRandomValues(new Uint32Array(4))].join("-");
   dialog.showModal();

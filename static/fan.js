@@ -1,6 +1,8 @@
 /* A fan's details, changed in place. A change names the state that it was made from; where somebody was quicker, their
    words are shown beside one's own and the reader decides. Nothing typed is lost. */
 
+import { gettext, interpolate } from "./words.js";
+
 const toForm = {
   tags: (tags) => tags.join(", "),
   valueCents: (cents) => (cents / 100).toFixed(2),
@@ -95,7 +97,7 @@ function start(form) {
     const list = conflict.querySelector("ul");
     list.replaceChildren(...clashes.map((field) => {
       const line = document.createElement("li");
-      line.textContent = `${field.labels[0].textContent.trim()}: ${field.defaultValue || "–"}`;
+      line.textContent = interpolate(gettext("%s: %s"), [field.labels[0].textContent.trim(), field.defaultValue || "–"]);
       return line;
     }));
     conflict.hidden = false;

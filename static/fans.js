@@ -1,11 +1,13 @@
 /* Tagging many fans: the ticks outlast a search and a filter, and what was done can be undone. */
 
+import { LOCALE } from "./words.js";
+
 const bar = document.querySelector("[data-tagging]");
 const done = document.querySelector("[data-tagged]");
 const chosen = new Set();
 let undo = null;
 
-const count = (one, many, number) => (number === 1 ? one : many.replace("%s", number.toLocaleString()));
+const count = (one, many, number) => (number === 1 ? one : many.replace("%s", number.toLocaleString(LOCALE)));
 
 function draw() {
   for (const box of document.querySelectorAll("[data-tick]")) box.checked = chosen.has(box.value);

@@ -1,6 +1,8 @@
 /* The import in steps: look into the file, assign its columns, check, import. The file stays in the form; every step
    sends it to the API again. Without this script the form imports with the guessed columns. */
 
+import { LOCALE, gettext, interpolate, ngettext } from "./words.js";
+
 const form = document.querySelector("[data-import]");
 const find = (selector) => form.querySelector(selector);
 const all = (selector) => [...form.querySelectorAll(selector)];
@@ -15,6 +17,7 @@ const ASK_EVERY = 1000;
 let running = null;
 let preview = null;
 
+const counted = (number) => number.toLocaleString(LOCALE);
 const show = (element, shown) => { element.hidden = !shown; };
 
 function reach(id) {
@@ -55,7 +58,7 @@ function send(url, fields, { working, headers = {} }) {
     request.open("POST", url);
     request.responseType = "json";
     for (const [name, value] of Object.entries({ ...named, ...headers, Accept: "application/json" })) request.setRequestHeader(name, value);
-    request.upload.addEventListener("progress", ({ loaded, total }) => loaded < total && progress("Uploading the file", loaded / total));
+    request.upload.addEventListener("progress", ({ loaded, total }) => loaded < total && progress(gettext("Uploading the file"), loaded / total));
     request.upload.addEventListener("load", () => progress(working));
     request.addEventListener("loadend", () => {
       if (running !== request) return;
@@ -63,16 +66,16 @@ function send(url, fields, { working, headers = {} }) {
       progress("");
       resolve({ status: request.status, body: request.response ?? {}, place: request.getResponseHeader("Location") });
     });
-    progress("Uploading the file", 0);
+    progress(gettext("Uploading the file"), 0);
     request.send(body);
   });
 }
 
 function workerProgress({ status, progress: { rowsDone, rowsTotal } }) {
-  if (status === "queued") return progress("The file is here and waits for its turn");
-  if (!rowsTotal) return progress("Reading the file");
-  if (rowsDone === rowsTotal) return progress("Comparing with what is here");
-  return progress(`${rowsDone.toLocaleString()} of ${rowsTotal.toLocaleString()} rows read`, rowsDone / rowsTotal);
+  if (status === "queued") return progress(gettext("The file is here and waits for its turn"));
+  if (!rowsTotal) return progress(gettext("Reading the file"));
+  if (rowsDone === rowsTotal) return progress(gettext("Comparing with what is here"));
+  return progress(interpolate(gettext("%s of %s rows read"), [counted(rowsDone), counted(rowsTotal)]), rowsDone / rowsTotal);
 }
 
 /* A large file is left to a worker, whose answer is asked for until there is one. */
@@ -96,9 +99,9 @@ async function settled(answer) {
 }
 
 function problems({ status, body }) {
-  if (!status) return ["The file could not be sent. If it was changed since it was chosen, choose it again; else try again."];
+  if (!status) return [gettext("The file could not be sent. If it was changed since it was chosen, choose it again; else try again.")];
   const details = (body.errors ?? []).map((error) => error.detail).filter((detail) => detail !== body.detail);
-  return [body.detail ?? "Something went wrong here. Nothing was imported; try again.", ...details];
+  return [body.detail ?? gettext("Something went wrong here. Nothing was imported; try again."), ...details];
 }
 
 function busy(isBusy) {
@@ -131,10 +134,10 @@ async function look() {
   const [chosen] = file.files;
   if (!chosen) return;
   if (chosen.size > Number(form.dataset.limit)) {
-    refuse([`The file is larger than ${(form.dataset.limit / 1_000_000).toLocaleString()} MB. Split it into several.`]);
+    refuse([interpolate(gettext("The file is larger than %s MB. Split it into several."), [counted(form.dataset.limit / 1_000_000)])]);
     return;
   }
-  const answer = await send(form.dataset.preview, {}, { working: "Reading the file" });
+  const answer = await send(form.dataset.preview, {}, { working: gettext("Reading the file") });
   if (answer.status !== 200) {
     refuse(problems(answer));
     return;
@@ -169,19 +172,21 @@ function showColumns() {
   all("[data-fans]").forEach((part) => show(part, areFans));
   show(find("[data-earnings]"), !areFans);
   const known = Object.values(mapping).filter(Boolean);
-  find("[data-known]").textContent = `Columns that are read: ${known.join(", ")}. Rename one in the file to have it read as another.`;
+  find("[data-known]").textContent = interpolate(gettext("Columns that are read: %s. Rename one in the file to have it read as another."), [known.join(", ")]);
   const names = [...new Set(header)].filter(Boolean);
   for (const select of selects) {
-    select.replaceChildren(new Option("not in the file", ""), ...names.map((name) => new Option(name, name)));
+    select.replaceChildren(new Option(gettext("not in the file"), ""), ...names.map((name) => new Option(name, name)));
     select.value = (areFans && mapping[fieldOf(select)]) || "";
     sample(select);
   }
   overwrites.forEach((box) => { box.checked = overwrite.includes(box.value); });
   dayFirst.value = "";
-  const rows = totalRows === 1 ? "1 row" : `${totalRows.toLocaleString()} rows`;
-  find("[data-about]").textContent = areFans ? `${rows}. Username or Fan ID says who the fan is; one of them is needed.` : `${rows}.`;
-  const when = remembered && new Date(remembered.createdAt).toLocaleDateString(undefined, { dateStyle: "medium" });
-  tell(find("[data-remembered]"), remembered ? [`Columns and overwriting are chosen as in your import of ${remembered.filename} on ${when}.`] : []);
+  const rows = interpolate(ngettext("%s row.", "%s rows.", totalRows), [counted(totalRows)]);
+  const needed = gettext("Username or Fan ID says who the fan is; one of them is needed.");
+  find("[data-about]").textContent = areFans ? `${rows} ${needed}` : rows;
+  const when = remembered && new Date(remembered.createdAt).toLocaleDateString(LOCALE, { dateStyle: "medium" });
+  const asBefore = gettext("Columns and overwriting are chosen as in your import of %s on %s.");
+  tell(find("[data-remembered]"), remembered ? [interpolate(asBefore, [remembered.filename, when])] : []);
   const table = find("[data-rows]");
   table.tHead.replaceChildren(cells("th", header));
   table.tBodies[0].replaceChildren(...firstRows.map((row) => cells("td", row)));
@@ -215,7 +220,7 @@ const resultOf = (id) => form.dataset.result.replace(/0$/, id);
 async function check() {
   changed();
   busy(true);
-  const answer = await settled(await send(form.dataset.api, { ...choices(), dryRun: "true" }, { working: "Checking every row" }));
+  const answer = await settled(await send(form.dataset.api, { ...choices(), dryRun: "true" }, { working: gettext("Checking every row") }));
   busy(false);
   if (answer.status !== 200) {
     failed(answer, find("[data-check-error]"), find("[data-check]"));
@@ -225,7 +230,7 @@ async function check() {
   await window.htmx.ajax("GET", resultOf(importId), { target: "[data-outcome-parts]", select: "#outcome", swap: "innerHTML" });
   const taken = summary.totalRows - summary.errors - summary.skipped;
   const button = find("[data-do-import]");
-  button.textContent = taken === 1 ? "Import 1 row" : `Import ${taken.toLocaleString()} rows`;
+  button.textContent = interpolate(ngettext("Import %s row", "Import %s rows", taken), [counted(taken)]);
   button.disabled = taken === 0;
   importKey = crypto.getRandomValues(new Uint32Array(4)).join("-");
   tell(find("[data-import-error]"), []);
@@ -235,7 +240,7 @@ async function check() {
 
 function failed(answer, box, button) {
   if (answer.body.code === "date_order_unknown") {
-    find("#day-first-error").textContent = "The file does not say whether the day or the month is first. Choose which it is.";
+    find("#day-first-error").textContent = gettext("The file does not say whether the day or the month is first. Choose which it is.");
     dayFirst.setAttribute("aria-invalid", "true");
     dayFirst.focus();
     return;
@@ -250,7 +255,7 @@ let importKey = "";
 async function doImport() {
   tell(find("[data-import-error]"), []);
   busy(true);
-  const answer = await send(form.dataset.api, choices(), { working: "Importing", headers: { "Idempotency-Key": importKey } });
+  const answer = await send(form.dataset.api, choices(), { working: gettext("Importing"), headers: { "Idempotency-Key": importKey } });
   if (answer.status === 200 || answer.status === 202) {
     location.assign(resultOf(answer.body.importId));
     return;

@@ -1,6 +1,8 @@
 /* The live stream: the server wakes the page, the page asks anew for what it shows. One tab of a browser listens and
    tells the others, because a browser keeps few connections to one server. What is unread stands in the title. */
 
+import { LOCALE } from "./words.js";
+
 const source = document.querySelector("[data-live]")?.dataset.live;
 const PAUSE = 1_000;
 
@@ -78,7 +80,7 @@ const title = document.title;
 
 function count() {
   const unread = Number(document.querySelector("#conversations")?.dataset.unreadMessages);
-  document.title = unread ? `(${unread.toLocaleString()}) ${title}` : title;
+  document.title = unread ? `(${unread.toLocaleString(LOCALE)}) ${title}` : title;
 }
 
 document.addEventListener("htmx:afterRequest", count);

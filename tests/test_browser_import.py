@@ -229,6 +229,18 @@ def test_a_list_of_transactions_is_known_checked_and_imported(
     assert Transaction.objects.get().net_cents == 800
 
 
+def test_the_steps_speak_the_readers_language(creator: Creator, live_server: Any) -> None:
+    with signed_in(live_server.url) as page:
+        page.context.add_cookies([{"name": "django_language", "value": "fr", "url": live_server.url}])
+        page.goto(URL)
+        payload = {"name": "fans.csv", "mimeType": "text/csv", "buffer": b"Username\nada\nbo\n" + 1_000 * b"no name\n"}
+        page.locator("#file").set_input_files(files=[payload])  # type: ignore[list-item]
+        expect(page.locator("[data-about]")).to_contain_text("1\u202f002 lignes. Le nom d’utilisateur ou")
+        page.locator("[data-check]").click()
+        expect(page.locator("[data-do-import]")).to_have_text("Importer 2 lignes")
+        expect(page.locator("[data-outcome]")).to_contain_text("Ce n’est pas un nom d’utilisateur")
+
+
 def test_without_javascript_the_form_imports_with_the_guessed_columns(creator: Creator, live_server: Any) -> None:
     with signed_in(live_server.url, java_script_enabled=False, **PHONE) as page:
         choose(page, "Username\nada\n")

@@ -10,6 +10,7 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import get_language, gettext
 
+from crm import stored_words
 from crm.models import Role, TransactionKind, TransactionStatus
 
 register = template.Library()
@@ -23,9 +24,9 @@ def _locale() -> str:
 
 
 @register.filter
-def in_words(stored: str) -> str:
+def in_words(stored: str | None) -> str:
     """What a row says in English (a reason, say), in the reader's language where the catalogue knows it."""
-    return gettext(stored) if stored else ""
+    return stored_words.in_words(stored)
 
 
 @register.filter
@@ -53,28 +54,28 @@ def duration(seconds: int | None) -> str:
         return "–"
     minutes, hours = seconds // 60, seconds // 3600
     if hours >= 24:
-        return f"{hours // 24} d {hours % 24} h"
+        return gettext("%(days)s d %(hours)s h") % {"days": hours // 24, "hours": hours % 24}
     if hours:
-        return f"{hours} h {minutes % 60} min"
+        return gettext("%(hours)s h %(minutes)s min") % {"hours": hours, "minutes": minutes % 60}
     return f"{minutes} min" if minutes else f"{seconds} s"
 
 
 @register.filter
 def purchase_kind(kind: str) -> str:
     """What was paid for, in words."""
-    return TransactionKind(kind).label
+    return str(TransactionKind(kind).label)
 
 
 @register.filter
 def purchase_status(status: str) -> str:
     """How a payment stands, in words."""
-    return TransactionStatus(status).label
+    return str(TransactionStatus(status).label)
 
 
 @register.filter
 def role_name(role: str) -> str:
     """A role on a team, in words."""
-    return Role(role).label
+    return str(Role(role).label)
 
 
 @register.filter

@@ -39,13 +39,13 @@ def _changes_soon(message: Mapping[str, Any]) -> bool:
 @register.filter
 def campaign_status(status: str) -> str:
     """The status of a campaign in words."""
-    return CampaignStatus(status).label
+    return str(CampaignStatus(status).label)
 
 
 @register.filter
 def message_status(status: str) -> str:
     """The status of a message in words."""
-    return MessageStatus(status).label
+    return str(MessageStatus(status).label)
 
 
 @register.filter

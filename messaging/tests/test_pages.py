@@ -152,6 +152,14 @@ def test_an_outbound_message_says_in_words_how_it_is_getting_on(client, conversa
     assert words in opened(client, conversation)
 
 
+def test_why_a_message_failed_is_english_in_its_row_and_said_in_the_readers_language(client, conversation):
+    message = outbound(conversation, MessageStatus.FAILED, reason="AWS does not know these credentials.")
+    assert "AWS ne connaît pas ces identifiants." in html(
+        client, f"{INBOX}/{conversation.pk}", **{"Accept-Language": "fr"}
+    )
+    assert message.delivery.reason == "AWS does not know these credentials."
+
+
 def test_a_message_in_trouble_can_be_sent_again(client, conversation):
     message = outbound(conversation, MessageStatus.FAILED)
     assert f'hx-post="/api/onlyfans/messages/{message.pk}/retry"' in opened(client, conversation)

@@ -3,14 +3,15 @@
 from typing import Any
 
 from django import template
+from django.utils.translation import gettext_lazy
 
 from onlyfans.models import AccountState
 from onlyfans.selectors import account_trouble
 
 register = template.Library()
 WORDS = {
-    AccountState.DISCONNECTED: "The OnlyFans account is disconnected.",
-    AccountState.SESSION_EXPIRED: "The OnlyFans session ended.",
+    AccountState.DISCONNECTED: gettext_lazy("The OnlyFans account is disconnected."),
+    AccountState.SESSION_EXPIRED: gettext_lazy("The OnlyFans session ended."),
 }
 
 
@@ -19,4 +20,4 @@ def account_trouble_words(context: dict[str, Any]) -> str:
     """One sentence, empty where all is well or no account was ever connected."""
     membership = context.get("current_membership")
     state = account_trouble(creator=membership.creator) if membership else None
-    return WORDS[state] if state else ""
+    return str(WORDS[state]) if state else ""

@@ -219,3 +219,27 @@ def test_the_form_alone_knows_transactions_by_their_columns(owner: Membership) -
     html = upload(client_of(owner), b"Date,Gross,Net\n2026-06-30,10,8\n").content.decode()
     assert "Transactions are not taken back here" in html
     assert Transaction.objects.get().gross_cents == 1_000
+
+
+def test_what_is_wrong_is_kept_in_english_and_said_in_the_readers_language(owner: Membership) -> None:
+    client = client_of(owner)
+    html = upload(client, b"Username,Name\nada," + 201 * b"a" + b"\nbo,Bo\nbo,Bob\n").content.decode()
+    assert "A name has at most 200 characters." in html
+    batch = ImportBatch.objects.get()
+    french = client.get(f"{URL}/{batch.pk}", headers={"Accept-Language": "fr"}).content.decode()
+    assert "Un nom compte au plus 200 caractères." in french
+    assert "Ignorée\u202f: la ligne 4 concerne le même fan" in french
+    [row] = batch.rows.filter(overtaken_by=None)
+    assert row.problems[0]["error"] == "A name has at most 200 characters."
+
+
+def test_why_a_large_file_was_not_imported_is_told_in_the_readers_language(owner: Membership, settings: Any) -> None:
+    settings.IMPORT_JOB_BYTES = 0
+    client = client_of(owner)
+    upload(client, b"Name\nAda\n")
+    batch = ImportBatch.objects.get()
+    import_run(import_id=batch.pk, stopping=lambda: False)
+    french = {"Accept-Language": "fr"}
+    assert "Aucune colonne ne dit qui est le fan." in client.get(f"{URL}/{batch.pk}", headers=french).content.decode()
+    answer = client.get(f"/api/onlyfans/imports/{batch.pk}", headers=french).json()
+    assert (answer["failure"]["code"], answer["failure"]["detail"][:14]) == ("no_key_column", "Aucune colonne")
