@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.dates import WEEKDAYS
 from django.utils.safestring import mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 from markdown_it import MarkdownIt
@@ -37,7 +38,7 @@ from crm.selectors import WRITERS
 
 # The chart's drawing area: a bar and the gap beside it, and the height of the highest bar.
 BAR, STEP, HEIGHT = 8, 10, 100
-DEFINITIONS = Path(settings.BASE_DIR) / "docs" / "analytics.md"
+DEFINITIONS = {"en": "analytics.md", "fr": "analytics.fr.md"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,10 @@ def analytics_definitions(request: HttpRequest) -> HttpResponse:
     """What every figure means, from the project's own document."""
     creator_for_request(request)
     # A file of ours; HTML in it would be shown as text.
-    html = MarkdownIt("js-default").render(DEFINITIONS.read_text(encoding="utf-8"))
-    return render(request, "analytics/definitions.html", {"definitions": mark_safe(html)})  # noqa: S308
+    written = get_language() if get_language() in DEFINITIONS else "en"
+    text = (Path(settings.BASE_DIR) / "docs" / DEFINITIONS[written]).read_text(encoding="utf-8")
+    html = mark_safe(MarkdownIt("js-default").render(text))  # noqa: S308
+    return render(request, "analytics/definitions.html", {"definitions": html, "written": written})
 
 
 @login_required

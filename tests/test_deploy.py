@@ -11,6 +11,7 @@ import boto3
 import moto
 import pytest
 import yaml
+from django.conf import settings
 from django.core.management import get_commands
 
 from messaging import metrics, queue, queue_setup, vitals
@@ -192,3 +193,9 @@ def test_the_image_has_no_tests_and_no_local_data() -> None:
     assert rules[0] == "*"
     assert {"**/tests"} <= set(rules)
     assert not {"!.env", "!.local", "!.git", "!."} & set(rules)
+
+
+def test_the_image_has_what_the_pages_read_at_run_time() -> None:
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {f"!{path.relative_to(ROOT)}" for path in settings.LOCALE_PATHS} <= set(rules)
+    assert "!docs/analytics*.md" in rules

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
 from analytics.page_urls import FILES
+from analytics.pages import DEFINITIONS
 from crm.models import Role, TransactionKind
 from crm.tests.factories import (
     ConversationFactory,
@@ -163,6 +165,19 @@ def test_every_figure_has_its_definition(membership):
     html = visit(membership, "definitions")
     for name in ("Gross", "Active fans", "Spend tiers", "Cohorts", "Churn", "Best hours", "Campaign revenue", "Sales"):
         assert f"<strong>{name}</strong>" in html
+
+
+def test_the_definitions_are_those_of_the_readers_language(membership):
+    client = Client(headers={"Accept-Language": "fr"})
+    client.force_login(membership.user)
+    html = client.get(f"{PAGE}/definitions").content.decode()
+    assert '<article class="prose" lang="fr">' in html
+    assert "<strong>Meilleures heures</strong>" in html
+
+
+def test_every_language_defines_as_much():
+    texts = [(settings.BASE_DIR / "docs" / name).read_text().splitlines() for name in DEFINITIONS.values()]
+    assert len({tuple(line[:2] for line in text if line[:1] in {"#", "-"}) for text in texts}) == 1
 
 
 @pytest.mark.parametrize("file", FILES)
