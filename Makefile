@@ -1,6 +1,6 @@
 # The commands of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run reset test check check-project openapi format lock bench bench-api bench-import bench-pages chaos screenshots clean bench-analytics docs
+.PHONY: help run reset test check check-project openapi format lock bench bench-api bench-import bench-pages chaos screenshots clean bench-analytics docs translations
 
 PYTHON ?= python3
 VENV := .venv
@@ -83,6 +83,9 @@ openapi: $(VENV)/.dev-stamp ## Write openapi.yaml anew
 
 docs: $(VENV)/.dev-stamp ## Write docs/reference/ anew from .env.example and the code
 	env HUNTAZE_ENV_FILES=false DATABASE_URL=postgres://unused SECRET_KEY=unused $(BIN)/python -m docs.reference
+
+translations: $(VENV)/.dev-stamp ## Bring locale/ in step with what the pages say, and name what has no French
+	env HUNTAZE_ENV_FILES=false DATABASE_URL=postgres://unused SECRET_KEY=unused $(BIN)/python manage.py translations
 
 format: $(VENV)/.dev-stamp ## Put the code into the project's format
 	$(BIN)/ruff format .

@@ -25,7 +25,7 @@ class Command(BaseCommand):
             for domain in (catalogue.PYTHON, catalogue.SCRIPTS):
                 problems += self._one(language, domain, check=options["check"])
         if options["check"] and problems:
-            raise CommandError("\n".join([*problems, "Run manage.py translations and fill the gaps in locale/."]))
+            raise CommandError("\n".join([*problems, "Run make translations and fill the gaps in locale/."]))
         for problem in problems:
             self.stdout.write(problem)
 
