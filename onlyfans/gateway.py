@@ -14,6 +14,7 @@ from onlyfans.account_client import vendor_client
 from onlyfans.client import ChatMessage, VendorClient, VendorError, reach
 from onlyfans.event_payloads import html_to_text
 from onlyfans.models import AccountState
+from onlyfans.refusals import rejected
 from onlyfans.selectors import account_for_creator
 
 # Of 100 messages each: what a chat holds beyond them since the first attempt is nobody's conversation.
@@ -125,28 +126,16 @@ def text_to_html(text: str) -> str:
 def _lookup_failed(error: VendorError) -> Rejected:
     """Only the fan was asked for, so nothing was sent whatever became of that."""
     unknown_fan = error.permanent and error.code in ("bad_request", "not_found")
-    return Rejected(
-        code="fan_not_found" if unknown_fan else error.code,
-        reason=(
-            gettext_noop("OnlyFans knows no user of this name. Correct the fan's handle, then retry.")
-            if unknown_fan
-            else (LOOKUP_FAILED % {"reason": error.reason})[:300]
-        ),
-        permanent=error.permanent,
-        rate_limited=error.rate_limited,
-        retry_after=error.retry_after,
-        scope=Scope.CREATOR if error.account_wide else Scope.MESSAGE,
-    )
+    if unknown_fan:
+        return rejected(
+            error,
+            code="fan_not_found",
+            reason=gettext_noop("OnlyFans knows no user of this name. Correct the fan's handle, then retry."),
+        )
+    return rejected(error, reason=(LOOKUP_FAILED % {"reason": error.reason})[:300])
 
 
 def _outcome(error: VendorError) -> Rejected | Unknown:
     if not error.not_sent:
         return Unknown(code=error.code, reason=error.reason, repeatable=error.repeatable)
-    return Rejected(
-        code=error.code,
-        reason=error.reason,
-        permanent=error.permanent,
-        rate_limited=error.rate_limited,
-        retry_after=error.retry_after,
-        scope=Scope.CREATOR if error.account_wide else Scope.MESSAGE,
-    )
+    return rejected(error)

@@ -16,6 +16,7 @@ from onlyfans.client import VendorError
 from onlyfans.event_payloads import html_to_text
 from onlyfans.models import AccountState
 from onlyfans.ofauth_client import OFAuthClient, Seen, reach
+from onlyfans.refusals import rejected
 from onlyfans.selectors import account_for_creator
 
 PAGES_MAX = 5
@@ -39,7 +40,7 @@ class OFAuthGateway:
             fan_id = _fan_id(client, message)
         except VendorError as error:
             # Only the fan was asked for, so nothing was sent whatever became of that.
-            return _rejected(error)
+            return rejected(error)
         left = deadline - time.monotonic()
         if left < settings.SEND_TIMEOUT_SECONDS / 3:
             return Rejected(
@@ -54,7 +55,7 @@ class OFAuthGateway:
                 timeout_seconds=left,
             )
         except VendorError as error:
-            return _rejected(error) if error.not_sent else Unknown(code=error.code, reason=error.reason)
+            return rejected(error) if error.not_sent else Unknown(code=error.code, reason=error.reason)
         return Sent(platform_message_id=sent_as, fan_platform_id=fan_id if fan_id != message.fan_platform_id else "")
 
     def find_message(self, message: OutboundMessage, *, since: datetime) -> tuple[Found, ...] | CannotSay:
@@ -114,15 +115,4 @@ def _could_be(message: OutboundMessage, fan_id: str, seen: Seen) -> bool:
         and html_to_text(seen.text).split() == message.text.split()
         and seen.media_count == len(message.media)
         and seen.is_free in (None, message.price_cents == 0)
-    )
-
-
-def _rejected(error: VendorError) -> Rejected:
-    return Rejected(
-        code=error.code,
-        reason=error.reason,
-        permanent=error.permanent,
-        rate_limited=error.rate_limited,
-        retry_after=error.retry_after,
-        scope=Scope.CREATOR if error.account_wide else Scope.MESSAGE,
     )
