@@ -12,6 +12,7 @@ import moto
 import pytest
 import redis
 from django.conf import settings as django_settings
+from django.db import connection
 from django.utils import translation
 
 from crm.recent import Recent
@@ -27,6 +28,17 @@ def pytest_configure() -> None:
     # Static files as on a desk: from where they are written, without `collectstatic` before each run.
     django_settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
     django_settings.WHITENOISE_AUTOREFRESH = django_settings.WHITENOISE_USE_FINDERS = True
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The run's database, which can be dropped at the end: a server's thread may hold a connection for longer."""
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 @pytest.fixture(scope="session")
