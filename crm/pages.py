@@ -58,11 +58,16 @@ def membership_current(request: HttpRequest) -> Membership | None:
     return next((m for m in memberships if m.creator_id == chosen), memberships[0] if memberships else None)
 
 
-def creator_for_request(request: HttpRequest) -> Membership:
-    """As membership_current, with 404 where the user has no creator."""
+def creator_for_request(request: HttpRequest, *, roles: frozenset[Role] | None = None) -> Membership:
+    """As membership_current, with 404 where the user has no creator, and 403 where their role is none of `roles`."""
     membership = membership_current(request)
     if membership is None:
         raise Http404(gettext("You have no creator yet. Ask an owner to add you to one."))
+    if roles is not None:
+        try:
+            selectors.membership_require(membership, roles)
+        except Forbidden as error:
+            raise PermissionDenied(error.detail) from error
     return membership
 
 
@@ -214,13 +219,10 @@ def settings_page(request: HttpRequest) -> HttpResponse:
 @require_POST
 def fan_write(request: HttpRequest, fan_id: int) -> HttpResponse:
     """Open the conversation with a fan, begun when there is none."""
-    membership = creator_for_request(request)
+    membership = creator_for_request(request, roles=selectors.WRITERS)
     try:
-        selectors.membership_require(membership, selectors.WRITERS)
         fan = selectors.fan_get(creator=membership.creator, fan_id=fan_id)
     except NotFound as error:
         raise Http404(error.detail) from error
-    except Forbidden as error:
-        raise PermissionDenied(error.detail) from error
     conversation = services.conversation_open(fan=fan)
     return redirect("conversation", conversation_id=conversation.pk)

@@ -3,18 +3,16 @@
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
-from crm.errors import Forbidden
 from crm.models import OUTBOUND_STATUSES
 from crm.pages import VALUES, Choices, activities, creator_for_request, fragment, with_current
 from crm.payloads import MEDIA_MAX, MESSAGE_MAX_CHARACTERS, PLACEHOLDERS, PRICE_MAX_CENTS, PRICE_MIN_CENTS
-from crm.selectors import MANAGERS, membership_require
+from crm.selectors import MANAGERS
 from messaging.campaigns import NAME_MAX_CHARACTERS
 
 # For how many days nothing was written to a fan; the page offers these.
@@ -25,11 +23,7 @@ QUIET_DAYS = (1, 3, 7, 14, 30)
 @require_GET
 def campaign_new(request: HttpRequest) -> HttpResponse:
     """The form; the address may name a tag, a value and an activity, as that of the list of fans does."""
-    membership = creator_for_request(request)
-    try:
-        membership_require(membership, MANAGERS)
-    except Forbidden as error:
-        raise PermissionDenied(error.detail) from error
+    creator_for_request(request, roles=MANAGERS)
     asked = request.GET
     quiet: Choices = [("", _("Any time"))]
     quiet += [

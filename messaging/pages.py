@@ -5,7 +5,6 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,7 +12,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from crm import selectors
-from crm.errors import Conflict, Forbidden, NotFound
+from crm.errors import Conflict, NotFound
 from crm.models import Membership
 from crm.pages import creator_for_request, fragment
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PLACEHOLDERS, PRICE_MAX_CENTS, PRICE_MIN_CENTS, template_render
@@ -97,12 +96,9 @@ def status(request: HttpRequest) -> HttpResponse:
 @require_POST
 def resume(request: HttpRequest) -> HttpResponse:
     """Let a paused creator's messages go out again."""
-    membership = creator_for_request(request)
+    membership = creator_for_request(request, roles=selectors.MANAGERS)
     try:
-        selectors.membership_require(membership, selectors.MANAGERS)
         sending_resume(creator=membership.creator)
-    except Forbidden as error:
-        raise PermissionDenied(error.detail) from error
     except Conflict as error:
         messages.info(request, error.detail)
     else:

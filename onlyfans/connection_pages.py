@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
@@ -13,22 +12,13 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from crm.errors import Forbidden, HuntazeError, Unavailable
+from crm.errors import HuntazeError, Unavailable
 from crm.models import Membership
 from crm.pages import creator_for_request
-from crm.selectors import MANAGERS, membership_require
+from crm.selectors import MANAGERS
 from onlyfans import selectors
 from onlyfans.connection import connection_check, connection_close, connection_open
 from onlyfans.models import Account, AccountState
-
-
-def _manager(request: HttpRequest) -> Membership:
-    membership = creator_for_request(request)
-    try:
-        membership_require(membership, MANAGERS)
-    except Forbidden as error:
-        raise PermissionDenied(error.detail) from error
-    return membership
 
 
 def _base_url(request: HttpRequest) -> str:
@@ -43,7 +33,7 @@ def connection_page(request: HttpRequest) -> HttpResponse:
     """The state for every role; for owners and managers the form for a key, and what went wrong with the last one."""
     if request.method != "POST":
         return _page(request, creator_for_request(request))
-    membership = _manager(request)
+    membership = creator_for_request(request, roles=MANAGERS)
     try:
         account = connection_open(
             creator=membership.creator,
@@ -62,7 +52,7 @@ def connection_page(request: HttpRequest) -> HttpResponse:
 @require_POST
 def connection_again(request: HttpRequest) -> HttpResponse:
     """Connect once more with the stored key."""
-    membership = _manager(request)
+    membership = creator_for_request(request, roles=MANAGERS)
     try:
         account = connection_check(creator=membership.creator, base_url=_base_url(request))
     except HuntazeError as error:
@@ -75,7 +65,7 @@ def connection_again(request: HttpRequest) -> HttpResponse:
 @require_POST
 def connection_end(request: HttpRequest) -> HttpResponse:
     """Disconnect, once it is confirmed."""
-    membership = _manager(request)
+    membership = creator_for_request(request, roles=MANAGERS)
     if "confirm" in request.POST:
         connection_close(creator=membership.creator, base_url=_base_url(request))
         messages.success(

@@ -6,7 +6,6 @@ from itertools import islice
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -15,11 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
-from crm.errors import Conflict, Forbidden, HuntazeError, NotFound, TooLarge
+from crm.errors import Conflict, HuntazeError, NotFound, TooLarge
 from crm.fan_upsert import EDITED_HERE
-from crm.models import Membership
 from crm.pages import creator_for_request
-from crm.selectors import MANAGERS, membership_require
+from crm.selectors import MANAGERS
 from onlyfans import import_services, selectors
 from onlyfans.csv_import import file_preview, rejected_csv
 from onlyfans.import_jobs import import_soon
@@ -61,18 +59,9 @@ EARNING_LABELS = {
 }
 
 
-def _manager(request: HttpRequest) -> Membership:
-    membership = creator_for_request(request)
-    try:
-        membership_require(membership, MANAGERS)
-    except Forbidden as error:
-        raise PermissionDenied(error.detail) from error
-    return membership
-
-
 def _import(request: HttpRequest, import_id: int) -> ImportBatch:
     try:
-        return selectors.import_get(creator=_manager(request).creator, import_id=import_id)
+        return selectors.import_get(creator=creator_for_request(request, roles=MANAGERS).creator, import_id=import_id)
     except NotFound as error:
         raise Http404(error.detail) from error
 
@@ -81,7 +70,7 @@ def _import(request: HttpRequest, import_id: int) -> ImportBatch:
 @require_http_methods(["GET", "POST"])
 def import_page(request: HttpRequest) -> HttpResponse:
     """The form and the imports so far; a file that cannot be read is told in its place."""
-    membership = _manager(request)
+    membership = creator_for_request(request, roles=MANAGERS)
     error, status = "", 200
     if request.method == "POST":
         upload = request.FILES.get("file")
