@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from analytics.csv_tables import csv_lines, decimal, revenue_table
+from analytics.csv_tables import decimal, revenue_table
 from analytics.models import RevenueMonth
 from analytics.periods import Interval
 from analytics.selectors import revenue
@@ -61,7 +61,7 @@ class RevenueMonthAdmin(ReadOnlyAdmin):
         end = Interval.MONTH.following(row.month) - timedelta(days=1)
         table = revenue_table(revenue(creator=row.creator, begin=row.month, end=end, currency=row.currency))
         return HttpResponse(
-            "".join(csv_lines(table)),
+            "".join(table.lines()),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{row_id}-{table.filename}"'},
         )

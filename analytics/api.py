@@ -33,7 +33,7 @@ class TableView(CreatorAPIView):
             return Response(serializer(found).data)
         made = table(found)
         disposition = f'attachment; filename="{made.filename}"'
-        return Response("".join(csv_tables.csv_lines(made)), headers={"Content-Disposition": disposition})
+        return Response("".join(made.lines()), headers={"Content-Disposition": disposition})
 
 
 def as_json_or_csv(serializer: type[serializers.Serializer[Any]]) -> dict[tuple[int, str], Any]:

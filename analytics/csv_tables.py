@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from defusedcsv import csv
-
 from analytics.basis import Basis
 from analytics.fan_selectors import Churn, Cohorts, Tiers
 from analytics.sales_selectors import CampaignsSales, Chatters, Hours
 from analytics.selectors import Figures, Overview, Revenue, TopFans
+from crm.csv_lines import csv_lines
 from crm.models import TransactionKind
 
 _MONEY = [
@@ -38,20 +37,9 @@ class CsvTable:
     def filename(self) -> str:
         return f"{self.name}.csv"
 
-
-class _Echo:
-    """What csv writes to: hands the line back."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def csv_lines(table: CsvTable) -> Iterator[str]:
-    """The file line by line. What a spreadsheet would run as a formula is shown as the text that it is."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(table.header)
-    for row in table.rows:
-        yield writer.writerow(row)
+    def lines(self) -> Iterator[str]:
+        """The file line by line."""
+        return csv_lines(self.header, self.rows)
 
 
 def decimal(cents: int) -> str:

@@ -2,38 +2,30 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
-from defusedcsv import csv
-
+from crm.csv_lines import csv_lines
 from messaging.models import Delivery
 
 HEADER = ["fan_id", "handle", "name", "status", "reason", "attempts", "due_at", "queued_at", "sent_at", "finished_at"]
 
 
-class _Echo:
-    """What csv writes to: hands the line back."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
 def ledger_csv(deliveries: Iterable[Delivery]) -> Iterator[str]:
     """The file line by line; times in UTC. A cell that a spreadsheet would take for a formula is written as text."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(HEADER)
-    for delivery in deliveries:
-        times = (delivery.due_at, delivery.queued_at, delivery.message.sent_at, delivery.finished_at)
-        yield writer.writerow(
-            [
-                delivery.fan.platform_id,
-                delivery.fan.handle,
-                delivery.fan.name,
-                delivery.state,
-                delivery.reason,
-                delivery.attempts,
-                *(_moment(time) for time in times),
-            ]
-        )
+    return csv_lines(HEADER, map(_row, deliveries))
+
+
+def _row(delivery: Delivery) -> list[Any]:
+    times = (delivery.due_at, delivery.queued_at, delivery.message.sent_at, delivery.finished_at)
+    return [
+        delivery.fan.platform_id,
+        delivery.fan.handle,
+        delivery.fan.name,
+        delivery.state,
+        delivery.reason,
+        delivery.attempts,
+        *(_moment(time) for time in times),
+    ]
 
 
 def _moment(time: datetime | None) -> str:

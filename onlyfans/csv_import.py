@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO
 
-from defusedcsv import csv
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from crm.csv_lines import BYTE_ORDER_MARK, csv_lines
 from crm.errors import FieldError, InvalidInput, TooLarge, Unreadable
 from crm.fan_upsert import EDITED_HERE, FanOutcome, FanUpsertion, fan_upsert_open
 from crm.models import Creator, User
@@ -21,7 +21,7 @@ from onlyfans import earnings_payloads, import_services, payloads, selectors
 from onlyfans.csv_choices import choices_settle, mapping_whole
 from onlyfans.csv_reader import Chunk, Sheet, sheet_read
 from onlyfans.import_services import KeptRow
-from onlyfans.models import ImportBatch, ImportKind
+from onlyfans.models import ImportBatch, ImportKind, ImportRow
 
 ERROR_COLUMN = "error"
 # How many of the rows that were taken an answer shows one by one.
@@ -259,30 +259,23 @@ def rejected_rows(chunk: Chunk, problems: Mapping[int, Sequence[payloads.Problem
         yield KeptRow(line=int(chunk.lines[position]), problems=[problem.as_dict() for problem in wrong], cells=cells)
 
 
-class _Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def rejected_csv(batch: ImportBatch) -> Iterator[str]:
     """The rejected rows as a CSV file, line by line: the cells as they were, behind a column that says what is wrong.
 
     The errors stand first because a row may have more cells than the header. Text that a spreadsheet would run is
     escaped, and payloads undo that; so a file mended in a spreadsheet can be imported as it is.
     """
-    writer = csv.writer(_Echo())
     # A file that came from here once has such a column already.
     old = batch.header.index(ERROR_COLUMN) if ERROR_COLUMN in batch.header else None
 
     def without_old(cells: list[str]) -> list[str]:
         return [cell for index, cell in enumerate(cells) if index != old]
 
-    yield "\ufeff"  # by which Excel knows UTF-8
-    yield writer.writerow([ERROR_COLUMN, *without_old(batch.header)])
-    for row in selectors.import_rejected(batch):
+    def told(row: ImportRow) -> list[str]:
         reasons = "; ".join(
             f"{p['column']}: {in_words(p['error'])}" if p["column"] else in_words(p["error"]) for p in row.problems
         )
-        yield writer.writerow([reasons, *without_old(row.cells)])
+        return [reasons, *without_old(row.cells)]
+
+    yield BYTE_ORDER_MARK
+    yield from csv_lines([ERROR_COLUMN, *without_old(batch.header)], map(told, selectors.import_rejected(batch)))

@@ -1,16 +1,15 @@
 """Answers how django-import-export reads and writes fans: the import is fans_import, the export is formula-safe CSV."""
 
-import io
 from itertools import islice
 from typing import Any
 
-from defusedcsv import csv
 from import_export.fields import Field
 from import_export.formats.base_formats import CSV
 from import_export.resources import ModelResource
 from import_export.results import Error, Result, RowResult
 from import_export.tmp_storages import CacheStorage
 
+from crm.csv_lines import BYTE_ORDER_MARK, csv_lines
 from crm.errors import HuntazeError
 from crm.fan_upsert import FanOutcome
 from crm.models import Creator, Fan, User
@@ -62,11 +61,7 @@ class FanCsv(CSV):  # type: ignore[misc]
 
     def export_data(self, dataset: Any, **kwargs: Any) -> str:
         # import-export's own way drops a leading "=" and leaves "+", "-" and "@" as they are.
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(dataset.headers)
-        writer.writerows(dataset)
-        return "\ufeff" + text.getvalue()  # the mark by which Excel knows UTF-8
+        return BYTE_ORDER_MARK + "".join(csv_lines(dataset.headers, dataset))
 
 
 class UploadError(Error):  # type: ignore[misc]

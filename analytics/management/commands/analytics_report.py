@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.basis import CURRENCY
-from analytics.csv_tables import csv_lines, decimal, revenue_table
+from analytics.csv_tables import decimal, revenue_table
 from analytics.periods import Interval
 from analytics.selectors import Figures, Revenue, revenue
 from crm.errors import InvalidInput
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"creator": creator.pk, **asdict(found)}, default=str, indent=2))
         elif options["csv"]:
-            for line in csv_lines(revenue_table(found)):
+            for line in revenue_table(found).lines():
                 self.stdout.write(line, ending="")
         else:
             self._table(creator, found)
