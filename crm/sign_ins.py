@@ -85,7 +85,7 @@ def sign_ins_purge() -> int:
     old = timezone.now() - ENDED_KEPT_FOR
     alive = Exists(Session.objects.filter(session_key=OuterRef("session_key")))
     SignIn.objects.filter(~Q(alive), seen_at__lt=old).delete()
-    return EndedSignIn.objects.filter(ended_at__lt=timezone.now() - ENDED_KEPT_FOR).delete()[0]
+    return EndedSignIn.objects.filter(ended_at__lt=old).delete()[0]
 
 
 def _name(sign_in: str) -> UUID | None:

@@ -125,15 +125,13 @@ def transaction_bulk_record(
             stored.updated_at = now
         Transaction.objects.bulk_create(new, batch_size=CHUNK)
         Transaction.objects.bulk_update(list(changed.values()), WRITTEN, batch_size=CHUNK)
-        fan_values.fan_values_follow(
-            changes=[
-                fan_values.ValueChange(each.fan_id, each.occurred_at, cents)
-                for each, cents in paid
-                if cents and each.fan_id is not None
-            ],
-            live=raise_values,
-        )
-        if paid:
+        changes = [
+            fan_values.ValueChange(each.fan_id, each.occurred_at, cents)
+            for each, cents in paid
+            if cents and each.fan_id is not None
+        ]
+        fan_values.fan_values_follow(changes=changes, live=raise_values)
+        if changes:
             wake(ANYTHING, creator_id=creator.pk)
     return TransactionOutcome(inserted=len(new), updated=len(keyed) - len(new) - unchanged, unchanged=unchanged)
 

@@ -338,7 +338,9 @@ def dead_letter_clear(*, dry_run: bool = False) -> int:
     since = timezone.now() - timedelta(seconds=DLQ_RETENTION_SECONDS)
     failed = Delivery.objects.filter(state=MessageStatus.FAILED, stage=Stage.SEND, finished_at__gt=since)
     try:
-        if queue.counts(queue_url=url).waiting <= failed.count():
+        waiting = queue.counts(queue_url=url).waiting
+        # Empty as a rule, and then nothing needs to be counted here.
+        if not waiting or waiting <= failed.count():
             return 0
     except QueueError as error:
         logger.warning("dead-letter queue not counted", code=error.code)
