@@ -19,6 +19,8 @@ from crm.recent import Recent
 
 # The fixture `simulator`: the vendor over HTTP, for the tests of any app.
 pytest_plugins = ["onlyfans.tests.simulator"]
+# It asserts for many tests, and is to say what it found.
+pytest.register_assert_rewrite("tests.browser")
 QUEUE = "huntaze-rate-limiter-queue"
 
 
@@ -64,6 +66,14 @@ def memory_clean() -> None:
 def language_clean() -> None:
     """A request leaves its language behind in its thread, where the next one chooses anew; a test need not."""
     translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def plain_http(request: pytest.FixtureRequest) -> None:
+    """The server that a browser is shown speaks plain HTTP."""
+    if request.node.get_closest_marker("browser"):
+        settings = request.getfixturevalue("settings")
+        settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
 
 
 @dataclass(frozen=True)

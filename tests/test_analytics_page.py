@@ -16,14 +16,13 @@ from crm.tests.factories import (
     TransactionFactory,
 )
 from messaging.models import Campaign
-from tests.test_browser_path import DESK, EMAIL, PHONE, assert_accessible, chromium, sign_in
+from tests.browser import DESK, EMAIL, PHONE, SCREENS, assert_accessible, chromium, sign_in
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
-def test_revenue_stands_as_bars_and_as_a_table(transactional_db, settings, live_server, screen, scheme):
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+@SCREENS
+def test_revenue_stands_as_bars_and_as_a_table(transactional_db, live_server, screen, scheme):
     membership = MembershipFactory(user__email=EMAIL, creator__time_zone="Europe/Paris")
     fan = FanFactory(creator=membership.creator, value_cents=90_000)
     for day in range(0, 60, 2):
@@ -52,8 +51,7 @@ def test_revenue_stands_as_bars_and_as_a_table(transactional_db, settings, live_
 
 
 @pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "dark"), (DESK, "light")], ids=["phone", "desk"])
-def test_each_part_of_analytics_opens_by_its_tab(transactional_db, settings, live_server, screen, scheme):
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+def test_each_part_of_analytics_opens_by_its_tab(transactional_db, live_server, screen, scheme):
     membership, now = MembershipFactory(user__email=EMAIL, creator__time_zone="Europe/Paris"), datetime.now(UTC)
     for number in range(30):
         fan = FanFactory(creator=membership.creator, value_cents=900 * number)

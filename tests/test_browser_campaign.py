@@ -9,16 +9,13 @@ from crm.models import Creator, Fan, Role
 from crm.tests.factories import MembershipFactory
 from messaging.models import Campaign
 from messaging.tests.campaigns import launch
-from tests.test_browser_path import DESK, EMAIL, PHONE, assert_accessible, choose, chromium, sign_in
+from tests.browser import EMAIL, SCREENS, assert_accessible, choose, chromium, sign_in
 
 pytestmark = pytest.mark.browser
-SCREENS = pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
 
 
 @pytest.fixture
-def creator(transactional_db: None, settings: Any, sqs_queues: Any) -> Creator:
-    # The test's server speaks plain HTTP.
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+def creator(transactional_db: None, sqs_queues: Any) -> Creator:
     creator = MembershipFactory.create(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER).creator
     Fan.objects.bulk_create(
         Fan(creator=creator, platform_id=str(n), handle=f"fan{n}", name=f"Fan {n}", tags=["vip"] if n < 14 else [])

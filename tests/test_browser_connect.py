@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from crm.models import Role
 from crm.tests.factories import MembershipFactory
 from onlyfans.simulator.app import AGENCY_KEY
-from tests.test_browser_path import DESK, EMAIL, PHONE, assert_accessible, chromium, sign_in
+from tests.browser import EMAIL, SCREENS, assert_accessible, chromium, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -14,11 +14,10 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def owner(transactional_db, settings, simulator):
     settings.ONLYFANS_API_BASE_URL = simulator.base_url
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
     return MembershipFactory(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER)
 
 
-@pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
+@SCREENS
 def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, live_server, screen, scheme):
     console: list[str] = []
     with chromium() as browser:

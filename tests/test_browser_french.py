@@ -14,10 +14,9 @@ from crm.tests.factories import PASSWORD, FanFactory, MembershipFactory, QuickRe
 from huntaze.catalogue import PYTHON, SCRIPTS, catalogue_update
 from messaging.tests.campaigns import launch
 from messaging.tests.factories import delivery_make
-from tests.test_browser_path import DESK, EMAIL, PHONE, assert_accessible, chromium
+from tests.browser import EMAIL, SCREENS, assert_accessible, chromium
 
 pytestmark = pytest.mark.browser
-SCREENS = pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
 # Words that few English sentences do without and that French does not have.
 ENGLISH = re.compile(r"\b(the|and|of|to|is|are|was|it|this|that|with|from|by|not|yet|your|you|who|what|in)\b", re.I)
 # Every text of the page and every attribute that is read out or shown, less what says that it is English.
@@ -52,10 +51,8 @@ PAGES = [
 
 
 @pytest.fixture
-def places(transactional_db: None, settings: Any, sqs_queues: Any) -> dict[str, Any]:
+def places(transactional_db: None, sqs_queues: Any) -> dict[str, Any]:
     """What the addresses are filled with: a fan who wrote, was written to and paid, and a campaign."""
-    # The test's server speaks plain HTTP.
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
     creator: Creator = MembershipFactory.create(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER).creator
     fan: Fan = FanFactory.create(
         creator=creator, handle="lea", name="Léa Martin", tags=["vip"], value_cents=123_456, last_seen_at=timezone.now()

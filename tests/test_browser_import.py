@@ -14,18 +14,15 @@ from crm.models import Creator, Fan, Role, Transaction
 from crm.tests.factories import FanFactory, MembershipFactory
 from onlyfans.import_jobs import import_run
 from onlyfans.models import ImportBatch, ImportJob, ImportStatus
-from tests.test_browser_path import DESK, EMAIL, PHONE, assert_accessible, chromium, sign_in
+from tests.browser import DESK, EMAIL, PHONE, SCREENS, assert_accessible, chromium, sign_in
 
 pytestmark = pytest.mark.browser
 URL = "/platforms/onlyfans/import"
 TEXT = 'Who,Alias,Worth,Last Seen\nada,Ada,"1,234.50",3/4/2026\nb b,Bob,5,5/4/2026\neve,Eve,7,6/4/2026\n'
-SCREENS = pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
 
 
 @pytest.fixture
-def creator(transactional_db: None, settings: Any) -> Creator:
-    # The test's server speaks plain HTTP.
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+def creator(transactional_db: None) -> Creator:
     creator = MembershipFactory.create(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER).creator
     FanFactory.create(creator=creator, platform_id="ada", handle="ada", name="My Ada")
     return creator

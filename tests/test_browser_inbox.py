@@ -15,16 +15,13 @@ from crm.tests.factories import (
     QuickReplyFactory,
     TransactionFactory,
 )
-from tests.test_browser_path import DESK, EMAIL, PHONE, assert_accessible, chromium, sign_in
+from tests.browser import DESK, EMAIL, PHONE, SCREENS, assert_accessible, chromium, sign_in
 
 pytestmark = pytest.mark.browser
-SCREENS = pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
 
 
 @pytest.fixture
-def conversation(transactional_db: None, settings: Any, sqs_queues: Any) -> Conversation:
-    # The test's server speaks plain HTTP.
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+def conversation(transactional_db: None, sqs_queues: Any) -> Conversation:
     creator = MembershipFactory.create(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER).creator
     QuickReplyFactory.create(creator=creator, shortcut="welcome", text="Hey {firstName}, nice to have you here")
     conversation = ConversationFactory.create(fan__creator=creator, fan__name="Léa Martin", fan__tags=["vip"])

@@ -17,8 +17,9 @@ from onlyfans.events import events_apply
 from onlyfans.models import AccountState
 from onlyfans.services import account_state_set
 from onlyfans.simulator.server import SimulatorServer
+from tests.browser import DESK, EMAIL, chromium, sign_in
 from tests.serving import serving
-from tests.test_browser_path import DESK, EMAIL, chromium, sign_in, simulator  # noqa: F401  a fixture
+from tests.test_browser_path import simulator  # noqa: F401  a fixture
 
 pytestmark = [
     pytest.mark.browser,
@@ -55,8 +56,7 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def conversation(transactional_db, settings, simulator, server):  # noqa: F811
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+def conversation(transactional_db, simulator, server):  # noqa: F811
     membership = MembershipFactory(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER)
     connection_open(creator=membership.creator, api_key="sim_key_demo1", base_url=server)
     return ConversationFactory(
@@ -150,8 +150,7 @@ def in_a_thread(do) -> None:  # type: ignore[no-untyped-def]
     thread.join()
 
 
-def test_a_lost_connection_says_so_and_mends_itself(transactional_db, settings, simulator):  # noqa: F811
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+def test_a_lost_connection_says_so_and_mends_itself(transactional_db, simulator):  # noqa: F811
     membership = MembershipFactory(user__email=EMAIL, role=Role.OWNER)
     ConversationFactory(fan__creator=membership.creator, fan__name="Léa Martin", unread_count=1)
     with ExitStack() as first, chromium() as browser:

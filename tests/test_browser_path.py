@@ -2,62 +2,24 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.db import connection
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from crm.models import Conversation, Role
 from crm.services import message_receive
-from crm.tests.factories import PASSWORD, ConversationFactory, MembershipFactory, MessageFactory
+from crm.tests.factories import ConversationFactory, MembershipFactory, MessageFactory
 from onlyfans.services import account_connect
 from onlyfans.simulator.server import SAMPLE_FANS, SimulatorServer
+from tests.browser import DESK, EMAIL, PHONE, SCREENS, assert_accessible, choose, chromium, sign_in
 from tests.sending import sending
 
-# Debian's Chromium where there is one, else the one that `playwright install chromium` brings.
-DEBIAN_CHROMIUM = Path("/usr/bin/chromium")
-EMAIL = "ava@example.com"
 TEXT = "Hello Léa,\nhow was your weekend?"
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-DESK = {"viewport": {"width": 1440, "height": 900}}
 
 pytestmark = pytest.mark.browser
-# A machine that runs many tests at once is slow to paint.
-expect.set_options(timeout=15_000)
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Not pytest-playwright's session fixture: its event loop would stay in the way of every later test's database."""
-    path = str(DEBIAN_CHROMIUM) if DEBIAN_CHROMIUM.exists() else None
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        try:
-            yield browser
-        finally:
-            browser.close()
-
-
-def assert_accessible(page: Page) -> None:
-    """axe finds nothing, and the page is no wider than the screen."""
-    found = Axe().run(page).response["violations"]
-    assert [(v["id"], [node["target"] for node in v["nodes"]]) for v in found] == [], page.url
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
-
-
-def sign_in(page: Page) -> None:
-    page.get_by_label("E-mail address").fill(EMAIL)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-
-
-def choose(page: Page, name: str) -> None:
-    page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
 
 
 @pytest.fixture
@@ -68,15 +30,13 @@ def simulator(settings) -> Iterator[SimulatorServer]:
 
 
 @pytest.fixture
-def creator(transactional_db, settings, simulator):
-    # The test's server speaks plain HTTP.
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+def creator(transactional_db, simulator):
     membership = MembershipFactory(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER)
     account_connect(creator=membership.creator, account_id="acct_demo1", api_key="sim_key_demo1")
     return membership.creator
 
 
-@pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
+@SCREENS
 def test_a_creator_signs_in_imports_writes_and_sees_it_sent(
     creator, simulator, sqs_queues, live_server, screen, scheme
 ):

@@ -8,16 +8,13 @@ from playwright.sync_api import expect
 from crm.models import Creator, Membership, MessageStatus, QuickReply, Role
 from crm.tests.factories import FanFactory, MembershipFactory, UserFactory
 from messaging.tests.factories import delivery_make
-from tests.test_browser_path import DESK, EMAIL, PHONE, assert_accessible, chromium, sign_in
+from tests.browser import EMAIL, SCREENS, assert_accessible, chromium, sign_in
 
 pytestmark = pytest.mark.browser
-SCREENS = pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
 
 
 @pytest.fixture
-def creator(transactional_db: None, settings: Any, sqs_queues: Any) -> Creator:
-    # The test's server speaks plain HTTP.
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+def creator(transactional_db: None, sqs_queues: Any) -> Creator:
     return MembershipFactory.create(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER).creator
 
 

@@ -5,30 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import time_machine
 
+from analytics.tests.conftest import NOW, ask
 from analytics.tests.test_api import api
 from crm.models import Fan, TransactionKind, TransactionStatus
-from crm.tests.factories import FanFactory, MembershipFactory, TransactionFactory
+from crm.tests.factories import FanFactory, TransactionFactory
 
-pytestmark = pytest.mark.django_db
-NOW = datetime(2026, 11, 18, 20, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def a_day():
-    with time_machine.travel(NOW, tick=False):
-        yield
-
-
-@pytest.fixture
-def membership():
-    return MembershipFactory(creator__time_zone="Asia/Tokyo")
-
-
-@pytest.fixture
-def fan(membership):
-    return FanFactory(creator=membership.creator)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("a_day")]
 
 
 def pay(fan: Fan, *when: int, **fields: Any) -> None:
@@ -38,12 +21,6 @@ def pay(fan: Fan, *when: int, **fields: Any) -> None:
 def subscribe(fan: Fan, *months: int, kind: TransactionKind = TransactionKind.RECURRING) -> None:
     for month in months:
         pay(fan, 2026, month, 10, kind=kind)
-
-
-def ask(membership, report: str, **query: Any) -> Any:
-    answer = api(membership.user).get(f"/api/analytics/{report}", query)
-    assert answer.status_code == 200, answer.content
-    return answer.json()
 
 
 def churn(membership, **query: Any) -> dict[str, Any]:

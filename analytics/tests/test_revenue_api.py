@@ -6,25 +6,13 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-import time_machine
 
+from analytics.tests.conftest import NOW
 from analytics.tests.test_api import api
 from crm.models import Membership, TransactionKind, TransactionStatus
-from crm.tests.factories import FanFactory, MembershipFactory, TransactionFactory
+from crm.tests.factories import FanFactory, TransactionFactory
 
-pytestmark = pytest.mark.django_db
-NOW = datetime(2026, 11, 18, 20, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def a_day():
-    with time_machine.travel(NOW, tick=False):
-        yield
-
-
-@pytest.fixture
-def membership():
-    return MembershipFactory(creator__time_zone="Asia/Tokyo")
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("a_day")]
 
 
 def pay(membership: Membership, *when: int, **fields: Any) -> None:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import time_machine
 
+from analytics.tests.conftest import NOW, ask
 from analytics.tests.test_api import api
 from crm.models import Message, MessageStatus, TransactionKind, TransactionStatus
 from crm.tests.factories import (
@@ -22,31 +22,8 @@ from crm.tests.factories import (
 from messaging.models import Campaign, Delivery, Kind
 from messaging.tests.factories import delivery_make
 
-pytestmark = pytest.mark.django_db
-NOW = datetime(2026, 11, 18, 20, tzinfo=UTC)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("a_day")]
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(autouse=True)
-def a_day():
-    with time_machine.travel(NOW, tick=False):
-        yield
-
-
-@pytest.fixture
-def membership():
-    return MembershipFactory(creator__time_zone="Asia/Tokyo")
-
-
-@pytest.fixture
-def fan(membership):
-    return FanFactory(creator=membership.creator)
-
-
-def ask(membership, report: str, **query: Any) -> Any:
-    answer = api(membership.user).get(f"/api/analytics/{report}", query)
-    assert answer.status_code == 200, answer.content
-    return answer.json()
 
 
 def pay(fan, at: datetime, **fields: Any) -> None:

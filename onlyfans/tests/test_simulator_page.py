@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from onlyfans.simulator.server import SimulatorServer
-from tests.test_browser_path import DESK, PHONE, chromium
+from tests.browser import DESK, PHONE, chromium
 
 ACCOUNT = "acct_demo1"
 
