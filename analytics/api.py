@@ -10,7 +10,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from analytics import csv_tables, selectors
+from analytics import csv_tables, figures, selectors
 from analytics.basis import CURRENCY, Basis
 from analytics.csv_tables import CsvTable
 from analytics.periods import Interval
@@ -49,7 +49,7 @@ class BasisSerializer(serializers.Serializer[Basis]):
     asOf = serializers.DateTimeField(source="basis.as_of")
 
 
-class FiguresSerializer(serializers.Serializer[selectors.Figures]):
+class FiguresSerializer(serializers.Serializer[figures.Figures]):
     """Money in cents of transactions that are done or still on their way to the creator.
 
     `grossCents` is what fans paid, without tax; the platform keeps `feeCents`, and `netCents` is the creator's.
@@ -75,7 +75,7 @@ class KindSerializer(FiguresSerializer):
     kind = serializers.ChoiceField(choices=TransactionKind.choices)
 
 
-class PeriodSerializer(serializers.Serializer[selectors.Period]):
+class PeriodSerializer(serializers.Serializer[figures.Period]):
     """`from` and `to` are days of the creator's own calendar, both of them counted."""
 
     total = FiguresSerializer()
@@ -87,7 +87,7 @@ class PeriodSerializer(serializers.Serializer[selectors.Period]):
         return {**days, **super().get_fields()}
 
     @extend_schema_field(KindSerializer(many=True))
-    def get_kinds(self, period: selectors.Period) -> list[dict[str, Any]]:
+    def get_kinds(self, period: figures.Period) -> list[dict[str, Any]]:
         return [{"kind": kind, **FiguresSerializer(figures).data} for kind, figures in period.kinds.items()]
 
 

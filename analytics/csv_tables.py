@@ -7,8 +7,9 @@ from typing import Any
 
 from analytics.basis import Basis
 from analytics.fan_selectors import Churn, Cohorts, Tiers
+from analytics.figures import Figures
 from analytics.sales_selectors import CampaignsSales, Chatters, Hours
-from analytics.selectors import Figures, Overview, Revenue, TopFans
+from analytics.selectors import Overview, Revenue, TopFans
 from crm.csv_lines import csv_lines
 from crm.models import TransactionKind
 

@@ -1,21 +1,19 @@
 """Answers what a creator's fans are worth and what they paid, in the shapes the dashboard shows. Only reads."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
 
 from django.conf import settings
-from django.db.models import DateField, F, QuerySet, Sum
-from django.db.models.functions import Trunc
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from analytics.basis import CURRENCY, Basis, basis_of, today_of, zone_of
-from analytics.models import RevenueDay
+from analytics.figures import SUMS, Figures, Period, kinds_by_period, kinds_read, kinds_together, period_of
 from analytics.periods import Days, Interval, days_asked
 from crm import selectors as crm_selectors
-from crm.models import Creator, Fan, TransactionKind
+from crm.models import Creator, Fan
 from crm.selectors import ACTIVE_WITHIN
 from crm.statements import statement_run
 
@@ -37,43 +35,6 @@ class TopFans:
 
     basis: Basis
     results: list[TopFan]
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Money in cents. `gross`: what fans paid, without tax; `fee`: what the platform keeps; `net`: the creator's.
-
-    Of transactions that are done or on their way (`loading_…`: the latter's part); what was taken back or is being
-    returned is only in `taken_back_…`.
-    """
-
-    count: int = 0
-    gross_cents: int = 0
-    fee_cents: int = 0
-    net_cents: int = 0
-    loading_count: int = 0
-    loading_gross_cents: int = 0
-    loading_net_cents: int = 0
-    taken_back_count: int = 0
-    taken_back_gross_cents: int = 0
-    taken_back_net_cents: int = 0
-
-    def plus(self, other: "Figures") -> "Figures":
-        return Figures(*(getattr(self, name) + getattr(other, name) for name in _FIGURES))
-
-
-_FIGURES = [field.name for field in fields(Figures)]
-_SUMS = {f"sum_{name}": Sum(name) for name in _FIGURES}
-_Row = tuple[str, Figures]
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """The money of some days: all of it, and by kind where there is any."""
-
-    days: Days
-    total: Figures
-    kinds: Mapping[TransactionKind, Figures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +98,10 @@ WITH fans AS MATERIALIZED (
            coalesce(sum(value_cents), 0)::bigint AS value_cents
     FROM crm_fan WHERE creator_id = %s AND deleted_at IS NULL
 ), money AS (
-    SELECT day >= %s AS recent, kind, {", ".join(f"sum({name})::bigint AS {name}" for name in _FIGURES)}
-    FROM analytics_revenueday WHERE creator_id = %s AND currency = %s AND day BETWEEN %s AND %s GROUP BY 1, 2
+    SELECT day >= %s AS recent, {SUMS}
+    FROM analytics_keptday WHERE creator_id = %s AND currency = %s AND day BETWEEN %s AND %s GROUP BY 1
 )
-SELECT total, active, value_cents, recent, kind, {", ".join(_FIGURES)} FROM fans LEFT JOIN money ON true
+SELECT fans.*, money.* FROM fans LEFT JOIN money ON true
 """  # noqa: S608  names of our own
 
 
@@ -150,9 +111,9 @@ def overview(*, creator: Creator) -> Overview:
     days = Days(today - timedelta(days=OVERVIEW_DAYS - 1), today)
     values = [basis.as_of - ACTIVE_WITHIN, creator.pk, days.begin, creator.pk, CURRENCY, days.before().begin, days.end]
     rows = statement_run(_OVERVIEW, values)
-    money = [(recent, (kind, Figures(*figures))) for _, _, _, recent, kind, *figures in rows if kind is not None]
-    whole = _period(days, [row for recent, row in money if recent])
-    before = _period(days.before(), [row for recent, row in money if not recent])
+    money = {recent: kinds_read(figures) for _, _, _, recent, *figures in rows if recent is not None}
+    whole = period_of(days, money.get(True, {}))
+    before = period_of(days.before(), money.get(False, {}))
     total, active, value_cents, *_ = rows[0]
     return Overview(
         fans=FanTotals(total=total, active=active, value_cents=value_cents, as_of=basis.as_of),
@@ -181,18 +142,18 @@ def revenue(
     Raises InvalidInput as days_asked does.
     """
     days = days_asked(interval=interval, begin=begin, end=end, today=today_of(creator))
-    found = _by_period(creator, currency, days, interval)
-    whole = _period(days, (row for rows in found.values() for row in rows))
-    before = _whole(creator, currency, days.before())
+    found = kinds_by_period(creator=creator, currency=currency, days=days, interval=interval)
+    whole = period_of(days, kinds_together(found.periods.values()))
+    before = period_of(days.before(), found.before)
     return Revenue(
         interval=interval,
         time_zone=zone_of(creator).key,
         currency=currency,
-        other_currencies=[each for each in _currencies(creator, days) if each != currency],
+        other_currencies=[each for each in found.currencies if each != currency],
         whole=whole,
         before=before,
         change=_change(before.total, whole.total),
-        periods=[_period(each, found.get(interval.begin(each.begin), ())) for each in days.split(interval)],
+        periods=[period_of(each, found.periods.get(interval.begin(each.begin), {})) for each in days.split(interval)],
         as_of=timezone.now(),
         last_sync_at=_last_sync(settings.ANALYTICS_LAST_SYNC)(creator.pk),
     )
@@ -203,41 +164,6 @@ def _last_sync(path: str) -> Callable[[int], datetime | None]:
     """By whom the platform's money is synced is not known here; the settings name who can tell."""
     found: Callable[[int], datetime | None] = import_string(path)
     return found
-
-
-def _kept(creator: Creator, days: Days) -> QuerySet[RevenueDay]:
-    return RevenueDay.objects.filter(creator=creator, day__range=(days.begin, days.end))
-
-
-def _currencies(creator: Creator, days: Days) -> list[str]:
-    return list(_kept(creator, days).values_list("currency", flat=True).distinct().order_by("currency"))
-
-
-def _by_period(creator: Creator, currency: str, days: Days, interval: Interval) -> dict[date, list[_Row]]:
-    """What each period has by kind, under the first day of the whole period."""
-    begin = F("day") if interval is Interval.DAY else Trunc("day", interval.value, output_field=DateField())
-    sums = (
-        _kept(creator, days).filter(currency=currency).annotate(begin=begin).values("begin", "kind").annotate(**_SUMS)
-    )
-    found: dict[date, list[_Row]] = {}
-    for begins, kind, *figures in sums.values_list("begin", "kind", *_SUMS):
-        found.setdefault(begins, []).append((kind, Figures(*figures)))
-    return found
-
-
-def _whole(creator: Creator, currency: str, days: Days) -> Period:
-    sums = _kept(creator, days).filter(currency=currency).values("kind").annotate(**_SUMS)
-    return _period(days, [(row[0], Figures(*row[1:])) for row in sums.values_list("kind", *_SUMS)])
-
-
-def _period(days: Days, rows: Iterable[_Row]) -> Period:
-    kinds: dict[TransactionKind, Figures] = {}
-    for kind, figures in rows:
-        kinds[TransactionKind(kind)] = kinds.get(TransactionKind(kind), Figures()).plus(figures)
-    total = Figures()
-    for figures in kinds.values():
-        total = total.plus(figures)
-    return Period(days, total, {kind: kinds[kind] for kind in TransactionKind if kind in kinds})
 
 
 def _change(before: Figures, now: Figures) -> Change:

@@ -1,6 +1,6 @@
 """Answers whether the rollups say what the transactions say, and makes them do so. Touches analytics' own table alone.
 
-The counting itself is in PostgreSQL (migrations/0001_revenue_days.py), the same for a trigger and for a rebuilding.
+The counting itself is in PostgreSQL (migrations/0004_kept_days.py), the same for a trigger and for a rebuilding.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from crm.models import Creator
 
 # Rows of one side alone: what is missing from the rollups, and what they have wrongly.
 DIFFERENT = """
-SELECT count(DISTINCT (currency, day, kind)) FROM (
+SELECT count(DISTINCT (currency, day)) FROM (
     (SELECT * FROM analytics_revenue_sums(%(creator)s)
-     EXCEPT SELECT * FROM analytics_revenueday WHERE creator_id = %(creator)s)
+     EXCEPT SELECT * FROM analytics_keptday WHERE creator_id = %(creator)s)
     UNION ALL
-    (SELECT * FROM analytics_revenueday WHERE creator_id = %(creator)s
+    (SELECT * FROM analytics_keptday WHERE creator_id = %(creator)s
      EXCEPT SELECT * FROM analytics_revenue_sums(%(creator)s))
 ) AS one_sided
 """
@@ -42,6 +42,6 @@ def rollups_rebuild(*, creator: Creator, dry_run: bool = False) -> Rebuilding:
         [different] = cursor.fetchone()
         if different and not dry_run:
             cursor.execute("SELECT analytics_revenue_rebuild(%s)", [creator.pk])
-        cursor.execute("SELECT count(*) FROM analytics_revenueday WHERE creator_id = %s", [creator.pk])
+        cursor.execute("SELECT count(*) FROM analytics_keptday WHERE creator_id = %s", [creator.pk])
         [rows] = cursor.fetchone()
     return Rebuilding(creator=creator.pk, rows=rows, different=different)

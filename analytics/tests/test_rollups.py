@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics.models import RevenueDay
+from analytics.models import KeptDay, RevenueDay
 from crm.models import Creator, Transaction, TransactionKind, TransactionSource, TransactionStatus
 from crm.tests.factories import CreatorFactory, FanFactory, TransactionFactory
 from crm.transaction_services import TransactionRow, transaction_bulk_record
@@ -196,8 +196,8 @@ def rebuild(*arguments: str) -> dict[str, Any]:
 def test_a_rebuilding_mends_what_is_wrong_missing_and_too_much() -> None:
     paid = [TransactionFactory(occurred_at=datetime(2026, 11, day, tzinfo=UTC)) for day in (1, 2)]
     right = kept()
-    RevenueDay.objects.filter(creator=paid[0].creator).update(net_cents=1)
-    RevenueDay.objects.filter(creator=paid[1].creator).update(day=date(2026, 1, 1))
+    KeptDay.objects.filter(creator=paid[0].creator).update(tip_net_cents=1)
+    KeptDay.objects.filter(creator=paid[1].creator).update(day=date(2026, 1, 1))
     wrong = kept()
     told = [{"creator": each.creator_id, "rows": 1, "different": n} for n, each in enumerate(paid, 1)]
     assert rebuild("--dry-run") == {"dryRun": True, "creators": told}
@@ -208,7 +208,7 @@ def test_a_rebuilding_mends_what_is_wrong_missing_and_too_much() -> None:
 
 def test_a_rebuilding_of_one_creator_leaves_the_others() -> None:
     mine, other = TransactionFactory(), TransactionFactory()
-    RevenueDay.objects.update(net_cents=1)
+    KeptDay.objects.update(tip_net_cents=1)
     assert [each["creator"] for each in rebuild("--creator", str(mine.creator_id))["creators"]] == [mine.creator_id]
     assert RevenueDay.objects.get(creator=other.creator).net_cents == 1
 

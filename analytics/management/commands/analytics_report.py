@@ -10,8 +10,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.basis import CURRENCY
 from analytics.csv_tables import decimal, revenue_table
+from analytics.figures import Figures
 from analytics.periods import Interval
-from analytics.selectors import Figures, Revenue, revenue
+from analytics.selectors import Revenue, revenue
 from crm.errors import InvalidInput
 from crm.models import Creator
 
