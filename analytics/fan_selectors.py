@@ -1,15 +1,17 @@
 """Answers how fans' money is spread: over the best of them, over the months since their first, over renewals.
 Only reads.
 
-Each is one statement over the creator's own rows. Money that is taken back, or whose fan nobody told, is in none.
+Each is one statement over the creator's own rows, whose answer for a large creator may be some minutes old: the basis
+says as of when. Money that is taken back, or whose fan nobody told, is in none.
 docs/analytics.md has the definitions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from analytics.basis import CURRENCY, Basis, basis_of, moments_of, today_of
 from analytics.periods import Days, months_between, months_until
+from analytics.recent_answers import rows_recent
 from crm.models import Creator
 from crm.statements import statement_run
 
@@ -148,11 +150,14 @@ def cohorts(*, creator: Creator, months: int = MONTHS, currency: str = CURRENCY)
     """Who began in each of the last months, and how many of them came back in each month since."""
     basis, begins = basis_of(creator, currency=currency), months_until(today_of(creator), months)
     found: dict[date, dict[int, tuple[int, int, int]]] = {begin: {} for begin in begins}
-    for begin, month, *figures in statement_run(_COHORTS, [basis.time_zone, creator.pk, currency, begins[0]]):
+    values = [basis.time_zone, creator.pk, currency, begins[0]]
+    rows, as_of = rows_recent(creator=creator, sql=_COHORTS, values=values)
+    for begin, month, *figures in rows:
         # What lies in the future is a mistake of its source.
         if begin in found and month <= begins[-1]:
             found[begin][months_between(begin, month)] = (figures[0], figures[1], figures[2])
-    return Cohorts(basis, [_cohort(begin, found[begin], months_between(begin, begins[-1])) for begin in begins])
+    results = [_cohort(begin, found[begin], months_between(begin, begins[-1])) for begin in begins]
+    return Cohorts(replace(basis, as_of=as_of), results)
 
 
 def churn(*, creator: Creator, months: int = MONTHS, currency: str = CURRENCY) -> Churn:
@@ -160,7 +165,8 @@ def churn(*, creator: Creator, months: int = MONTHS, currency: str = CURRENCY) -
     basis = basis_of(creator, currency=currency)
     before, *begins = months_until(today_of(creator), months + 1)
     since, _ = moments_of(creator, Days(before, before))
-    rows = statement_run(_SUBSCRIBERS, [basis.time_zone, creator.pk, currency, since])
+    values = [basis.time_zone, creator.pk, currency, since]
+    rows, as_of = rows_recent(creator=creator, sql=_SUBSCRIBERS, values=values)
     found = {month: tuple(figures) for month, *figures in rows}
     results, there = [], found.get(before, (0,))[0]
     for begin in begins:
@@ -180,7 +186,7 @@ def churn(*, creator: Creator, months: int = MONTHS, currency: str = CURRENCY) -
             )
         )
         there = fans
-    return Churn(basis, results)
+    return Churn(replace(basis, as_of=as_of), results)
 
 
 def _cohort(begin: date, found: dict[int, tuple[int, int, int]], last: int) -> Cohort:

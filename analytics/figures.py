@@ -121,4 +121,4 @@ def period_of(days: Days, kinds: Kinds) -> Period:
 
 
 def _added(several: Iterable[Sequence[int]]) -> list[int]:
-    return [sum(values) for values in zip(*several, strict=True)]
+    return list(map(sum, zip(*several, strict=True)))

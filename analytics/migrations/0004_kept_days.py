@@ -127,16 +127,56 @@ def kind_told(kind: str, moved: str) -> str:
     END IF;"""
 
 
+# What one row adds to each figure, in the order of FIGURES.
+ONE_ADDS = (
+    "one.earned", "one.loading", "one.taken_back",
+    "one.earned * one.gross_cents", "one.earned * one.net_cents",
+    "one.earned * (one.gross_cents - one.fee_cents - one.net_cents)",
+    *(f"one.{part} * one.{amount}" for part in ("loading", "taken_back") for amount in ("gross_cents", "net_cents")),
+)
+
+
+def one_told(kind: str) -> str:
+    columns = zip((f"{kind}_{figure}" for figure in FIGURES), ONE_ADDS, strict=True)
+    added = ", ".join(f"{column} = nullif(coalesce({column}, 0) + {adds}, 0)" for column, adds in columns)
+    return f"""
+        IF one.kind = '{kind}' THEN
+            UPDATE analytics_keptday SET {added} WHERE ({KEY}) = (one.creator_id, one.currency, one.day);
+        END IF;"""
+
+
+# An event tells of one transaction, nearly always of a day that has some: a plain UPDATE is half the work of the general
+# way, which comes after it for the first of a day.
+ONE = f"""
+    IF locked = 1 AND (SELECT count(*) FROM new_rows) = 1 THEN
+        SELECT creator_id, currency, kind, gross_cents, fee_cents, net_cents,
+               (status IN ('loading', 'done'))::int AS earned, (status = 'loading')::int AS loading,
+               (status IN ('undo', 'pending_return'))::int AS taken_back,
+               (occurred_at AT TIME ZONE analytics_zone(
+                   (SELECT time_zone FROM crm_creator WHERE id = creator_id)
+               ))::date AS day
+        INTO one FROM new_rows;
+        {"".join(one_told(kind) for kind in KINDS)}
+        IF FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+"""
+
+
+# The lock is analytics_revenue_lock's, written out: a function within the function costs every event 30 microseconds.
 def trigger_function(event: str) -> str:
     moved, _ = first.CHANGES[event]
     return f"""
 CREATE OR REPLACE FUNCTION analytics_revenue_{event}() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    creators bigint[];
+    locked bigint;
     kinds text[];
+    one record;
 BEGIN
-    SELECT array_agg(DISTINCT creator_id), array_agg(DISTINCT kind) INTO creators, kinds FROM ({moved}) AS moved;
-    PERFORM analytics_revenue_lock(creators);
+    SELECT count(pg_advisory_xact_lock(hashtextextended('analytics.revenue_day', creator_id))), array_agg(kind)
+    INTO locked, kinds FROM (SELECT DISTINCT creator_id, kind FROM ({moved}) AS moved ORDER BY creator_id) AS writers;
+    {ONE if event == "insert" else ""}
     {"".join(kind_told(kind, moved) for kind in KINDS)}
     {EMPTIED if event != "insert" else ""}
     RETURN NULL;
