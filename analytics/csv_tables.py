@@ -23,7 +23,7 @@ _MONEY = [
     "taken_back_net_cents",
 ]
 _MONEY_HEADER = [name.removesuffix("_cents") for name in _MONEY]
-_BASIS_HEADER = ["time_zone", "currency"]
+_BASIS_HEADER = ["as_of", "time_zone", "currency"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def decimal(cents: int) -> str:
 def overview_table(found: Overview) -> CsvTable:
     recent = found.revenue
     days, total = recent.whole.days, recent.whole.total
-    header = ["as_of", *_BASIS_HEADER, "fans", "active_fans", "lifetime_value_gross", "from", "to", *_MONEY_HEADER]
+    header = [*_BASIS_HEADER, "fans", "active_fans", "lifetime_value_gross", "from", "to", *_MONEY_HEADER]
     row = [
         found.fans.as_of.isoformat(),
         recent.time_zone,
@@ -78,6 +78,7 @@ def revenue_table(found: Revenue) -> CsvTable:
             [
                 period.days.begin,
                 period.days.end,
+                found.as_of.isoformat(),
                 found.time_zone,
                 found.currency,
                 period.total.count,
@@ -101,12 +102,12 @@ def top_fans_table(found: TopFans) -> CsvTable:
             row.fan.handle,
             row.fan.name,
             decimal(row.fan.value_cents),
-            found.basis.currency,
+            *_basis(found.basis),
             "" if row.fan.last_seen_at is None else row.fan.last_seen_at.isoformat(),
         ]
         for place, row in enumerate(found.results, 1)
     )
-    header = ["place", "platform_id", "handle", "name", "lifetime_value_gross", "currency", "last_seen"]
+    header = ["place", "platform_id", "handle", "name", "lifetime_value_gross", *_BASIS_HEADER, "last_seen"]
     return CsvTable(_dated("top-fans", found.basis), header, rows)
 
 
@@ -118,11 +119,11 @@ def tiers_table(found: Tiers) -> CsvTable:
             decimal(each.from_cents),
             decimal(each.value_cents),
             each.share_percent,
-            found.basis.currency,
+            *_basis(found.basis),
         ]
         for each in found.results
     )
-    header = ["top_percent", "fans", "from_gross", "lifetime_value_gross", "share_percent", "currency"]
+    header = ["top_percent", "fans", "from_gross", "lifetime_value_gross", "share_percent", *_BASIS_HEADER]
     return CsvTable(_dated("spend-tiers", found.basis), header, rows)
 
 
@@ -222,7 +223,7 @@ def _money(figures: Figures) -> list[str]:
 
 
 def _basis(basis: Basis) -> list[str]:
-    return [basis.time_zone, basis.currency]
+    return [basis.as_of.isoformat(), basis.time_zone, basis.currency]
 
 
 def _dated(name: str, basis: Basis) -> str:

@@ -36,7 +36,7 @@ def rows_recent(*, creator: Creator, sql: str, values: Sequence[Any]) -> tuple[l
     # The statement is in the key, so that another release asks anew.
     key = f"analytics-{hashlib.sha256(repr((sql, list(values))).encode()).hexdigest()}"
     found: tuple[list[tuple[Any, ...]], datetime] | None = cache.get(key)
-    if found is None:
+    if found is None or timezone.now() - found[1] > KEPT_FOR:
         found = _asked(sql, values)
         cache.set(key, found, timeout=KEPT_FOR.total_seconds())
     return found

@@ -1,16 +1,17 @@
 """Answers what sells: at which hours, through which campaign, by whose messages, and how fast those come. Only reads.
 
-Each is one statement over the creator's own rows; messages are messaging's and crm's, and are only looked at here.
+Each is one statement over the creator's own rows, whose answer for a large creator may be some minutes old: the basis
+says as of when. Messages are messaging's and crm's, and are only looked at here.
 docs/analytics.md has the definitions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from analytics.basis import CURRENCY, Basis, basis_of, moments_of, today_of
 from analytics.periods import Days, days_asked
+from analytics.recent_answers import rows_recent
 from crm.models import Creator
-from crm.statements import statement_run
 
 HOURS_DAYS = 90
 CAMPAIGN_DAYS = 90
@@ -38,7 +39,9 @@ WITH sent AS (
     SELECT DISTINCT ON (t.id) sent.campaign_id, t.fan_id, t.gross_cents, t.net_cents
     FROM sent JOIN crm_transaction AS t
         ON t.fan_id = sent.fan_id AND t.occurred_at >= sent.at AND t.occurred_at < sent.at + %s::interval
-    WHERE t.currency = %s AND t.status IN ('loading', 'done') AND t.kind NOT IN ('subscription', 'recurring')
+    -- That of the fans and of the time is in the join already; said here, it leaves out all that was paid before.
+    WHERE t.creator_id = %s AND t.occurred_at >= %s AND t.currency = %s
+        AND t.status IN ('loading', 'done') AND t.kind NOT IN ('subscription', 'recurring')
     ORDER BY t.id, coalesce(t.message_id = sent.message_id, false) DESC, sent.at DESC
 )
 SELECT c.id, c.name, c.created_at, c.price_cents, coalesce(s.sent, 0), coalesce(b.purchases, 0), coalesce(b.buyers, 0),
@@ -168,11 +171,12 @@ class Chatters:
 def hours(*, creator: Creator, begin: date | None = None, end: date | None = None, currency: str = CURRENCY) -> Hours:
     """When fans pay, by the hours of a week. Raises InvalidInput as days_asked does."""
     basis, days = basis_of(creator, currency=currency), _days(creator, begin, end, HOURS_DAYS)
-    rows = statement_run(_HOURS, [basis.time_zone, creator.pk, currency, *moments_of(creator, days)])
+    values = [basis.time_zone, creator.pk, currency, *moments_of(creator, days)]
+    rows, as_of = rows_recent(creator=creator, sql=_HOURS, values=values)
     found = {(weekday, hour): Hour(weekday, hour, *figures) for weekday, hour, *figures in rows}
     best = max(found.values(), key=lambda each: each.net_cents, default=None)
     week = [(weekday, hour) for weekday in range(1, 8) for hour in range(24)]
-    return Hours(basis, days, best, [found.get(each, Hour(*each)) for each in week])
+    return Hours(replace(basis, as_of=as_of), days, best, [found.get(each, Hour(*each)) for each in week])
 
 
 def campaigns(
@@ -186,9 +190,10 @@ def campaigns(
     """What fans bought within some days of a campaign's message. Raises InvalidInput as days_asked does."""
     basis, days = basis_of(creator, currency=currency), _days(creator, begin, end, CAMPAIGN_DAYS)
     since, until = moments_of(creator, days)
-    values = [creator.pk, since, timedelta(days=within_days), currency, creator.pk, since, until, CAMPAIGNS_MAX]
-    found = [CampaignSales(*row) for row in statement_run(_CAMPAIGNS, values)]
-    return CampaignsSales(basis, days, within_days, found)
+    within = timedelta(days=within_days)
+    values = [creator.pk, since, within, creator.pk, since, currency, creator.pk, since, until, CAMPAIGNS_MAX]
+    rows, as_of = rows_recent(creator=creator, sql=_CAMPAIGNS, values=values)
+    return CampaignsSales(replace(basis, as_of=as_of), days, within_days, [CampaignSales(*row) for row in rows])
 
 
 def chatters(
@@ -198,7 +203,8 @@ def chatters(
     basis, days = basis_of(creator, currency=currency), _days(creator, begin, end, CHATTER_DAYS)
     since, until = moments_of(creator, days)
     values = [creator.pk, since, since, until, creator.pk, since, until, currency]
-    return Chatters(basis, days, [Chatter(*row) for row in statement_run(_CHATTERS, values)])
+    rows, as_of = rows_recent(creator=creator, sql=_CHATTERS, values=values)
+    return Chatters(replace(basis, as_of=as_of), days, [Chatter(*row) for row in rows])
 
 
 def _days(creator: Creator, begin: date | None, end: date | None, usual: int) -> Days:

@@ -37,12 +37,12 @@ def valkey() -> Iterator[str]:
 
 
 @contextmanager
-def product(**more: str) -> Iterator[None]:
+def product(*, database_home: Path | None = None, **more: str) -> Iterator[None]:
     """Django set up on services of its own, tables and queues made; import models only inside of it.
 
-    more: environment variables of the product.
+    database_home: where the data stay for another run. more: environment variables of the product.
     """
-    with throwaway.services() as found, _sqs() as server:
+    with throwaway.services(database_home) as found, _sqs() as server:
         os.environ.update(
             {
                 "DJANGO_SETTINGS_MODULE": "huntaze.settings",

@@ -153,6 +153,23 @@ def test_what_is_on_its_way_is_told_apart_and_what_is_taken_back_is_taken_off() 
     assert (figures["taken_back_count"], figures["taken_back_gross_cents"]) == (2, 2000)
 
 
+def test_every_kind_is_counted_one_by_one_and_together() -> None:
+    fan = FanFactory()
+    for kind in TransactionKind.values * 2:
+        TransactionFactory(fan=fan, kind=kind)
+    Transaction.objects.bulk_create(
+        TransactionFactory.build(fan=fan, creator=fan.creator, kind=kind) for kind in TransactionKind.values
+    )
+    assert {key[3]: figures["count"] for key, figures in kept().items()} == dict.fromkeys(TransactionKind.values, 3)
+    assert kept() == plain_sum()
+
+
+def test_a_fee_that_does_not_follow_from_gross_and_net_is_kept() -> None:
+    TransactionFactory(gross_cents=1_000, fee_cents=150, net_cents=800)
+    [figures] = kept().values()
+    assert (figures["gross_cents"], figures["fee_cents"], figures["net_cents"]) == (1_000, 150, 800)
+
+
 def test_a_report_told_again_by_another_source_is_counted_once() -> None:
     fan = FanFactory()
     row = TransactionRow(
@@ -170,6 +187,20 @@ def test_a_time_zone_that_nobody_knows_refuses_no_money() -> None:
         fan=FanFactory(creator__time_zone="Mars/Olympus"), occurred_at=datetime(2026, 11, 1, 23, tzinfo=UTC)
     )
     assert [key[2] for key in kept()] == [date(2026, 11, 1)]
+
+
+def test_a_new_time_zone_moves_the_days_and_no_money() -> None:
+    fan = FanFactory(creator__time_zone="UTC")
+    for hour in (1, 9, 23):
+        TransactionFactory(fan=fan, occurred_at=datetime(2026, 11, 1, hour, tzinfo=UTC))
+    assert [(key[2].day, figures["count"]) for key, figures in kept().items()] == [(1, 3)]
+    fan.creator.time_zone = "America/Los_Angeles"
+    fan.creator.save()
+    assert {key[2]: figures["count"] for key, figures in kept().items()} == {
+        date(2026, 10, 31): 1,
+        date(2026, 11, 1): 2,
+    }
+    assert kept() == plain_sum()
 
 
 def test_forgetting_who_paid_leaves_the_money() -> None:

@@ -27,12 +27,15 @@ class Services:
 
 
 @contextmanager
-def services() -> Iterator[Services]:
-    """Both servers, tuned to forget. Call it from a thread that outlives the block: they die with it."""
+def services(database_home: Path | None = None) -> Iterator[Services]:
+    """Both servers, tuned to forget. Call it from a thread that outlives the block: they die with it.
+
+    database_home: where PostgreSQL's data stay for another run; it must lie where an unprivileged user can walk to.
+    """
     with ExitStack() as stack:
         home = stack.enter_context(temporary_folder())
         ports = ports_choose({"postgres": 0, "valkey": 0})
-        database = postgres.Postgres(home / "postgres", ports["postgres"], durable=False)
+        database = postgres.Postgres(database_home or home / "postgres", ports["postgres"], durable=False)
         redis = valkey.Valkey(home / "valkey", ports["valkey"], durable=False)
         wait_redis = stack.enter_context(_running(valkey.part(redis), home))
         postgres.create(database)
