@@ -158,6 +158,8 @@ function bringTicked() {
   for (const [id, name] of JSON.parse(sessionStorage.getItem(form.dataset.ticked)) ?? []) chosen.set(id, name);
   fields.mode.value = "hand";
   showMode();
+  /* By then htmx hears what it is asked for. */
+  document.addEventListener("DOMContentLoaded", showMode, { once: true });
 }
 
 function showMode() {

@@ -75,9 +75,9 @@ if (bar) {
       done.hidden = false;
     });
   });
-  bar.querySelector("[data-write]")?.addEventListener("click", ({ target }) => {
-    sessionStorage.setItem(target.dataset.key, JSON.stringify([...chosen]));
-    location.assign(target.dataset.write);
+  bar.querySelector("[data-write]")?.addEventListener("click", ({ currentTarget: button }) => {
+    sessionStorage.setItem(button.dataset.key, JSON.stringify([...chosen]));
+    location.assign(button.dataset.write);
   });
   bar.querySelector("[data-clear]").addEventListener("click", () => {
     chosen.clear();
