@@ -177,7 +177,8 @@ def _bars(amounts: Sequence[int], shown: Sequence[Any]) -> list[Bar]:
 
 
 def _drawing(bars: Sequence[Bar]) -> dict[str, int]:
-    return {"width": STEP * len(bars), "bar": BAR, "height": HEIGHT}
+    """What a chart is drawn with, and the amount that its scale ends at."""
+    return {"width": STEP * len(bars), "bar": BAR, "height": HEIGHT, "highest_cents": max(bar.cents for bar in bars)}
 
 
 def _week(hours: Hours, figure: str) -> dict[str, Any]:

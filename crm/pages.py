@@ -205,6 +205,8 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     membership = creator_for_request(request)
     context = {
         "quick_replies": fragment(request, "quick-replies", membership=membership),
+        "limit": fragment(request, "messages-limit", membership=membership),
+        "time_zone": fragment(request, "creator", membership=membership),
         "team": fragment(request, "team", membership=membership) if membership.role in selectors.MANAGERS else "",
         "may_manage": membership.role in selectors.MANAGERS,
         "may_own": membership.role == Role.OWNER,

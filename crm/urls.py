@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from crm import api, fan_api, purchase_api, quick_reply_api, team_api
+from crm import api, creator_api, fan_api, purchase_api, quick_reply_api, team_api
 
 urlpatterns = [
     path("fans", fan_api.FanListView.as_view(), name="fans"),
@@ -11,6 +11,7 @@ urlpatterns = [
     path("fans/<int:fan_id>/restore", fan_api.FanRestoreView.as_view(), name="fan-restore"),
     path("fans/<int:fan_id>/purchases", purchase_api.FanPurchasesView.as_view(), name="fan-purchases"),
     path("fans/<int:fan_id>/export", fan_api.FanExportView.as_view(), name="fan-export"),
+    path("creator", creator_api.CreatorView.as_view(), name="creator"),
     path("team", team_api.TeamView.as_view(), name="team"),
     path("team/<int:member_id>", team_api.MemberView.as_view(), name="member"),
     path("quick-replies", quick_reply_api.QuickReplyListView.as_view(), name="quick-replies"),

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils import translation
 from django.utils.translation import gettext, gettext_noop
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -162,4 +163,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if request.path.startswith("/api/"):
         detail = gettext("Something went wrong here. The request's id, in X-Request-Id, finds it in the logs.")
         return problem_json(status_code=500, code="server_error", detail=detail)
-    return defaults.server_error(request)
+    # Whatever broke may have broken before anybody looked for the reader's language.
+    with translation.override(translation.get_language_from_request(request)):
+        return defaults.server_error(request)

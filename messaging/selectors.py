@@ -162,6 +162,13 @@ def sending_profile(*, creator: Creator) -> SendingProfile | None:
     return SendingProfile.objects.filter(creator=creator).first()
 
 
+def sent_lately_count(*, creator: Creator, within_ms: int) -> int:
+    """How many of the creator's messages went out, or may have, since so many milliseconds ago."""
+    since = timezone.now() - timedelta(milliseconds=within_ms)
+    gone = (MessageStatus.SENT, MessageStatus.UNKNOWN)
+    return Delivery.objects.filter(creator=creator, finished_at__gte=since, state__in=gone).count()
+
+
 @dataclass(frozen=True, slots=True)
 class SendingToday:
     """Counts since midnight in the creator's time zone. `failure_rate` is failed ÷ (sent + failed), 0 with none."""

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from messaging import api, campaign_api
+from messaging import api, campaign_api, limit_api
 
 urlpatterns = [
     path("onlyfans/messages/send", api.SendView.as_view(), name="messages-send"),
     path("onlyfans/messages/status", api.StatusView.as_view(), name="messages-status"),
+    path("onlyfans/messages/limit", limit_api.LimitView.as_view(), name="messages-limit"),
     path("onlyfans/messages/failed", api.FailedView.as_view(), name="messages-failed"),
     path("onlyfans/messages/<uuid:message_id>/retry", api.RetryView.as_view(), name="messages-retry"),
     path("messages/bulk", campaign_api.BulkView.as_view(), name="messages-bulk"),

@@ -1,7 +1,7 @@
 /* Writing a campaign: whom it reaches and when it is done follow the form; it is sent once, after a confirmation that
    names both. The API says what is wrong, each thing at its field. */
 
-import { LOCALE, gettext, interpolate } from "./words.js";
+import { LOCALE, gettext, interpolate, ngettext } from "./words.js";
 
 const form = document.querySelector("[data-campaign]");
 const dialog = document.querySelector("[data-confirm]");
@@ -13,6 +13,9 @@ const preview = find("[data-preview]");
 let asking = null;
 let pending = 0;
 let key = "";
+
+/* A page of chips at most; a list of hundreds says no more than their number. */
+const CHIPS_MAX = 60;
 
 const show = (element, shown) => { element.hidden = !shown; };
 const byHand = () => fields.mode.value === "hand";
@@ -128,12 +131,15 @@ function changed() {
 
 function drawChosen() {
   const list = find("[data-chosen]");
-  list.replaceChildren(...[...chosen].map(([id, name]) => {
+  list.replaceChildren(...[...chosen].slice(0, CHIPS_MAX).map(([id, name]) => {
     const chip = find("[data-chip]").content.cloneNode(true);
     chip.querySelector("span").textContent = name;
     chip.querySelector("button").addEventListener("click", () => choose(id, name, false));
     return chip;
   }));
+  const more = chosen.size - CHIPS_MAX;
+  show(find("[data-more-chosen]"), more > 0);
+  find("[data-more-chosen]").textContent = interpolate(ngettext("and one more", "and %s more", more), [more.toLocaleString(LOCALE)]);
   const heading = find("[data-count]");
   heading.textContent = interpolate(gettext("%s: %s"), [heading.dataset.count, chosen.size.toLocaleString(LOCALE)]);
   for (const box of form.querySelectorAll("[data-choose]")) box.checked = chosen.has(box.value);
@@ -144,6 +150,21 @@ function choose(id, name, wanted) {
   else chosen.delete(id);
   drawChosen();
   changed();
+}
+
+/* Those that were ticked on the list of fans. They stay in this tab, so that loading the page anew changes nothing. */
+function bringTicked() {
+  if (!new URLSearchParams(location.search).has("ticked")) return;
+  for (const [id, name] of JSON.parse(sessionStorage.getItem(form.dataset.ticked)) ?? []) chosen.set(id, name);
+  fields.mode.value = "hand";
+  showMode();
+  /* By then htmx hears what it is asked for. */
+  document.addEventListener("DOMContentLoaded", showMode, { once: true });
+}
+
+function showMode() {
+  for (const part of form.querySelectorAll("[data-mode]")) show(part, part.dataset.mode === fields.mode.value);
+  if (byHand() && find("#fan-choices").hasAttribute("aria-busy")) window.htmx.trigger(fields.search, "refresh");
 }
 
 /* --- Review, then send ------------------------------------------------------------------------------------------------------ */
@@ -207,10 +228,7 @@ form.addEventListener("input", ({ target }) => {
   changed();
 });
 form.addEventListener("change", ({ target }) => {
-  if (target.name === "mode") {
-    for (const part of form.querySelectorAll("[data-mode]")) show(part, part.dataset.mode === target.value);
-    if (byHand() && find("#fan-choices").hasAttribute("aria-busy")) window.htmx.trigger(fields.search, "refresh");
-  }
+  if (target.name === "mode") showMode();
   if (target.name === "when") show(find("[data-later]"), later());
 });
 form.addEventListener("keydown", (event) => {
@@ -230,5 +248,6 @@ form.addEventListener("submit", (event) => {
 });
 within("[data-back]").addEventListener("click", () => dialog.close());
 within("[data-send]").addEventListener("click", send);
+bringTicked();
 drawChosen();
 look();

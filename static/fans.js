@@ -1,10 +1,12 @@
-/* Tagging many fans: the ticks outlast a search and a filter, and what was done can be undone. */
+/* What is done to many fans: the ticks outlast a search and a filter. A tag can be taken back; a campaign is written on
+   a page of its own, which finds the ticked ones in this tab (campaign.js). */
 
 import { LOCALE } from "./words.js";
 
 const bar = document.querySelector("[data-tagging]");
 const done = document.querySelector("[data-tagged]");
-const chosen = new Set();
+/* Names by ids. */
+const chosen = new Map();
 let undo = null;
 
 const count = (one, many, number) => (number === 1 ? one : many.replace("%s", number.toLocaleString(LOCALE)));
@@ -45,7 +47,7 @@ async function attempt(work) {
 if (bar) {
   document.addEventListener("change", ({ target }) => {
     if (!target.matches("[data-tick]")) return;
-    if (target.checked) chosen.add(target.value);
+    if (target.checked) chosen.set(target.value, target.dataset.tick);
     else chosen.delete(target.value);
     done.hidden = true;
     draw();
@@ -63,7 +65,7 @@ if (bar) {
     }
     attempt(async () => {
       const tags = [words.value.trim()].filter(Boolean);
-      const changed = await tag({ fanIds: [...chosen].map(Number), [step]: tags });
+      const changed = await tag({ fanIds: [...chosen.keys()].map(Number), [step]: tags });
       undo = changed.length ? { fanIds: changed, [step === "add" ? "remove" : "add"]: tags } : null;
       words.value = "";
       chosen.clear();
@@ -72,6 +74,10 @@ if (bar) {
       done.querySelector("[data-undo]").hidden = !undo;
       done.hidden = false;
     });
+  });
+  bar.querySelector("[data-write]")?.addEventListener("click", ({ currentTarget: button }) => {
+    sessionStorage.setItem(button.dataset.key, JSON.stringify([...chosen]));
+    location.assign(button.dataset.write);
   });
   bar.querySelector("[data-clear]").addEventListener("click", () => {
     chosen.clear();

@@ -9,6 +9,8 @@ const each = (root, selector, action) => root.querySelectorAll(selector).forEach
 
 const clock = new Intl.DateTimeFormat(LOCALE, { timeStyle: "short" });
 const date = new Intl.DateTimeFormat(LOCALE, { weekday: "short", day: "numeric", month: "short" });
+const weekday = new Intl.DateTimeFormat(LOCALE, { weekday: "short" });
+const dayOfYear = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short" });
 const dateWithYear = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short", year: "numeric" });
 const moment = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
 const relativeDay = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
@@ -25,9 +27,17 @@ function dayName(when) {
   return (when.getFullYear() === new Date().getFullYear() ? date : dateWithYear).format(when);
 }
 
+/* In a list, where a name needs the room: the weekday of the last six days, then the date. */
+function shortDay(when) {
+  const ago = daysAgo(when);
+  if (ago > 1 && ago < 7) return weekday.format(when);
+  if (ago >= 7 && when.getFullYear() === new Date().getFullYear()) return dayOfYear.format(when);
+  return dayName(when);
+}
+
 const formats = {
   clock: (when) => (daysAgo(when) === 0 ? clock.format(when) : moment.format(when)),
-  short: (when) => (daysAgo(when) === 0 ? clock.format(when) : dayName(when)),
+  short: (when) => (daysAgo(when) === 0 ? clock.format(when) : shortDay(when)),
   time: (when) => clock.format(when),
   moment: (when) => moment.format(when),
 };

@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from crm.tests.factories import PASSWORD
+from tests.words import ENGLISH, FRENCH, Words
 
 # Debian's Chromium where there is one, else the one that `playwright install chromium` brings.
 DEBIAN_CHROMIUM = Path("/usr/bin/chromium")
@@ -16,6 +17,12 @@ EMAIL = "ava@example.com"
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 DESK = {"viewport": {"width": 1440, "height": 900}}
 SCREENS = pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
+# For the tasks that the product is about: both languages on both screens, and so both themes on each.
+EVERYWHERE = pytest.mark.parametrize(
+    ("screen", "scheme", "say"),
+    [(PHONE, "light", ENGLISH), (DESK, "dark", ENGLISH), (PHONE, "dark", FRENCH), (DESK, "light", FRENCH)],
+    ids=["phone-en", "desk-en", "phone-fr", "desk-fr"],
+)
 # A machine that runs many tests at once is slow to paint.
 expect.set_options(timeout=15_000)
 
@@ -39,11 +46,12 @@ def assert_accessible(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 
-def sign_in(page: Page) -> None:
-    page.get_by_label("E-mail address").fill(EMAIL)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+def sign_in(page: Page, say: Words = ENGLISH) -> None:
+    assert page.evaluate("document.documentElement.lang") == say.language
+    page.get_by_label(say("E-mail address")).fill(EMAIL)
+    page.get_by_label(say("Password")).fill(PASSWORD)
+    page.get_by_role("button", name=say("Sign in")).click()
 
 
-def choose(page: Page, name: str) -> None:
-    page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
+def choose(page: Page, name: str, say: Words = ENGLISH) -> None:
+    page.get_by_role("navigation", name=say("Main")).get_by_role("link", name=name).click()

@@ -28,7 +28,7 @@ from crm.tests.factories import (
 )
 from huntaze import monitoring
 from huntaze.tokens import ObtainSerializer
-from messaging.models import Campaign
+from messaging.models import Campaign, SendingProfile
 from messaging.tests.campaigns import launch
 from messaging.tests.factories import delivery_make
 from onlyfans.csv_import import fans_import
@@ -91,6 +91,8 @@ ENDPOINTS = {
     ("crm/fans/{fan}/export", "get"): Endpoint(MANAGERS),
     ("crm/fans/tags", "post"): Endpoint(WRITERS, {"fanIds": ["{fan}"], "add": ["new"]}),
     ("crm/fans/{fan}/purchases", "get"): Endpoint(EVERYBODY),
+    ("crm/creator", "get"): Endpoint(EVERYBODY),
+    ("crm/creator", "put"): Endpoint(MANAGERS, {"timeZone": "Asia/Tokyo"}),
     ("crm/team", "get"): Endpoint(MANAGERS),
     ("crm/team", "post"): Endpoint(OWNERS, {"email": "new@example.com", "role": "chatter"}),
     ("crm/team/{member}", "put"): Endpoint(OWNERS, {"role": "analyst"}),
@@ -105,6 +107,8 @@ ENDPOINTS = {
     ("crm/conversations/{conversation}/messages", "post"): Endpoint(WRITERS, {"text": "hi"}),
     ("onlyfans/messages/send", "post"): Endpoint(WRITERS, {"recipientId": "fan_{fan}", "content": "hi"}),
     ("onlyfans/messages/status", "get"): Endpoint(EVERYBODY),
+    ("onlyfans/messages/limit", "get"): Endpoint(EVERYBODY),
+    ("onlyfans/messages/limit", "put"): Endpoint(MANAGERS, {"messages": 6, "minGapSeconds": 5}),
     ("onlyfans/messages/failed", "get"): Endpoint(EVERYBODY),
     ("onlyfans/messages/{message}/retry", "post"): Endpoint(WRITERS),
     ("messages/bulk", "post"): Endpoint(MANAGERS, {"recipientIds": ["fan_{fan}"], "content": "hi"}),
@@ -257,6 +261,8 @@ class World:
             sorted(Membership.objects.filter(**mine, user__name=MARK).values_list("pk", "role")),
             list(QuickReply.objects.filter(**mine).order_by("pk").values()),
             list(Account.objects.filter(**mine).values_list("account_id", "state")),
+            list(Creator.objects.filter(pk=self.creator.pk).values()),
+            list(SendingProfile.objects.filter(**mine).values_list("limit_messages", "min_gap_ms")),
         ]
 
     def call(self, client: APIClient, key: tuple[str, str], creator: Creator | None = None) -> Any:

@@ -16,13 +16,13 @@ from crm.tests.factories import (
     TransactionFactory,
 )
 from messaging.models import Campaign
-from tests.browser import DESK, EMAIL, PHONE, SCREENS, assert_accessible, chromium, sign_in
+from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, assert_accessible, chromium, sign_in
 
 pytestmark = pytest.mark.browser
 
 
-@SCREENS
-def test_revenue_stands_as_bars_and_as_a_table(transactional_db, live_server, screen, scheme):
+@EVERYWHERE
+def test_revenue_stands_as_bars_and_as_a_table_and_is_exported(transactional_db, live_server, screen, scheme, say):
     membership = MembershipFactory(user__email=EMAIL, creator__time_zone="Europe/Paris")
     fan = FanFactory(creator=membership.creator, value_cents=90_000)
     for day in range(0, 60, 2):
@@ -34,19 +34,27 @@ def test_revenue_stands_as_bars_and_as_a_table(transactional_db, live_server, sc
         )
     console: list[str] = []
     with chromium() as browser:
-        page = browser.new_context(color_scheme=scheme, base_url=live_server.url, **screen).new_page()
+        context = browser.new_context(locale=say.locale, color_scheme=scheme, base_url=live_server.url, **screen)
+        page = context.new_page()
         page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
         page.goto("/platforms/onlyfans/analytics")
-        sign_in(page)
-        expect(page.get_by_role("img", name="Revenue by day")).to_be_visible()
+        sign_in(page, say)
+        by_day = say("Revenue by day; the table below has the same numbers")
+        expect(page.get_by_role("img", name=by_day)).to_be_visible()
         assert_accessible(page)
-        if folder := os.environ.get("SHOTS"):
-            page.screenshot(path=Path(folder) / f"analytics-{scheme}.png", full_page=True)
-        page.get_by_label("Show", exact=True).select_option("month")
-        page.get_by_label("Amount").select_option("gross")
-        page.get_by_role("button", name="Show").click()
-        expect(page.get_by_role("img", name="Revenue by month")).to_be_visible()
+        page.get_by_label(say("Show"), exact=True).select_option("month")
+        page.get_by_label(say("Amount")).select_option("gross")
+        page.get_by_role("button", name=say("Show")).click()
+        by_month = say("Revenue by month; the table below has the same numbers")
+        expect(page.get_by_role("img", name=by_month)).to_be_visible()
         assert page.locator(".chart g").count() == 12
+        table = page.get_by_role("region", name=say("Table of revenue"), exact=True)
+        expect(table.get_by_role("row")).to_have_count(13)
+        assert_accessible(page)
+        with page.expect_download() as download:
+            page.get_by_role("region", name=say("Revenue")).get_by_role("link", name=say("Download as CSV")).click()
+        assert download.value.suggested_filename.startswith("revenue-")
+        context.close()
     assert console == []
 
 

@@ -7,9 +7,10 @@ from playwright.sync_api import expect
 
 from crm.models import Creator, Fan, Role
 from crm.tests.factories import MembershipFactory
-from messaging.models import Campaign
+from messaging.models import Campaign, Delivery
 from messaging.tests.campaigns import launch
-from tests.browser import EMAIL, SCREENS, assert_accessible, choose, chromium, sign_in
+from tests.browser import EMAIL, EVERYWHERE, SCREENS, assert_accessible, choose, chromium, sign_in
+from tests.words import Words
 
 pytestmark = pytest.mark.browser
 
@@ -24,76 +25,118 @@ def creator(transactional_db: None, sqs_queues: Any) -> Creator:
     return creator
 
 
-@SCREENS
+@EVERYWHERE
 def test_a_campaign_is_written_counted_confirmed_paused_and_cancelled(
-    creator: Creator, live_server: Any, screen: dict[str, Any], scheme: Any
+    creator: Creator, live_server: Any, screen: dict[str, Any], scheme: Any, say: Words
 ) -> None:
     console: list[str] = []
     with chromium() as browser:
-        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
+        context = browser.new_context(
+            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
+        )
         page = context.new_page()
         page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: console.append(str(error)))
         page.goto("/")
-        sign_in(page)
-        choose(page, "Campaigns")
+        sign_in(page, say)
+        choose(page, say("Campaigns"), say)
         assert_accessible(page)
-        page.get_by_role("link", name="Write a campaign").first.click()
-        expect(page.get_by_text("30 fans")).to_be_visible()
-        page.get_by_label("Tags").fill("vip")
-        expect(page.get_by_text("14 fans")).to_be_visible()
+        page.get_by_role("link", name=say("Write a campaign")).first.click()
+        expect(page.get_by_text(say("%(total)s fans", total=30, count=30))).to_be_visible()
+        page.get_by_label(say("Tags")).fill("vip")
+        fans = page.get_by_text(say("%(total)s fans", total=14, count=14))
+        expect(fans).to_be_visible()
         assert_accessible(page)
 
-        send = page.get_by_role("button", name="Review and send")
+        send = page.get_by_role("button", name=say("Review and send"))
         send.click()
-        expect(page.get_by_text("Write a message, or add media.")).to_be_visible()
-        page.get_by_label("Name of the campaign").fill("Weekend")
-        page.get_by_label("Message", exact=True).fill("Hey ")
+        expect(page.get_by_text(say("Write a message, or add media."))).to_be_visible()
+        page.get_by_label(say("Name of the campaign")).fill("Weekend")
+        page.get_by_label(say("Message"), exact=True).fill("Hey ")
         page.get_by_role("button", name="{name}").click()
         expect(page.get_by_text("Hey Fan 13", exact=True)).to_be_visible()
-        page.get_by_label("Price in dollars").fill("5")
-        expect(page.get_by_text("Only a message with media can have a price.")).to_be_visible()
+        price = page.get_by_label(say("Price in dollars"))
+        price.fill("5")
+        expect(page.get_by_text(say("Only a message with media can have a price."))).to_be_visible()
         assert_accessible(page)
         # What the browser itself notes of a refusal.
         assert all("400" in line for line in console)
         console.clear()
-        page.get_by_label("Price in dollars").fill("")
+        price.fill("")
 
-        page.get_by_label("Chosen by hand").check()
+        page.get_by_label(say("Chosen by hand")).check()
         page.get_by_role("checkbox", name="Fan 29").check()
-        page.get_by_label("Search fans").fill("fan7")
+        page.get_by_label(say("Search fans")).fill("fan7")
         page.get_by_role("checkbox", name="Fan 7").check()
-        expect(page.get_by_text("2 fans")).to_be_visible()
+        expect(page.get_by_text(say("%(total)s fans", total=2, count=2))).to_be_visible()
         assert_accessible(page)
-        page.get_by_label("All who match").check()
-        expect(page.get_by_text("14 fans")).to_be_visible()
+        page.get_by_label(say("All who match")).check()
+        expect(fans).to_be_visible()
 
         send.click()
-        confirm = page.get_by_role("dialog", name="Send this campaign?")
-        expect(confirm).to_contain_text("14 fans get this. Done about")
+        confirm = page.get_by_role("dialog", name=say("Send this campaign?"))
+        expect(confirm).to_contain_text(say("%(total)s fans", total=14, count=14))
+        expect(confirm).to_contain_text(say("Done about"))
         assert_accessible(page)
         assert page.evaluate("document.activeElement.closest('dialog') !== null")
-        confirm.get_by_role("button", name="Send to 14 fans").click()
+        confirm.get_by_role("button", name=say("Send to %%s fans").replace("%s", "14")).click()
 
-        expect(page.get_by_text("0 of 14 are sent.")).to_be_visible()
-        expect(page.get_by_role("region", name="Recipients").get_by_text("Queued, expected")).not_to_have_count(0)
+        expect(
+            page.get_by_text(say("%(sent)s of %(totalRecipients)s are sent.", sent=0, totalRecipients=14))
+        ).to_be_visible()
+        recipients = page.get_by_role("region", name=say("Recipients"))
+        expect(recipients.get_by_text(f"{say('Queued')}, {say('expected')}")).not_to_have_count(0)
         assert_accessible(page)
-        page.get_by_role("button", name="Pause").click()
-        expect(page.get_by_text("It is paused")).to_be_visible()
+        page.get_by_role("button", name=say("Pause")).click()
+        expect(page.get_by_role("button", name=say("Resume"))).to_be_visible()
         page.once("dialog", lambda asked: asked.accept())
-        page.get_by_role("button", name="Cancel").click()
-        expect(page.get_by_text("nothing more goes out")).to_be_visible()
-        page.get_by_label("Show").select_option("cancelled")
-        expect(page.get_by_role("region", name="Recipients").get_by_role("rowheader")).to_have_count(14)
-        page.get_by_label("Show").select_option("")
+        page.get_by_role("button", name=say("Cancel")).click()
+        cancelled = "It was cancelled: %(sent)s of %(totalRecipients)s were sent before, and nothing more goes out."
+        expect(page.get_by_text(say(cancelled, sent=0, totalRecipients=14))).to_be_visible()
+        page.get_by_label(say("Show")).select_option("cancelled")
+        expect(recipients.get_by_role("rowheader")).to_have_count(14)
+        page.get_by_label(say("Show")).select_option("")
         with page.expect_download() as download:
-            page.get_by_role("link", name="Export as CSV").click()
+            page.get_by_role("link", name=say("Export as CSV")).click()
         assert download.value.suggested_filename.startswith("campaign-")
         assert_accessible(page)
         context.close()
     # htmx notes a refresh that a step has ended.
     assert [line for line in console if not line.startswith("htmx:")] == []
     assert Campaign.objects.get().audience == {"tags": ["vip"]}
+
+
+@EVERYWHERE
+def test_fans_ticked_on_the_list_are_written_to(
+    creator: Creator, live_server: Any, screen: dict[str, Any], scheme: Any, say: Words
+) -> None:
+    with chromium() as browser:
+        context = browser.new_context(
+            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
+        )
+        page = context.new_page()
+        page.goto("/sign-in?next=/platforms/onlyfans/fans")
+        sign_in(page, say)
+        page.get_by_label(say("Choose %(name)s", name="Fan 29")).check()
+        page.get_by_label(say("Search")).fill("fan7")
+        expect(page.get_by_text("Fan 29")).to_have_count(0)
+        page.get_by_label(say("Choose %(name)s", name="Fan 7")).check()
+        assert_accessible(page)
+        page.get_by_role("button", name=say("Write to them")).click()
+        chosen = page.get_by_role("list", name=say("Chosen fans")).get_by_role("button")
+        expect(chosen).to_have_count(2)
+        expect(page.get_by_label(say("Chosen by hand"))).to_be_checked()
+        expect(page.get_by_text(say("%(total)s fans", total=2, count=2))).to_be_visible()
+        page.reload()
+        expect(chosen).to_have_count(2)
+        assert_accessible(page)
+        page.get_by_label(say("Name of the campaign")).fill("Two")
+        page.get_by_label(say("Message"), exact=True).fill("Hello")
+        page.get_by_role("button", name=say("Review and send")).click()
+        page.get_by_role("dialog").get_by_role("button", name=say("Send to %%s fans").replace("%s", "2")).click()
+        expect(page.get_by_role("region", name=say("Recipients")).get_by_role("rowheader")).to_have_count(2)
+        context.close()
+    assert sorted(Delivery.objects.values_list("fan__name", flat=True)) == ["Fan 29", "Fan 7"]
 
 
 @SCREENS

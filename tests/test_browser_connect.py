@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from crm.models import Role
 from crm.tests.factories import MembershipFactory
 from onlyfans.simulator.app import AGENCY_KEY
-from tests.browser import EMAIL, SCREENS, assert_accessible, chromium, sign_in
+from tests.browser import EMAIL, EVERYWHERE, assert_accessible, choose, chromium, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -17,25 +17,30 @@ def owner(transactional_db, settings, simulator):
     return MembershipFactory(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER)
 
 
-@SCREENS
-def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, live_server, screen, scheme):
+@EVERYWHERE
+def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, live_server, screen, scheme, say):
     console: list[str] = []
     with chromium() as browser:
-        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
+        context = browser.new_context(
+            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
+        )
         page = context.new_page()
         page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: console.append(str(error)))
         page.goto("/")
-        sign_in(page)
+        sign_in(page, say)
         page.locator("summary").click()
-        page.get_by_role("link", name="OnlyFans account").click()
-        expect(page.get_by_text("Not connected", exact=True)).to_be_visible()
+        page.get_by_role("link", name=say("OnlyFans account")).click()
+        expect(page.get_by_text(say("Not connected"), exact=True)).to_be_visible()
         assert_accessible(page)
 
-        key, connect = page.get_by_label("API key"), page.get_by_role("button", name="Connect", exact=True)
+        key, connect = page.get_by_label(say("API key")), page.get_by_role("button", name=say("Connect"), exact=True)
         key.fill("a wrong key")
         connect.click()
-        expect(page.get_by_role("alert").get_by_text("A key is 1 to 500")).to_be_visible()
+        wrong = page.get_by_role("alert").get_by_text(
+            say("A key is 1 to 500 printable ASCII characters without blanks. Copy it again, all of it.")
+        )
+        expect(wrong).to_be_visible()
         expect(connect).to_be_enabled()
         assert_accessible(page)
         # What the browser itself notes of a refusal.
@@ -45,24 +50,24 @@ def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, 
         key.fill(AGENCY_KEY)
         connect.click()
         page.get_by_role("radio").nth(1).check()
-        expect(page.get_by_text("A key is 1 to 500")).to_be_hidden()
+        expect(wrong).to_be_hidden()
         expect(connect).to_be_enabled()
         assert_accessible(page)
         connect.click()
-        expect(page.get_by_text("acct_demo2 is connected.")).to_be_visible()
-        expect(page.get_by_text("Connected", exact=True)).to_be_visible()
+        expect(page.get_by_text(say("%(account)s is connected.", account="acct_demo2"))).to_be_visible()
+        expect(page.get_by_text(say("Connected"), exact=True)).to_be_visible()
         assert_accessible(page)
 
-        page.get_by_label("Yes, stop sending").check()
-        page.get_by_role("button", name="Disconnect").click()
-        expect(page.get_by_text("Disconnected", exact=True)).to_be_visible()
+        page.get_by_label(say("Yes, stop sending for %(creator)s", creator="Ava Noir")).check()
+        page.get_by_role("button", name=say("Disconnect")).click()
+        expect(page.get_by_text(say("Disconnected"), exact=True)).to_be_visible()
         assert_accessible(page)
 
-        page.get_by_role("link", name="Inbox").click()
-        expect(page.get_by_text("The OnlyFans account is disconnected.").first).to_be_visible()
+        choose(page, say("Inbox", context="navigation"), say)
+        expect(page.get_by_text(say("The OnlyFans account is disconnected.")).first).to_be_visible()
         assert_accessible(page)
-        page.get_by_role("link", name="Connect it again").click()
-        page.get_by_role("button", name="Connect again with the stored key").click()
-        expect(page.get_by_text("Connected", exact=True)).to_be_visible()
+        page.get_by_role("link", name=say("Connect it again")).click()
+        page.get_by_role("button", name=say("Connect again with the stored key")).click()
+        expect(page.get_by_text(say("Connected"), exact=True)).to_be_visible()
         context.close()
     assert console == []

@@ -12,12 +12,17 @@ from playwright.sync_api import Locator, Page, expect
 
 from crm.models import Creator, Fan, Role, Transaction
 from crm.tests.factories import FanFactory, MembershipFactory
+from onlyfans.csv_conventions import AS_BEFORE
 from onlyfans.import_jobs import import_run
 from onlyfans.models import ImportBatch, ImportJob, ImportStatus
-from tests.browser import DESK, EMAIL, PHONE, SCREENS, assert_accessible, chromium, sign_in
+from onlyfans.payloads import NO_KEY
+from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, SCREENS, assert_accessible, chromium, sign_in
+from tests.words import ENGLISH, Words
 
 pytestmark = pytest.mark.browser
 URL = "/platforms/onlyfans/import"
+WHICH_FIRST = "The file does not say whether the day or the month is first. Choose which it is."
+AGAIN = "Columns and overwriting are chosen as in your import of %s on %s."
 TEXT = 'Who,Alias,Worth,Last Seen\nada,Ada,"1,234.50",3/4/2026\nb b,Bob,5,5/4/2026\neve,Eve,7,6/4/2026\n'
 
 
@@ -29,16 +34,16 @@ def creator(transactional_db: None) -> Creator:
 
 
 @contextmanager
-def signed_in(base_url: str, **options: Any) -> Iterator[Page]:
+def signed_in(base_url: str, say: Words = ENGLISH, **options: Any) -> Iterator[Page]:
     """A page at the import that has nothing to complain of in the end."""
     console: list[str] = []
     with chromium() as browser:
-        context = browser.new_context(base_url=base_url, **options)
+        context = browser.new_context(locale=say.locale, base_url=base_url, **options)
         page = context.new_page()
         page.on("pageerror", lambda error: console.append(str(error)))
         page.on("console", lambda line: console.append(line.text) if "Security Policy" in line.text else None)
         page.goto(f"/sign-in?next={URL}")
-        sign_in(page)
+        sign_in(page, say)
         yield page
         context.close()
     assert console == []
@@ -46,7 +51,7 @@ def signed_in(base_url: str, **options: Any) -> Iterator[Page]:
 
 def choose(page: Page, text: str = TEXT, name: str = "fans.csv") -> None:
     payload = {"name": name, "mimeType": "text/csv", "buffer": text.encode()}
-    page.get_by_label("CSV file").set_input_files(files=[payload])  # type: ignore[list-item]
+    page.locator("#file").set_input_files(files=[payload])  # type: ignore[list-item]
 
 
 def press(target: Locator, page: Page) -> None:
@@ -55,66 +60,67 @@ def press(target: Locator, page: Page) -> None:
     page.keyboard.press("Enter")
 
 
-@SCREENS
+@EVERYWHERE
 def test_columns_are_assigned_checked_imported_and_undone(
-    creator: Creator, live_server: Any, screen: dict[str, Any], scheme: str, tmp_path: Path
+    creator: Creator, live_server: Any, screen: dict[str, Any], scheme: str, say: Words, tmp_path: Path
 ) -> None:
-    with signed_in(live_server.url, color_scheme=scheme, **screen) as page:
-        expect(page.get_by_role("heading", name="Which column is what")).to_be_hidden()
+    overwrite = say("Overwrite what people edited here")
+    with signed_in(live_server.url, say, color_scheme=scheme, **screen) as page:
+        expect(page.get_by_role("heading", name=say("Which column is what"))).to_be_hidden()
         assert_accessible(page)
         choose(page)
-        expect(page.get_by_role("heading", name="Which column is what")).to_be_focused()
-        expect(page.get_by_label("Last seen")).to_have_value("Last Seen")
-        expect(page.get_by_role("region", name="The first rows")).to_contain_text("1,234.50")
+        expect(page.get_by_role("heading", name=say("Which column is what"))).to_be_focused()
+        expect(page.get_by_label(say("Last seen"))).to_have_value("Last Seen")
+        expect(page.get_by_role("region", name=say("The first rows"))).to_contain_text("1,234.50")
         assert_accessible(page)
 
-        check = page.get_by_role("button", name="Check the file")
+        check = page.get_by_role("button", name=say("Check the file"))
         press(check, page)
-        expect(page.get_by_text("No column says who the fan is.")).to_be_visible()
-        page.get_by_label("Username", exact=True).select_option("Who")
+        expect(page.get_by_text(say(NO_KEY).partition(".")[0])).to_be_visible()
+        page.get_by_label(say("Username"), exact=True).select_option("Who")
         expect(page.get_by_text("ada, b b, eve")).to_be_visible()
-        page.get_by_label("Name", exact=True).first.select_option("Alias")
-        page.get_by_label("Value", exact=True).select_option("Worth")
-        page.get_by_role("group", name="Overwrite").get_by_label("Name").check()
+        page.get_by_label(say("Name"), exact=True).first.select_option("Alias")
+        page.get_by_label(say("Value"), exact=True).select_option("Worth")
+        page.get_by_role("group", name=overwrite).get_by_label(say("Name")).check()
         press(check, page)
-        expect(page.get_by_text("Choose which it is.")).to_be_visible()
-        expect(page.get_by_label("Dates such as")).to_be_focused()
+        expect(page.get_by_text(say(WHICH_FIRST))).to_be_visible()
+        expect(page.get_by_label(say("Dates such as 3/4/2026"))).to_be_focused()
         assert_accessible(page)
 
-        page.get_by_label("Dates such as").select_option("true")
+        page.get_by_label(say("Dates such as 3/4/2026")).select_option("true")
         press(check, page)
-        expect(page.get_by_role("heading", name="What the import would do")).to_be_focused()
-        expect(page.get_by_text("This is no username")).to_be_visible()
+        expect(page.get_by_role("heading", name=say("What the import would do"))).to_be_focused()
+        expect(page.locator("[data-outcome] tbody tr")).to_contain_text("b b")
         assert_accessible(page)
-        page.get_by_label("Value", exact=True).select_option("")
-        expect(page.get_by_role("heading", name="What the import would do")).to_be_hidden()
-        page.get_by_label("Value", exact=True).select_option("Worth")
+        page.get_by_label(say("Value"), exact=True).select_option("")
+        expect(page.get_by_role("heading", name=say("What the import would do"))).to_be_hidden()
+        page.get_by_label(say("Value"), exact=True).select_option("Worth")
         press(check, page)
-        press(page.get_by_role("button", name="Import 2 rows"), page)
+        press(page.get_by_role("button", name=say("Import %s rows", count=2).replace("%s", "2")), page)
 
         page.wait_for_url(f"**{URL}/*")
         assert_accessible(page)
         with page.expect_download() as download:
-            page.get_by_role("link", name="Download them to mend").click()
+            page.get_by_role("link", name=say("Download them to mend")).click()
         download.value.save_as(tmp_path / "errors.csv")
         assert "b b,Bob" in (tmp_path / "errors.csv").read_text("utf-8-sig")
 
         page.goto(URL)
         choose(page, TEXT.replace("3/4", "7/4"), "again.csv")
-        expect(page.get_by_text("chosen as in your import of fans.csv")).to_be_visible()
-        expect(page.get_by_label("Username", exact=True)).to_have_value("Who")
-        expect(page.get_by_role("group", name="Overwrite").get_by_label("Name")).to_be_checked()
+        expect(page.get_by_text(say(AGAIN).partition("%s")[0])).to_be_visible()
+        expect(page.get_by_label(say("Username"), exact=True)).to_have_value("Who")
+        expect(page.get_by_role("group", name=overwrite).get_by_label(say("Name"))).to_be_checked()
         press(check, page)
-        expect(page.get_by_text("as in the last import of the same columns")).to_be_visible()
+        expect(page.get_by_text(say(AS_BEFORE).partition("%(order)s")[2])).to_be_visible()
 
         page.get_by_role("link", name="fans.csv", exact=True).click()
-        page.get_by_text("Undo this import").click()
+        page.get_by_text(say("Undo this import")).click()
         assert_accessible(page)
-        page.get_by_role("button", name="Yes, undo it").click()
-        expect(page.get_by_text("This import was undone")).to_be_visible()
+        page.get_by_role("button", name=say("Yes, undo it")).click()
+        expect(page.get_by_text(say("This import was undone on"))).to_be_visible()
         assert_accessible(page)
         page.goto(URL)
-        expect(page.get_by_role("row", name="fans.csv Undone")).to_be_visible()
+        expect(page.get_by_role("row", name=f"fans.csv {say('Undone')}")).to_be_visible()
         assert_accessible(page)
     assert list(Fan.objects.values_list("handle", "name", "value_cents")) == [("ada", "My Ada", 0)]
     assert ImportBatch.objects.exclude(status=ImportStatus.DRY_RUN).get().status == ImportStatus.UNDONE

@@ -15,9 +15,11 @@ from crm.tests.factories import (
     QuickReplyFactory,
     TransactionFactory,
 )
-from tests.browser import DESK, EMAIL, PHONE, SCREENS, assert_accessible, chromium, sign_in
+from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, assert_accessible, chromium, sign_in
+from tests.words import Words
 
 pytestmark = pytest.mark.browser
+PRICE = "A price is 0 or from $%(least)s to $%(most)s (%(least_cents)s to %(most_cents)s cents)."
 
 
 @pytest.fixture
@@ -41,46 +43,48 @@ def in_thread(write: Any) -> None:
     thread.join()
 
 
-def opened(page: Page, conversation: Conversation) -> None:
+def opened(page: Page, conversation: Conversation, say: Words) -> None:
     page.goto(f"/sign-in?next=/messages/onlyfans/{conversation.pk}")
-    sign_in(page)
+    sign_in(page, say)
 
 
-@SCREENS
+@EVERYWHERE
 def test_a_message_is_drafted_filled_by_a_shortcut_priced_and_sent(
-    conversation: Conversation, live_server: Any, screen: dict[str, Any], scheme: Any
+    conversation: Conversation, live_server: Any, screen: dict[str, Any], scheme: Any, say: Words
 ) -> None:
     complaints: list[str] = []
     with chromium() as browser:
-        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
+        context = browser.new_context(
+            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
+        )
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
-        opened(page, conversation)
-        composer = page.get_by_label("Message to Léa Martin")
+        opened(page, conversation, say)
+        composer = page.get_by_label(say("Message to %(fan)s", fan="Léa Martin"))
         composer.press_sequentially("/wel")
         expect(page.get_by_role("button", name="/welcome")).to_be_visible()
         assert_accessible(page)
         composer.press("Enter")
         expect(composer).to_have_value("Hey Léa, nice to have you here")
-        expect(page.get_by_text("Draft kept in this browser")).to_be_visible()
+        expect(page.get_by_text(say("Draft kept in this browser"))).to_be_visible()
         page.reload()
         expect(composer).to_have_value("Hey Léa, nice to have you here")
 
-        page.get_by_role("button", name="Price and media").click()
-        page.get_by_label("Price in dollars").fill("2")
-        page.get_by_role("button", name="Send").click()
-        expect(page.get_by_text("A price is 0 or from $3 to $200")).to_be_visible()
-        expect(page.get_by_label("Price in dollars")).to_be_focused()
+        page.get_by_role("button", name=say("Price and media")).click()
+        page.get_by_label(say("Price in dollars")).fill("2")
+        page.get_by_role("button", name=say("Send")).click()
+        expect(page.get_by_text(say(PRICE).partition("%(least)s")[0])).to_be_visible()
+        expect(page.get_by_label(say("Price in dollars"))).to_be_focused()
         assert_accessible(page)
-        page.get_by_label("Price in dollars").fill("5")
-        page.get_by_label("Media").fill("ofapi_media_1")
-        page.get_by_role("button", name="Send").click()
-        message = page.get_by_role("list", name="Messages").locator(".message")
-        expect(message).to_contain_text("$5.00")
-        expect(message).to_contain_text("1 media")
+        page.get_by_label(say("Price in dollars")).fill("5")
+        page.get_by_label(say("Media")).fill("ofapi_media_1")
+        page.get_by_role("button", name=say("Send")).click()
+        message = page.get_by_role("list", name=say("Messages")).locator(".message")
+        expect(message).to_contain_text(say.money(500))
+        expect(message).to_contain_text(say("%(number)s media", number=1))
         expect(composer).to_have_value("")
-        expect(page.get_by_text("Draft kept in this browser")).to_be_hidden()
+        expect(page.get_by_text(say("Draft kept in this browser"))).to_be_hidden()
         page.reload()
         expect(composer).to_have_value("")
         assert_accessible(page)
@@ -89,69 +93,74 @@ def test_a_message_is_drafted_filled_by_a_shortcut_priced_and_sent(
     assert Message.objects.get().price_cents == 500
 
 
-@SCREENS
+@EVERYWHERE
 def test_a_fan_is_changed_beside_somebody_else_deleted_and_brought_back(
-    conversation: Conversation, live_server: Any, screen: dict[str, Any], scheme: Any
+    conversation: Conversation, live_server: Any, screen: dict[str, Any], scheme: Any, say: Words
 ) -> None:
     theirs = Fan.objects.filter(pk=conversation.fan_id)
+    theirs_now = say("%s: %s").replace("%s", say("Notes"), 1).replace("%s", "Their second note")
     with chromium() as browser:
-        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
+        context = browser.new_context(
+            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
+        )
         page = context.new_page()
-        opened(page, conversation)
+        opened(page, conversation, say)
         if screen is PHONE:
             page.get_by_role("link", name="Léa Martin").first.click()
-        expect(page.get_by_text("$42.00")).to_be_visible()
+        expect(page.get_by_text(say.money(4_200))).to_be_visible()
         assert_accessible(page)
 
-        page.get_by_label("Tags").fill("vip, whale")
+        page.get_by_label(say("Tags")).fill("vip, whale")
         in_thread(lambda: theirs.update(notes="Their note"))
-        page.get_by_role("button", name="Save", exact=True).click()
-        expect(page.get_by_text("Saved", exact=True)).to_be_visible()
-        expect(page.get_by_label("Notes")).to_have_value("Their note")
+        page.get_by_role("button", name=say("Save"), exact=True).click()
+        expect(page.get_by_text(say("Saved"), exact=True)).to_be_visible()
+        expect(page.get_by_label(say("Notes"))).to_have_value("Their note")
 
-        page.get_by_label("Notes").fill("My note")
+        page.get_by_label(say("Notes")).fill("My note")
         in_thread(lambda: theirs.update(notes="Their second note"))
-        page.get_by_role("button", name="Save", exact=True).click()
-        expect(page.get_by_text("Notes: Their second note")).to_be_visible()
-        expect(page.get_by_label("Notes")).to_have_value("My note")
+        page.get_by_role("button", name=say("Save"), exact=True).click()
+        expect(page.get_by_text(theirs_now)).to_be_visible()
+        expect(page.get_by_label(say("Notes"))).to_have_value("My note")
         assert_accessible(page)
-        page.get_by_role("button", name="Save mine over it").click()
-        expect(page.get_by_text("Saved", exact=True)).to_be_visible()
+        page.get_by_role("button", name=say("Save mine over it")).click()
+        expect(page.get_by_text(say("Saved"), exact=True)).to_be_visible()
 
         if screen is DESK:
-            page.get_by_role("link", name="All purchases").click()
+            page.get_by_role("link", name=say("All purchases")).click()
         page.once("dialog", lambda asked: asked.accept())
-        page.get_by_role("button", name="Delete").click()
-        expect(page.get_by_role("heading", name="Léa Martin was deleted")).to_be_visible()
+        page.get_by_role("button", name=say("Delete")).click()
+        expect(page.get_by_role("heading", name=say("%(called)s was deleted", called="Léa Martin"))).to_be_visible()
         assert_accessible(page)
-        page.get_by_role("button", name="Undo").click()
-        expect(page.get_by_label("Notes")).to_have_value("My note")
+        page.get_by_role("button", name=say("Undo")).click()
+        expect(page.get_by_label(say("Notes"))).to_have_value("My note")
         context.close()
     fan = theirs.get()
     assert (fan.tags, fan.notes, fan.deleted_at) == (["vip", "whale"], "My note", None)
 
 
-@SCREENS
+@EVERYWHERE
 def test_fans_are_tagged_together_and_it_is_undone(
-    conversation: Conversation, live_server: Any, screen: dict[str, Any], scheme: Any
+    conversation: Conversation, live_server: Any, screen: dict[str, Any], scheme: Any, say: Words
 ) -> None:
     FanFactory.create(creator=conversation.creator, name="Noa Petit")
     with chromium() as browser:
-        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
+        context = browser.new_context(
+            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
+        )
         page = context.new_page()
         page.goto("/sign-in?next=/platforms/onlyfans/fans")
-        sign_in(page)
-        page.get_by_label("Choose Léa Martin").check()
-        page.get_by_label("Search").fill("Noa")
+        sign_in(page, say)
+        page.get_by_label(say("Choose %(name)s", name="Léa Martin")).check()
+        page.get_by_label(say("Search")).fill("Noa")
         expect(page.get_by_text("Léa Martin")).to_have_count(0)
-        page.get_by_label("Choose Noa Petit").check()
-        expect(page.get_by_text("2 fans chosen")).to_be_visible()
+        page.get_by_label(say("Choose %(name)s", name="Noa Petit")).check()
+        expect(page.get_by_text(say("%%s fans chosen").replace("%s", "2"))).to_be_visible()
         assert_accessible(page)
-        page.get_by_label("Tag for the chosen fans").fill("vip")
-        page.get_by_role("button", name="Add tag").click()
-        expect(page.get_by_text("1 fan changed")).to_be_visible()
+        page.get_by_label(say("Tag for the chosen fans")).fill("vip")
+        page.get_by_role("button", name=say("Add tag")).click()
+        expect(page.get_by_text(say("1 fan changed"))).to_be_visible()
         assert_accessible(page)
-        page.get_by_role("button", name="Undo").click()
-        expect(page.get_by_text("1 fan changed")).to_be_hidden()
+        page.get_by_role("button", name=say("Undo")).click()
+        expect(page.get_by_text(say("1 fan changed"))).to_be_hidden()
         context.close()
     assert list(Fan.objects.order_by("name").values_list("tags", flat=True)) == [["vip"], []]

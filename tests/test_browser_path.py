@@ -14,9 +14,10 @@ from crm.services import message_receive
 from crm.tests.factories import ConversationFactory, MembershipFactory, MessageFactory
 from onlyfans.services import account_connect
 from onlyfans.simulator.server import SAMPLE_FANS, SimulatorServer
-from tests.browser import DESK, EMAIL, PHONE, SCREENS, assert_accessible, choose, chromium, sign_in
+from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, assert_accessible, choose, chromium, sign_in
 from tests.sending import sending
 
+WRITE = 'Write<span class="visually-hidden"> to %(called)s</span>'
 TEXT = "Hello Léa,\nhow was your weekend?"
 
 pytestmark = pytest.mark.browser
@@ -36,44 +37,44 @@ def creator(transactional_db, simulator):
     return membership.creator
 
 
-@SCREENS
+@EVERYWHERE
 def test_a_creator_signs_in_imports_writes_and_sees_it_sent(
-    creator, simulator, sqs_queues, live_server, screen, scheme
+    creator, simulator, sqs_queues, live_server, screen, scheme, say
 ):
     console: list[str] = []
     with chromium() as browser:
-        context = browser.new_context(color_scheme=scheme, base_url=live_server.url, **screen)
+        context = browser.new_context(locale=say.locale, color_scheme=scheme, base_url=live_server.url, **screen)
         page = context.new_page()
         page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: console.append(str(error)))
 
         page.goto("/")
         assert_accessible(page)
-        sign_in(page)
-        expect(page.get_by_role("heading", name="No conversations yet")).to_be_visible()
+        sign_in(page, say)
+        expect(page.get_by_role("heading", name=say("No conversations yet"))).to_be_visible()
         assert_accessible(page)
 
-        choose(page, "Import")
+        choose(page, say("Import", context="navigation"), say)
         assert_accessible(page)
-        page.get_by_label("CSV file").set_input_files(SAMPLE_FANS)
-        page.get_by_role("button", name="Check the file").click()
-        page.get_by_role("button", name="Import").click()
-        expect(page.get_by_text("Every row of the file was taken.")).to_be_visible()
-        assert_accessible(page)
-
-        choose(page, "Analytics")
-        expect(page.get_by_text("Lifetime value", exact=True)).to_be_visible()
+        page.get_by_label(say("CSV file or Excel workbook")).set_input_files(SAMPLE_FANS)
+        page.get_by_role("button", name=say("Check the file")).click()
+        page.locator("[data-do-import]").click()
+        expect(page.get_by_text(say("Every row of the file was taken."))).to_be_visible()
         assert_accessible(page)
 
-        choose(page, "Fans")
+        choose(page, say("Analytics"), say)
+        expect(page.get_by_text(say("Lifetime value"), exact=True)).to_be_visible()
         assert_accessible(page)
-        page.get_by_label("Search").fill("lamartin0")
-        write = page.get_by_role("button", name="Write to Léa Martin")
-        expect(page.get_by_role("button", name="Write")).to_have_count(1)
+
+        choose(page, say("Fans"), say)
+        assert_accessible(page)
+        page.get_by_label(say("Search")).fill("lamartin0")
+        write = page.get_by_role("button", name=say(WRITE, called="Léa Martin"))
+        expect(page.locator("#fans [data-tick]")).to_have_count(1)
         write.click()
 
-        composer = page.get_by_label("Message to Léa Martin")
-        send = page.get_by_role("button", name="Send")
+        composer = page.get_by_label(say("Message to %(fan)s", fan="Léa Martin"))
+        send = page.get_by_role("button", name=say("Send"))
         expect(send).to_be_disabled()
         page.evaluate("window.notReloaded = true")
         first, second = TEXT.split("\n")
@@ -84,23 +85,23 @@ def test_a_creator_signs_in_imports_writes_and_sees_it_sent(
             composer.press("Enter")
         else:
             send.click()
-        message = page.get_by_role("list", name="Messages").locator(".message")
+        message = page.get_by_role("list", name=say("Messages")).locator(".message")
         expect(message).to_have_count(1)
-        expect(message).to_contain_text("Queued, expected")
+        expect(message).to_contain_text(f"{say('Queued')}, {say('expected')}")
         expect(composer).to_have_value("")
         assert_accessible(page)
         assert simulator.deliveries() == []
 
         composer.fill("A draft that stays")
         with sending():
-            expect(message.locator(".status--sent")).to_have_text("Sent", timeout=45_000)
+            expect(message.locator(".status--sent")).to_have_text(say("Sent"), timeout=45_000)
         expect(composer).to_have_value("A draft that stays")
         assert page.evaluate("window.notReloaded") is True
         assert_accessible(page)
 
         if screen is PHONE:
-            page.get_by_role("link", name="Back to the conversations").click()
-        expect(page.get_by_role("list", name="Conversations")).to_contain_text("You: Hello Léa")
+            page.get_by_role("link", name=say("Back to the conversations")).click()
+        expect(page.get_by_role("list", name=say("Conversations"))).to_contain_text(f"{say('You:')} Hello Léa")
         assert_accessible(page)
         context.close()
 

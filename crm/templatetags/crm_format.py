@@ -42,6 +42,12 @@ def decimal(cents: int) -> str:
 
 
 @register.filter
+def plain(number: float) -> str:
+    """3.0 is 3, and 2.5 in French 2,5."""
+    return format_decimal(number, locale=_locale())
+
+
+@register.filter
 def signed(number: float) -> str:
     """12.5 is +12.5, in French +12,5; a minus is the sign that stands as high."""
     return format_decimal(number, "+#,##0.0;−#,##0.0", locale=_locale())

@@ -173,6 +173,21 @@ def test_the_page_for_our_own_errors_needs_nothing_that_may_be_broken(django_ass
         assert "Something broke here" in render_to_string("500.html")
 
 
+@pytest.mark.parametrize(
+    ("accepts", "words"), [("fr-CA, en", "Quelque chose s’est cassé ici"), ("de, en", "Something broke here")]
+)
+def test_our_own_errors_are_told_in_the_readers_language(monkeypatch, owner, accepts, words):
+    def breaks(request):
+        raise RuntimeError
+
+    monkeypatch.setattr("crm.pages.creator_for_request", breaks)
+    client = signed_in(owner)
+    client.raise_request_exception = False
+    answer = client.get(FANS, headers={"Accept-Language": accepts})
+    assert answer.status_code == 500
+    assert words in answer.content.decode()
+
+
 def test_the_menu_offers_creators_to_somebody_with_several_alone(owner):
     assert 'name="creator"' not in page(signed_in(owner))
     MembershipFactory(user=owner, creator__name="Another studio")

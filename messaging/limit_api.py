@@ -1,0 +1,79 @@
+"""Answers the API of a creator's sending limit: what it is, how full it is now, a lower one. Touches limits."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
+from crm.json_types import JsonTypes
+from crm.rendering import JSONRenderer
+from crm.selectors import MANAGERS
+from messaging.limits import SendingLimit, sending_limit, sending_limit_set
+
+
+class Seconds(serializers.FloatField):
+    """Shown in seconds, kept in milliseconds."""
+
+    def to_representation(self, value: int) -> float:
+        return value / 1_000
+
+
+class LimitSerializer(serializers.Serializer[SendingLimit]):
+    """`messages` in any `windowSeconds` and `minGapSeconds` between two, of which campaigns take `campaignMessages`.
+
+    The platform's own are `messagesMost` and `minGapSecondsLeast`; `sentInWindow` went out in the window ending now.
+    """
+
+    messages = serializers.IntegerField()
+    windowSeconds = Seconds(source="window_ms")
+    minGapSeconds = Seconds(source="gap_ms")
+    campaignMessages = serializers.IntegerField(source="campaigns")
+    messagesMost = serializers.IntegerField(source="messages_most")
+    minGapSecondsLeast = Seconds(source="gap_ms_least")
+    sentInWindow = serializers.IntegerField(source="sent")
+
+
+class LimitChangeSerializer(JsonTypes):
+    """How fast messages may go out at most."""
+
+    messages = serializers.IntegerField(help_text="In any window; at most `messagesMost`.")
+    minGapSeconds = serializers.DecimalField(
+        source="gap_seconds",
+        max_digits=8,
+        decimal_places=3,
+        coerce_to_string=False,
+        help_text="Between two messages; at least `minGapSecondsLeast`.",
+    )
+
+
+class LimitView(CreatorAPIView):
+    """How fast this creator's messages go out. Everybody sees it; owners and managers lower it."""
+
+    write_roles = MANAGERS
+    parser_classes = (JSONParser, FormParser)
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+    fragment_template = "messaging/_limit.html"
+    # For the page, which says so where it was changed just now.
+    changed = False
+
+    @extend_schema(operation_id="messages_limit", parameters=CREATOR_PARAMETERS, responses=LimitSerializer)
+    def get(self, request: Request) -> Response:
+        return Response(LimitSerializer(sending_limit(creator=self.creator)).data)
+
+    @extend_schema(
+        operation_id="messages_limit_change",
+        parameters=CREATOR_PARAMETERS,
+        request=LimitChangeSerializer,
+        responses=LimitSerializer,
+    )
+    def put(self, request: Request) -> Response:
+        """Send no faster than this, from the next message on; never faster than the platform allows."""
+        given = LimitChangeSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        values: dict[str, Any] = given.validated_data
+        self.changed = True
+        return Response(LimitSerializer(sending_limit_set(creator=self.creator, **values)).data)
