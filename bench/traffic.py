@@ -108,7 +108,8 @@ def product_running() -> Iterator[Product]:
         quiet = ("--no-access-log", "--log-level", "warning", "--lifespan", "off")
         times = ("--timeout-graceful-shutdown", "3", "--timeout-keep-alive", "150")
         try:
-            found.begin("web", *uvicorn, "--workers", str(WEB_PROCESSES), *quiet, *times)
+            counts = {"PROMETHEUS_MULTIPROC_DIR": str(found.home / "metrics")}
+            found.begin("web", *uvicorn, "--workers", str(WEB_PROCESSES), *quiet, *times, **counts)
             found.begin("worker", "manage.py", "run_worker")
             found.begin("sweeper", "manage.py", "sweep", "--forever")
             found.begin("events", "manage.py", "run_events")
