@@ -59,6 +59,10 @@ EXPOSE 8000
 # The database is asked too: a web server that cannot read it serves nobody.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["python", "-c", \
     "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
-# An open stream ends after 3 s, so that a new version takes over at once.
-CMD ["uvicorn", "huntaze.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", \
-    "--log-level", "warning", "--lifespan", "off", "--timeout-graceful-shutdown", "3"]
+# WEB_CONCURRENCY makes it several processes, which count requests in one folder, empty at the start.
+# An open stream ends after 3 s, so that a new version takes over at once. An idle connection is kept for longer than
+# the proxy keeps it (Caddy two minutes, AWS's balancer one): else a request may meet its end and fail.
+ENV PROMETHEUS_MULTIPROC_DIR=/tmp/huntaze-metrics
+CMD ["sh", "-c", "rm -rf \"$PROMETHEUS_MULTIPROC_DIR\" && exec uvicorn huntaze.asgi:application \
+    --host 0.0.0.0 --port 8000 --no-access-log --log-level warning --lifespan off \
+    --timeout-graceful-shutdown 3 --timeout-keep-alive 150"]

@@ -1,6 +1,6 @@
 # The commands of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run reset test check check-project openapi format lock bench bench-api bench-import bench-pages chaos screenshots clean bench-analytics docs translations
+.PHONY: help run reset test check check-project openapi format lock bench load bench-api bench-import bench-pages chaos screenshots clean bench-analytics docs translations
 
 PYTHON ?= python3
 VENV := .venv
@@ -31,6 +31,11 @@ $(VENV)/.bench-stamp: requirements-bench.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@ $(VENV)/.local-stamp
 
+.venv-load/.stamp: requirements-load.txt | $(BIN)/python
+	$(BIN)/python -m venv .venv-load
+	.venv-load/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-load.txt
+	@touch $@
+
 run: $(VENV)/.local-stamp ## Start everything on this machine and print where it is
 	@$(BIN)/python -m huntaze.local up
 
@@ -50,6 +55,7 @@ check: $(VENV)/.dev-stamp ## Format, lint, types, import contracts, migrations, 
 # The part of `check` that needs a database; it gets a throwaway one.
 check-project:
 	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check_migrations
 	$(BIN)/python manage.py translations --check
 	env $(PRODUCTION_LIKE) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	generated=$$(mktemp); trap 'rm -f "$$generated"' EXIT; \
@@ -75,6 +81,9 @@ chaos: $(VENV)/.dev-stamp ## Send through faults and kills, then count what was 
 bench-import: $(VENV)/.bench-stamp ## Measure the import of 100,000 and 1,000,000 fans beside \copy and others (20 minutes)
 	$(BIN)/python -m bench.csv_import
 
+load: $(VENV)/.local-stamp .venv-load/.stamp ## Let many users use all of it at once: answers, errors, memory, deliveries (USERS=500, MINUTES=10)
+	env $(if $(USERS),USERS=$(USERS)) $(if $(MINUTES),MINUTES=$(MINUTES)) $(BIN)/python -m bench.traffic
+
 bench-pages: $(VENV)/.dev-stamp ## Measure the first paint, the bytes and the layout shift of the inbox in Chromium
 	$(BIN)/python -m bench.pages
 
@@ -99,8 +108,9 @@ lock: $(BIN)/python ## Pin the requirements anew
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) requirements-local.in -c requirements-dev.txt -o requirements-local.txt
 	$(COMPILE) requirements-bench.in -c requirements-dev.txt -o requirements-bench.txt
+	$(COMPILE) requirements-load.in -c requirements-dev.txt -o requirements-load.txt
 	$(COMPILE) requirements.in -c requirements-dev.txt -o requirements.txt
 	$(COMPILE) requirements-lambda.in -c requirements-dev.txt -o requirements-lambda.txt
 
 clean: ## Delete the environment and caches (the local data stays)
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles
+	rm -rf $(VENV) .venv-load .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles

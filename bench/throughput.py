@@ -30,11 +30,15 @@ def _serve(pipe: Connection) -> None:
     server.accounts = stand.accounts(CREATORS)
     with server:
         server.configure(latency_ms=stand.VENDOR_LATENCY_MS)
-        pipe.send((server.base_url, server.fan_id(server.usernames()[0])))
-        while pipe.recv() == "arrivals":
-            pipe.send([each["received_at"] / 1_000 for each in server.deliveries()])
-            server.reset()
-            server.configure(latency_ms=stand.VENDOR_LATENCY_MS)
+        pipe.send((server.base_url, [server.fan_id(name) for name in server.usernames()]))
+        while (asked := pipe.recv()) != "end":
+            found = server.deliveries()
+            if asked == "arrivals":
+                pipe.send([each["received_at"] / 1_000 for each in found])
+                server.reset()
+                server.configure(latency_ms=stand.VENDOR_LATENCY_MS)
+            else:
+                pipe.send([(each["account"], each["received_at"], each["idempotency_key"]) for each in found])
 
 
 class Platform:
@@ -42,12 +46,19 @@ class Platform:
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
-        self.base_url, self.fan_id = pipe.recv()
+        self.base_url, self.fan_ids = pipe.recv()
+        self.fan_id: str = self.fan_ids[0]
 
     def arrivals(self) -> list[float]:
         """When each message since the last time arrived."""
         self._pipe.send("arrivals")
         found: list[float] = self._pipe.recv()
+        return found
+
+    def deliveries(self) -> list[tuple[str, int, str]]:
+        """Every message so far: the account, the millisecond it arrived in, and its idempotency key."""
+        self._pipe.send("deliveries")
+        found: list[tuple[str, int, str]] = self._pipe.recv()
         return found
 
 

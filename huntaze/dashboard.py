@@ -21,6 +21,7 @@ from crm.models import Creator, MessageStatus
 from messaging import dead_letters, vitals, worker
 from messaging.dead_letters import Fate
 from messaging.errors import QueueError
+from messaging.metric_history import metric_history
 from messaging.models import Delivery
 from messaging.queue_overview import PausedCreator, QueueOverview, queue_overview, unsettled
 from onlyfans.models import ImportBatch
@@ -43,6 +44,7 @@ def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[st
         board["may_redrive"] = bool(overview.dlq and overview.dlq.waiting and user.has_perm(REDRIVE))
         tables.append(_failing())
         tables.append(_paused(overview.paused))
+        tables.append(_history())
     if user.has_perm("onlyfans.view_importbatch"):
         tables.append(_imports())
     return {**context, "board": board}
@@ -164,6 +166,36 @@ def _imports() -> dict[str, Any]:
             for each in batches
         ],
         _("Nothing has been imported yet."),
+    )
+
+
+def _history() -> dict[str, Any]:
+    """As CloudWatch has it, or the sentence that says why it has nothing."""
+    found = metric_history()
+    labels = {
+        "queued": _("Queued"),
+        "sent": _("Sent"),
+        "failed": _("Failed"),
+        "unknown": _("Unknown"),
+        "deferred": _("Deferred"),
+        "queueDepth": _("Due on the queue, at most"),
+        "dlqDepth": _("Dead letters, at most"),
+        "processingSeconds": _("Seconds of sending, 95 % within"),
+        "dispatchLagSeconds": _("Seconds after their turn, 95 % within"),
+        "outboxOldestSeconds": _("Seconds in the outbox, at most"),
+    }
+    windows = list(found.windows.values())
+    values = [[figures[key] for figures in windows] for key in labels]
+    return _table(
+        _("From CloudWatch"),
+        [_("Figure"), _("5 minutes"), _("1 hour"), _("24 hours")],
+        [
+            [label, *("–" if value is None else f"{value:g}" for value in row)]
+            for label, row in zip(labels.values(), values, strict=True)
+        ]
+        if windows
+        else [],
+        found.trouble,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from rest_framework.views import APIView
 
 from messaging import connectivity, queue, rate_limiter, worker
 from messaging.gateways import gateway_load
+from messaging.metric_history import FIGURES, WINDOWS, metric_history
 from messaging.selectors import database_ping
 
 # Without these nothing can be served or stored; without the others something waits.
@@ -82,6 +84,17 @@ class ConnectivityTestSerializer(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
 
 
+class HistorySerializer(serializers.Serializer[Any]):
+    """What CloudWatch has of all creators' messages."""
+
+    trouble = serializers.CharField(help_text="Why there is nothing; empty where there is.")
+    windows = serializers.DictField(
+        child=serializers.DictField(child=serializers.FloatField(allow_null=True)),
+        help_text=f"By window ({', '.join(WINDOWS)}), then by figure: {', '.join(FIGURES)}. Depths and ages are the "
+        "highest, the two durations what 95 % stayed below; null is not measured.",
+    )
+
+
 class MonitoringSerializer(serializers.Serializer[Any]):
     """Describes the answer; it is made of what each check says."""
 
@@ -89,6 +102,7 @@ class MonitoringSerializer(serializers.Serializer[Any]):
     checks = serializers.DictField(child=CheckSerializer(), help_text=f"By name: {', '.join(CHECKS)}.")
     connectivityTest = ConnectivityTestSerializer(allow_null=True)
     rateLimiterEnabled = serializers.BooleanField()
+    history = HistorySerializer(allow_null=True, help_text="For operators alone, because it is of all creators.")
     version = serializers.CharField()
 
 
@@ -107,6 +121,7 @@ class MonitoringView(APIView):
                 "checks": checks,
                 "connectivityTest": test,
                 "rateLimiterEnabled": settings.RATE_LIMITER_ENABLED,
+                "history": asdict(metric_history()) if request.user.is_staff else None,
                 "version": settings.VERSION,
             }
         )

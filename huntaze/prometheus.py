@@ -1,4 +1,7 @@
-"""Answers Prometheus: requests of this process, and how sending goes over all of them. Touches SQS and tables, reading.
+"""Answers Prometheus: requests, and how sending goes over all processes. Touches SQS and tables, reading.
+
+Requests are those of this process; of all web processes beside it where PROMETHEUS_MULTIPROC_DIR names a folder in which
+each keeps its own (https://prometheus.github.io/client_python/multiprocess/). Start them with an empty one.
 
 prometheus_client and these few lines, because django-prometheus also wraps the database and the cache, and labels each
 request five times over.
@@ -7,11 +10,12 @@ request five times over.
 import hmac
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest, multiprocess
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -33,6 +37,8 @@ class RequestSecondsMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
+        if settings.PROMETHEUS_MULTIPROC_DIR:
+            Path(settings.PROMETHEUS_MULTIPROC_DIR).mkdir(parents=True, exist_ok=True)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         begun_at = time.perf_counter()
@@ -78,6 +84,14 @@ SENDING = CollectorRegistry(auto_describe=False)
 SENDING.register(SendingCollector())
 
 
+def _requests() -> CollectorRegistry:
+    if not settings.PROMETHEUS_MULTIPROC_DIR:
+        return REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry, settings.PROMETHEUS_MULTIPROC_DIR)  # type: ignore[no-untyped-call]
+    return registry
+
+
 def _name(metric: str) -> str:
     """OnlyFansMessagesSent as Prometheus writes it: huntaze_messages_sent (the library adds `_total`)."""
     words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in metric.removeprefix("OnlyFans"))
@@ -90,4 +104,4 @@ def metrics(request: HttpRequest) -> HttpResponse:
     wanted = f"Bearer {settings.METRICS_TOKEN}".encode()
     if not (settings.METRICS_TOKEN and hmac.compare_digest(told, wanted)):
         return HttpResponse("Not found.\n", status=404, content_type="text/plain")
-    return HttpResponse(generate_latest(REGISTRY) + generate_latest(SENDING), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(generate_latest(_requests()) + generate_latest(SENDING), content_type=CONTENT_TYPE_LATEST)

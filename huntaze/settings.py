@@ -222,7 +222,7 @@ LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "huntaze.password_hashers.BoundedArgon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -400,5 +400,7 @@ UNFOLD = {
 IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
 # Without it nobody reads /metrics.
 METRICS_TOKEN = env.text("METRICS_TOKEN")
+# prometheus_client reads the same variable when it is imported.
+PROMETHEUS_MULTIPROC_DIR = env.text("PROMETHEUS_MULTIPROC_DIR")
 LOGGING_CONFIG = None
 logging_config(json=not DEBUG, level=env.text("LOG_LEVEL", default="INFO").upper())

@@ -8,6 +8,7 @@ What was counted is also added up over all processes in the cache, for whoever h
 import json
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -22,7 +23,7 @@ from django.core.cache import cache as shared
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.client import CloudWatchClient
-    from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
+    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef, MetricDatumTypeDef
 
 logger = structlog.get_logger(__name__)
 FLUSH_EVERY_SECONDS = 60
@@ -47,6 +48,7 @@ VALUES_MAX = 150
 ENTRIES_MAX = 1_000
 # Values of one metric in a line of the embedded format.
 EMBEDDED_VALUES_MAX = 100
+DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
 _counts: Counter[str] = Counter()
 _durations: dict[str, Counter[float]] = {}
@@ -142,6 +144,43 @@ def _share(counts: Counter[str]) -> None:
             shared.incr(key, number)
         except ValueError:  # the cache is away, or forgot the key this moment
             return
+
+
+class MetricsUnreadable(Exception):
+    """CloudWatch does not tell; the text says why, and what to do where that is known."""
+
+
+def read(wanted: Sequence[tuple[str, str]], *, since: datetime, until: datetime) -> list[list[float]]:
+    """The values of each metric and statistic over all of the time, mostly one; none where nothing was put.
+
+    Raises MetricsUnreadable.
+    """
+    seconds = round((until - since).total_seconds())
+    queries: list[MetricDataQueryTypeDef] = [
+        {
+            "Id": f"m{number}",
+            "MetricStat": {
+                "Metric": {"Namespace": settings.CLOUDWATCH_NAMESPACE, "MetricName": name},
+                "Period": seconds,
+                "Stat": statistic,
+            },
+        }
+        for number, (name, statistic) in enumerate(wanted)
+    ]
+    client = _client(settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
+    try:
+        answer = client.get_metric_data(MetricDataQueries=queries, StartTime=since, EndTime=until)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in DENIED:
+            raise MetricsUnreadable(
+                "CloudWatch may not be read: the role of this process lacks cloudwatch:GetMetricData."
+            ) from error
+        raise MetricsUnreadable(f"CloudWatch does not answer: {code}.") from error
+    except BotoCoreError as error:
+        raise MetricsUnreadable(f"CloudWatch does not answer: {type(error).__name__}.") from error
+    found = {each["Id"]: each["Values"] for each in answer["MetricDataResults"]}
+    return [found.get(f"m{number}", []) for number in range(len(wanted))]
 
 
 def flush() -> bool:

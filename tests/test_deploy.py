@@ -174,6 +174,13 @@ def test_the_image_and_the_compose_file_are_clean(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_the_web_server_keeps_an_idle_connection_for_longer_than_the_proxy() -> None:
+    found = re.search(r"--timeout-keep-alive (\d+)", (ROOT / "Dockerfile").read_text())
+    # Caddy's `keepalive` is two minutes: https://caddyserver.com/docs/caddyfile/directives/reverse_proxy
+    assert found
+    assert int(found[1]) > 120
+
+
 def test_the_compose_file_runs_commands_that_there_are() -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     texts = [" ".join(each["command"]) for each in services.values() if "command" in each]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 from moto.server import ThreadedMotoServer
 
 from docs.reference import PAGES
@@ -100,6 +101,14 @@ def test_a_backup_that_is_cut_off_is_not_taken_for_one(stage: dict[str, str], tm
     with pytest.raises(AssertionError):
         run(f"DATABASE_URL=postgres://127.0.0.1:1/nothing deploy/backup.sh {tmp_path}/x.dump", stage)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_change_of_the_tables_waits_for_no_longer_than_it_is_told(stage: dict[str, str]) -> None:
+    asked = "from django.db import connection as c; x = c.cursor(); x.execute('SHOW lock_timeout'); print(x.fetchone())"
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["prepare"]["environment"]["PGOPTIONS"]
+    for options in ("-c lock_timeout=5s", compose):
+        told = run(f'PGOPTIONS="{options}" python manage.py shell --no-imports --command "{asked}"', stage)
+        assert "('5s',)" in told
 
 
 def test_what_is_not_run_here_is_what_cannot_be() -> None:

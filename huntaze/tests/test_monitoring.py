@@ -61,6 +61,21 @@ def test_the_connectivity_test_is_shown(report: Any) -> None:
     assert report()["connectivityTest"]["ok"] is True
 
 
+@pytest.mark.parametrize("staff", [True, False])
+def test_the_history_of_all_creators_is_for_operators_alone(sqs_queues: Any, settings: Any, staff: bool) -> None:
+    settings.CLOUDWATCH_NAMESPACE = ""
+    user = MembershipFactory().user
+    user.is_staff = staff
+    client = APIClient()
+    client.force_authenticate(user)
+    history = client.get("/api/monitoring/onlyfans").json()["history"]
+    assert history == (
+        {"windows": {}, "trouble": "CLOUDWATCH_NAMESPACE is not set: what is counted is put into no CloudWatch."}
+        if staff
+        else None
+    )
+
+
 def test_the_health_pages_need_no_token() -> None:
     assert APIClient().get("/livez").json() == {"status": "ok"}
     assert APIClient().get("/readyz").json() == {"status": "ok"}

@@ -1,12 +1,19 @@
 """Answers whether Prometheus reads how requests and sending go, and nobody else does."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 
 from crm.models import MessageStatus
+from huntaze import prometheus
+from huntaze.env import BASE_DIR
 from messaging import metrics
 from messaging.tests.factories import delivery_make
 
@@ -66,3 +73,33 @@ def test_a_request_is_told_by_its_view_and_not_by_its_path(scrape: Any) -> None:
     text = scrape()
     assert value(text, 'huntaze_request_seconds_count{method="GET",status="2xx",view="sign-in"}') >= 1
     assert "secret-place" not in text
+
+
+SEVERAL = """
+import os
+import django
+django.setup()
+from huntaze import prometheus
+for _ in range(2):
+    if not (child := os.fork()):
+        prometheus.REQUEST_SECONDS.labels("GET", "inbox", "2xx").observe(0.2)
+        os._exit(0)
+    os.waitpid(child, 0)
+prometheus.REQUEST_SECONDS.labels("GET", "inbox", "2xx").observe(0.3)
+print(prometheus.generate_latest(prometheus._requests()).decode())
+"""
+
+
+def test_any_of_several_web_processes_answers_for_all(tmp_path: Path) -> None:
+    folder = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "huntaze.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL], env={**os.environ, **folder}, cwd=BASE_DIR, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'huntaze_request_seconds_count{method="GET",status="2xx",view="inbox"} 3.0' in done.stdout
+
+
+def test_the_folder_is_made_by_the_web_server(settings: Any, tmp_path: Path) -> None:
+    settings.PROMETHEUS_MULTIPROC_DIR = str(tmp_path / "a" / "b")
+    prometheus.RequestSecondsMiddleware(lambda request: HttpResponse())
+    assert (tmp_path / "a" / "b").is_dir()

@@ -1,4 +1,4 @@
-"""Answers how sending goes over all creators. Only reads: SQS, the tables, the worker's heartbeat."""
+"""Answers how sending goes over all creators. Only reads: SQS, the tables, the heartbeat, CloudWatch."""
 
 import json
 from datetime import datetime
@@ -8,12 +8,16 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from messaging import worker
+from messaging.metric_history import MetricHistory, metric_history
 from messaging.queue import QueueCounts
 from messaging.queue_overview import QueueOverview, queue_overview
 
 
 class Command(BaseCommand):
-    help = "Print how deep the queues are, what is in the outbox, whether a worker lives, and who is paused."
+    help = (
+        "Print how deep the queues are, what is in the outbox, whether a worker lives, who is paused, and what "
+        "CloudWatch has of the last day."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
@@ -22,12 +26,14 @@ class Command(BaseCommand):
         found = queue_overview()
         beat = worker.heartbeat_last()
         seen = None if beat is None else round((timezone.now() - beat).total_seconds(), 1)
+        history = metric_history()
         if options["json"]:
-            self.stdout.write(json.dumps(_json(found, seen), ensure_ascii=False, indent=2))
+            told = {**_json(found, seen), "history": history.windows, "historyTrouble": history.trouble}
+            self.stdout.write(json.dumps(told, ensure_ascii=False, indent=2))
         else:
-            self._text(found, seen)
+            self._text(found, seen, history)
 
-    def _text(self, found: QueueOverview, seen: float | None) -> None:
+    def _text(self, found: QueueOverview, seen: float | None, history: MetricHistory) -> None:
         rows = [("queue", _words(found.counts)), ("dead letters", _words(found.dlq))]
         if found.trouble:
             rows.append(("SQS", found.trouble))
@@ -46,6 +52,9 @@ class Command(BaseCommand):
             ("paused", f"creator {who.creator_id} ({who.name}) since {who.paused_at:%Y-%m-%d %H:%M} UTC: {who.reason}")
             for who in found.paused
         ]
+        rows += [(f"last {window}", _history(figures)) for window, figures in history.windows.items()]
+        if history.trouble:
+            rows.append(("CloudWatch", history.trouble))
         for name, value in rows:
             self.stdout.write(f"{name:<13} {value or 'none'}")
 
@@ -54,6 +63,16 @@ def _words(counts: QueueCounts | None) -> str:
     if counts is None:
         return "not known"
     return f"{counts.waiting} waiting, {counts.in_flight} in flight, {counts.delayed} delayed"
+
+
+def _history(figures: dict[str, float | None]) -> str:
+    """One line of what CloudWatch has; a level or time that nobody measured is a dash."""
+    told = {name: "–" if value is None else f"{value:g}" for name, value in figures.items()}
+    return (
+        "{queued} queued, {sent} sent, {failed} failed, {unknown} unknown, {deferred} deferred; "
+        "at most {queueDepth} due, {dlqDepth} dead letters, {outboxOldestSeconds} s in the outbox; "
+        "95 % within {processingSeconds} s of sending and {dispatchLagSeconds} s of their turn"
+    ).format(**told)
 
 
 def _age(moment: datetime) -> float:
