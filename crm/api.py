@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import QuerySet
+from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.utils.translation import gettext
 from drf_spectacular.types import OpenApiTypes
@@ -105,10 +107,9 @@ class CreatorAPIView(APIView):
 
     def asked(self, filters: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         """The query parameters, checked. Raises DRF's ValidationError, naming them."""
-        given = filters(data=self.request.query_params)
-        given.is_valid(raise_exception=True)
-        values: dict[str, Any] = given.validated_data
-        return values
+        given = self.request.query_params
+        names, unasked = _filters_unasked(filters)
+        return _checked(filters, given) if names & given.keys() else {**unasked}
 
     def listed(
         self,
@@ -130,6 +131,19 @@ class CreatorAPIView(APIView):
         paginator = pagination()
         page = paginator.paginate_queryset(rows, self.request, view=self)
         return paginator.get_paginated_response([shown(row) for row in page])
+
+
+def _checked(filters: type[serializers.Serializer[Any]], given: Any) -> dict[str, Any]:
+    asked = filters(data=given)
+    asked.is_valid(raise_exception=True)
+    values: dict[str, Any] = asked.validated_data
+    return values
+
+
+@cache
+def _filters_unasked(filters: type[serializers.Serializer[Any]]) -> tuple[frozenset[str], dict[str, Any]]:
+    """The names of the parameters, and what the filters are where none is given, as mostly none is."""
+    return frozenset(filters().fields), _checked(filters, QueryDict())
 
 
 class FragmentRenderer(BaseRenderer):
