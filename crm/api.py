@@ -63,9 +63,13 @@ def creator_id_of(request: Request) -> int | None:
     return int(value)
 
 
-def moment_shown(moment: datetime) -> str:
-    """As DRF's DateTimeField shows a time that is in UTC."""
-    return moment.isoformat().removesuffix("+00:00") + "Z"
+def times_shown(data: Any) -> Any:
+    """The data with each time of it, which is in UTC, as DRF's DateTimeField shows one; so does orjson by itself."""
+    if isinstance(data, datetime):
+        return data.isoformat().removesuffix("+00:00") + "Z"
+    if isinstance(data, dict):
+        return {name: times_shown(value) for name, value in data.items()}
+    return [times_shown(each) for each in data] if isinstance(data, list) else data
 
 
 class CreatorAPIView(APIView):
@@ -165,6 +169,7 @@ class FragmentRenderer(BaseRenderer):
             return ""
         wanted = getattr(request, "fragment_template", "") or view.fragment_template
         template = "_problem.html" if response.status_code >= 400 else wanted
+        data = times_shown(data)
         members = data if isinstance(data, dict) else {}
         page_path = getattr(request, "page_path", "") or request.htmx.current_url_abs_path or ""
         return render_to_string(
@@ -229,7 +234,7 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
 
 
 def conversation_shown(row: selectors.ConversationRow) -> dict[str, Any]:
-    """What ConversationSerializer shows of the same conversation."""
+    """What ConversationSerializer shows of the same conversation; its time is left to whatever renders it."""
     last = None if row.direction is None else {"direction": row.direction, "text": row.text, "status": row.status}
     return {
         "id": row.id,
@@ -241,7 +246,7 @@ def conversation_shown(row: selectors.ConversationRow) -> dict[str, Any]:
             "valueCents": row.value_cents,
         },
         "platform": row.platform,
-        "lastMessageAt": moment_shown(row.last_message_at),
+        "lastMessageAt": row.last_message_at,
         "lastMessage": last,
         "unreadCount": row.unread_count,
     }

@@ -54,8 +54,7 @@ def _copied(row: V) -> V:
         return row
     twin = object.__new__(type(row))
     twin.__dict__.update(row.__dict__)
-    state = models.base.ModelState()
-    state.__dict__.update(row._state.__dict__)
-    state.fields_cache = {**row._state.fields_cache}
+    known, state = row._state, models.base.ModelState()  # noqa: SLF001  Django's documented name
+    state.__dict__.update(known.__dict__, fields_cache={**known.fields_cache})
     twin._state = state
     return twin
