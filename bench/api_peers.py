@@ -14,6 +14,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool
 
 django.setup(set_prefix=False)
@@ -30,10 +31,8 @@ from messaging.api import ThreadMessageSerializer  # noqa: E402
 application = Handler()
 
 CONVERSATIONS = """
-SELECT c.id, json_build_object('id', f.id, 'name', f.name, 'handle', f.handle, 'avatar', f.avatar,
-    'valueCents', f.value_cents) AS fan, f.platform, c.last_message_at AS "lastMessageAt",
-    json_build_object('direction', m.direction, 'text', left(m.text, 140), 'status', m.status) AS "lastMessage",
-    c.unread_count AS "unreadCount"
+SELECT c.id, f.id, f.name, f.handle, f.avatar, f.value_cents, f.platform, c.last_message_at, m.direction,
+    left(m.text, 140), m.status, c.unread_count
 FROM crm_conversation c JOIN crm_fan f ON f.id = c.fan_id LEFT JOIN crm_message m ON m.id = c.last_message_id
 WHERE c.creator_id = %s AND NOT c.archived AND f.deleted_at IS NULL
 ORDER BY c.last_message_at DESC, c.id DESC LIMIT 51
@@ -68,15 +67,41 @@ def _pool() -> ConnectionPool[Any]:
             f"password={database['PASSWORD']}"
         )
         options = {"autocommit": True, "prepare_threshold": 0}
-        _pools.append(ConnectionPool(address, min_size=4, max_size=16, kwargs=options, open=True))
+        _pools.append(
+            ConnectionPool(
+                address,
+                min_size=4,
+                max_size=16,
+                kwargs=options,
+                open=True,
+                configure=lambda made: set_json_loads(orjson.loads, made),
+            )
+        )
     return _pools[0]
 
 
-def _bare(sql: str, limit: int, *more: str) -> Any:
+def _nested(cursor: Any) -> Any:
+    """A row of CONVERSATIONS, made here: PostgreSQL's own JSON takes three times as long on its way through both."""
+
+    def make(row: Any) -> dict[str, Any]:
+        (id, fan, name, handle, avatar, value, platform, at, direction, text, status, unread) = row  # noqa: A001
+        return {
+            "id": id,
+            "fan": {"id": fan, "name": name, "handle": handle, "avatar": avatar, "valueCents": value},
+            "platform": platform,
+            "lastMessageAt": at,
+            "lastMessage": direction and {"direction": direction, "text": text, "status": status},
+            "unreadCount": unread,
+        }
+
+    return make
+
+
+def _bare(sql: str, limit: int, *more: str, row_factory: Any = dict_row) -> Any:
     def view(request: HttpRequest, **named: int) -> HttpResponse:
         token = request.headers["Authorization"].removeprefix("Bearer ")
         jwt.decode(token, settings.SECRET_KEY, algorithms=["HS256"])
-        with _pool().connection() as found, found.cursor(row_factory=dict_row, binary=True) as cursor:
+        with _pool().connection() as found, found.cursor(row_factory=row_factory, binary=True) as cursor:
             rows = cursor.execute(sql, [int(request.headers["X-Creator"]), *named.values(), *more]).fetchall()
         body = {"next": len(rows) > limit, "results": rows[:limit]}
         content = orjson.dumps(body, option=orjson.OPT_UTC_Z)
@@ -85,18 +110,25 @@ def _bare(sql: str, limit: int, *more: str) -> Any:
     return view
 
 
-class _Numbers(pagination.PageNumberPagination):
+class _ByLastMessage(pagination.CursorPagination):
+    """DRF's cursors are the faster of what it has: with page numbers it counts all rows for each page."""
+
     page_size = 50
+    ordering = ("-last_message_at", "-id")
 
 
-class _Hundred(pagination.PageNumberPagination):
+class _ByTime(pagination.CursorPagination):
     page_size = 100
+    ordering = ("-created_at", "-id")
+
+
+class _ByValue(pagination.CursorPagination):
+    page_size = 50
+    ordering = ("-value_cents", "-id")
 
 
 class _List(generics.ListAPIView[Any]):
     """The product's serializers, beside which their queries would be n + 1 without the product's own select_related."""
-
-    pagination_class = _Numbers
 
     @property
     def creator(self) -> int:
@@ -105,29 +137,29 @@ class _List(generics.ListAPIView[Any]):
 
 class Conversations(_List):
     serializer_class = ConversationSerializer
+    pagination_class = _ByLastMessage
 
     def get_queryset(self) -> Any:
         mine = Conversation.objects.filter(creator__memberships__user=self.request.user, creator=self.creator)
-        rows = mine.filter(archived=False, fan__deleted_at=None).select_related("fan", "last_message")
-        return rows.order_by("-last_message_at", "-id")
+        return mine.filter(archived=False, fan__deleted_at=None).select_related("fan", "last_message")
 
 
 class Messages(_List):
     serializer_class = ThreadMessageSerializer
-    pagination_class = _Hundred
+    pagination_class = _ByTime
 
     def get_queryset(self) -> Any:
         mine = Message.objects.filter(creator__memberships__user=self.request.user, creator=self.creator)
-        rows = mine.filter(conversation=self.kwargs["conversation_id"]).select_related("delivery")
-        return rows.order_by("-created_at", "-id")
+        return mine.filter(conversation=self.kwargs["conversation_id"]).select_related("delivery")
 
 
 class Fans(_List):
     serializer_class = FanSerializer
+    pagination_class = _ByValue
 
     def get_queryset(self) -> Any:
         mine = Fan.objects.filter(creator__memberships__user=self.request.user, creator=self.creator)
-        return mine.filter(deleted_at=None).order_by("-value_cents", "-id")
+        return mine.filter(deleted_at=None)
 
 
 class FanOne(generics.RetrieveAPIView[Any]):
@@ -139,7 +171,7 @@ class FanOne(generics.RetrieveAPIView[Any]):
 
 
 urlpatterns = [
-    path("bare/conversations", _bare(CONVERSATIONS, 50)),
+    path("bare/conversations", _bare(CONVERSATIONS, 50, row_factory=_nested)),
     path("bare/conversations/<int:conversation_id>/messages", _bare(MESSAGES, 100, *NEWEST)),
     path("bare/fans", _bare(FANS, 50)),
     path("bare/fans/<int:fan_id>", _bare(FAN, 1)),

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import QuerySet
+from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.utils.translation import gettext
 from drf_spectacular.types import OpenApiTypes
@@ -61,9 +63,13 @@ def creator_id_of(request: Request) -> int | None:
     return int(value)
 
 
-def moment_shown(moment: datetime) -> str:
-    """As DRF's DateTimeField shows a time that is in UTC."""
-    return moment.isoformat().removesuffix("+00:00") + "Z"
+def times_shown(data: Any) -> Any:
+    """The data with each time of it, which is in UTC, as DRF's DateTimeField shows one; so does orjson by itself."""
+    if isinstance(data, datetime):
+        return data.isoformat().removesuffix("+00:00") + "Z"
+    if isinstance(data, dict):
+        return {name: times_shown(value) for name, value in data.items()}
+    return [times_shown(each) for each in data] if isinstance(data, list) else data
 
 
 class CreatorAPIView(APIView):
@@ -105,10 +111,9 @@ class CreatorAPIView(APIView):
 
     def asked(self, filters: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         """The query parameters, checked. Raises DRF's ValidationError, naming them."""
-        given = filters(data=self.request.query_params)
-        given.is_valid(raise_exception=True)
-        values: dict[str, Any] = given.validated_data
-        return values
+        given = self.request.query_params
+        names, unasked = _filters_unasked(filters)
+        return _checked(filters, given) if names & given.keys() else {**unasked}
 
     def listed(
         self,
@@ -132,6 +137,19 @@ class CreatorAPIView(APIView):
         return paginator.get_paginated_response([shown(row) for row in page])
 
 
+def _checked(filters: type[serializers.Serializer[Any]], given: Any) -> dict[str, Any]:
+    asked = filters(data=given)
+    asked.is_valid(raise_exception=True)
+    values: dict[str, Any] = asked.validated_data
+    return values
+
+
+@cache
+def _filters_unasked(filters: type[serializers.Serializer[Any]]) -> tuple[frozenset[str], dict[str, Any]]:
+    """The names of the parameters, and what the filters are where none is given, as mostly none is."""
+    return frozenset(filters().fields), _checked(filters, QueryDict())
+
+
 class FragmentRenderer(BaseRenderer):
     """The same answer as a piece of HTML that a page swaps in: the view's `fragment_template`, or the problem in words.
 
@@ -151,6 +169,7 @@ class FragmentRenderer(BaseRenderer):
             return ""
         wanted = getattr(request, "fragment_template", "") or view.fragment_template
         template = "_problem.html" if response.status_code >= 400 else wanted
+        data = times_shown(data)
         members = data if isinstance(data, dict) else {}
         page_path = getattr(request, "page_path", "") or request.htmx.current_url_abs_path or ""
         return render_to_string(
@@ -215,7 +234,7 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
 
 
 def conversation_shown(row: selectors.ConversationRow) -> dict[str, Any]:
-    """What ConversationSerializer shows of the same conversation."""
+    """What ConversationSerializer shows of the same conversation; its time is left to whatever renders it."""
     last = None if row.direction is None else {"direction": row.direction, "text": row.text, "status": row.status}
     return {
         "id": row.id,
@@ -227,7 +246,7 @@ def conversation_shown(row: selectors.ConversationRow) -> dict[str, Any]:
             "valueCents": row.value_cents,
         },
         "platform": row.platform,
-        "lastMessageAt": moment_shown(row.last_message_at),
+        "lastMessageAt": row.last_message_at,
         "lastMessage": last,
         "unreadCount": row.unread_count,
     }

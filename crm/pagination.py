@@ -3,8 +3,8 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
 
+import orjson
 from django.core.exceptions import ValidationError
 from django.db.models import F, Field, Func, QuerySet, TextField, Value
 from django.db.models.lookups import GreaterThan, LessThan
@@ -47,29 +47,26 @@ class KeysetPagination(CursorPagination):
         self.names = [name.removeprefix("-") for name in ordering]
         position, backwards = self._position(queryset)
         descending = ordering[0].startswith("-") != backwards
-        read = self._listed if isinstance(queryset, Listing) else self._queried
-        found = read(queryset, position, descending=descending, limit=size + 1)
+        if isinstance(queryset, Listing):
+            found = queryset.page(self.names, descending=descending, after=position, limit=size + 1)
+        else:
+            found = self._queried(queryset, position, descending=descending, limit=size + 1)
         more, came_from = len(found) > size, position is not None
         found = found[:size][:: -1 if backwards else 1]
         self.has_next, self.has_previous = (came_from, more) if backwards else (more, came_from)
-        self.ends = (found[0][0], found[-1][0]) if found else None
-        return [row for _, row in found]
+        self.ends = (self._place(found[0]), self._place(found[-1])) if found else None
+        return found
 
-    def _listed(
-        self, listing: Any, position: list[Any] | None, *, descending: bool, limit: int
-    ) -> list[tuple[tuple[Any, ...], Any]]:
-        return list(listing.page(self.names, descending=descending, after=position, limit=limit))
+    def _place(self, row: Any) -> tuple[Any, ...]:
+        return tuple(getattr(row, name) for name in self.names)
 
-    def _queried(
-        self, queryset: Any, position: list[Any] | None, *, descending: bool, limit: int
-    ) -> list[tuple[tuple[Any, ...], Any]]:
+    def _queried(self, queryset: Any, position: list[Any] | None, *, descending: bool, limit: int) -> list[Any]:
         if position is not None:
             row = _Row(*(F(name) for name in self.names))
             compare = LessThan if descending else GreaterThan
             queryset = queryset.filter(compare(row, _Row(*(Value(value) for value in position))))
         sign = "-" if descending else ""
-        rows = queryset.order_by(*(sign + name for name in self.names))[:limit]
-        return [(tuple(getattr(row, name) for name in self.names), row) for row in rows]
+        return list(queryset.order_by(*(sign + name for name in self.names))[:limit])
 
     def get_page_size(self, request: Request) -> int:
         given = request.query_params.get(self.page_size_query_param)
@@ -109,9 +106,9 @@ class KeysetPagination(CursorPagination):
         if not given:
             return None, False
         try:
-            pairs = dict(parse_qsl(urlsafe_b64decode(given.encode("ascii")).decode(), True, True))
+            pairs = orjson.loads(urlsafe_b64decode(given.encode("ascii") + b"=" * (-len(given) % 4)))
             values = [_value(_field(queryset, name), pairs[name]) for name in self.names]
-        except (Base64Error, KeyError, ValueError, ValidationError, OverflowError) as error:
+        except (Base64Error, LookupError, TypeError, ValueError, ValidationError, OverflowError) as error:
             raise InvalidQuery(
                 {self.cursor_query_param: gettext("This is no cursor of this list in this order.")}
             ) from error
@@ -119,8 +116,12 @@ class KeysetPagination(CursorPagination):
 
     def _link(self, values: tuple[Any, ...], **extra: str) -> str:
         position = {name: _text(value) for name, value in zip(self.names, values, strict=True)}
-        cursor = urlsafe_b64encode(urlencode(position | extra).encode()).decode()
-        return replace_query_param(self.request.build_absolute_uri(), self.cursor_query_param, cursor)
+        # Nothing in it means anything in an address.
+        cursor = urlsafe_b64encode(orjson.dumps(position | extra)).decode().rstrip("=")
+        address = self.request.build_absolute_uri()
+        if "?" not in address:
+            return f"{address}?{self.cursor_query_param}={cursor}"
+        return replace_query_param(address, self.cursor_query_param, cursor)
 
     # What a position beyond the last row would name is unknown, so an empty page leads nowhere.
     def get_next_link(self) -> str | None:
@@ -149,9 +150,12 @@ def _field(queryset: QuerySet[Any] | Listing[Any], name: str) -> "Field[Any, Any
     return field
 
 
-def _value(field: "Field[Any, Any]", text: str) -> Any:
-    """The text as a value of the field. Raises ValueError or ValidationError."""
+def _value(field: "Field[Any, Any]", text: Any) -> Any:
+    """The text as a value of the field. Raises TypeError, ValueError or ValidationError."""
+    if not isinstance(text, str):
+        raise TypeError(text)
     value = field.to_python(text)
+    field.run_validators(value)  # a number that is none of the database's
     if "\x00" in text or (hasattr(value, "tzinfo") and timezone.is_naive(value)):
         raise ValueError(text)
     return value

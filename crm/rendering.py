@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 from rest_framework import renderers
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.utils.encoders import JSONEncoder
 
 
@@ -17,3 +18,13 @@ class JSONRenderer(renderers.JSONRenderer):
             return orjson.dumps(data, default=JSONEncoder().default, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
         except TypeError:  # a number beyond 64 bits
             return super().render(data, accepted_media_type, renderer_context)
+
+
+class Negotiation(DefaultContentNegotiation):
+    """DRF's, which weighs what most callers accept, anything or the view's first kind, for longer than it need."""
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
+        first = renderers[0]
+        if format_suffix is None and request.headers.get("Accept", "*/*") in ("*/*", first.media_type):
+            return first, first.media_type
+        return super().select_renderer(request, renderers, format_suffix)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import BigIntegerField, DateTimeField, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import BigIntegerField, DateTimeField, Exists, OuterRef, QuerySet, Sum, TextField
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -31,6 +31,8 @@ from crm.statements import rows_read, statement_run
 ACTIVE_WITHIN = timedelta(days=30)
 # For so long a deleted fan can be restored; then fan_services.fans_purge erases them.
 RESTORABLE_FOR = timedelta(days=30)
+
+LEAST_BIGINT = str(-(2**63))
 
 WRITERS = frozenset({Role.OWNER, Role.MANAGER, Role.CHATTER})
 MANAGERS = frozenset({Role.OWNER, Role.MANAGER})
@@ -92,6 +94,41 @@ def fans_due_to_be_erased() -> QuerySet[Fan]:
     return Fan.objects.filter(deleted_at__lt=timezone.now() - RESTORABLE_FOR, erased_at=None)
 
 
+class FanRow(NamedTuple):
+    """A fan as a list shows them, and what it may be ordered by."""
+
+    id: int
+    platform: str
+    platform_id: str
+    handle: str
+    name: str
+    email: str
+    avatar: str
+    tags: list[str]
+    notes: str
+    value_cents: int
+    last_seen_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+    seen_order: datetime
+    name_order: str
+
+
+# As the indexes have it (crm.models.FAN_SEEN_ORDER, FAN_NAME_ORDER).
+_SEEN_ORDER = "COALESCE(f.last_seen_at, '1970-01-01 00:00:00+00'::timestamptz)"
+_NAME_ORDER = "LOWER(COALESCE(NULLIF(f.name, ''), NULLIF(f.handle, ''), f.platform_id))"
+_FAN_COLUMNS = f"""f.id, f.platform, f.platform_id, f.handle, f.name, f.email, f.avatar, f.tags, f.notes, f.value_cents,
+    f.last_seen_at, f.created_at, f.updated_at, f.deleted_at, {_SEEN_ORDER}, {_NAME_ORDER}"""
+_FAN_KEYS = {
+    "value_cents": Key("f.value_cents", "bigint", BigIntegerField(), LEAST_BIGINT),
+    "seen_order": Key(_SEEN_ORDER, "timestamptz", DateTimeField(), "-infinity"),
+    "name_order": Key(_NAME_ORDER, "text", TextField(), ""),
+    "created_at": Key("f.created_at", "timestamptz", DateTimeField(), "-infinity"),
+    "id": Key("f.id", "bigint", BigIntegerField(), LEAST_BIGINT),
+}
+
+
 def fan_list(
     *,
     creator: Creator,
@@ -100,18 +137,28 @@ def fan_list(
     min_value_cents: int | None = None,
     active_since: datetime | None = None,
     deleted: bool = False,
-) -> QuerySet[Fan]:
+) -> Listing[FanRow]:
     """The creator's fans, unordered; `search` looks in name and handle. deleted: those who can be restored instead."""
-    fans = fans_restorable().filter(creator=creator) if deleted else _fans(creator)
+    conditions, values = ["f.creator_id = %s"], list[Any]([creator.pk])
+    if deleted:
+        conditions.append("f.erased_at IS NULL AND f.deleted_at >= %s")
+        values.append(timezone.now() - RESTORABLE_FOR)
+    else:
+        conditions.append("f.deleted_at IS NULL")
     if search:
-        fans = fans.filter(Q(name__icontains=search) | Q(handle__icontains=search.lstrip("@")))
-    if tag:
-        fans = fans.filter(tags__contains=[tag])
-    if min_value_cents is not None:
-        fans = fans.filter(value_cents__gte=min_value_cents)
-    if active_since is not None:
-        fans = fans.filter(last_seen_at__gte=active_since)
-    return fans
+        conditions.append("(f.name ILIKE %s OR f.handle ILIKE %s)")
+        values += [_containing(search), _containing(search.lstrip("@"))]
+    for condition, value in (
+        ("f.tags @> ARRAY[%s::text]::varchar[]", tag or None),
+        ("f.value_cents >= %s", min_value_cents),
+        ("f.last_seen_at >= %s", active_since),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            values.append(value)
+    return Listing(
+        row=FanRow, columns=_FAN_COLUMNS, source="crm_fan f", conditions=conditions, values=values, keys=_FAN_KEYS
+    )
 
 
 def fan_not_found() -> NotFound:
@@ -148,7 +195,11 @@ def fan_audience(
     tags: at least one of them. not_messaged_since: nothing was written to them since then that went out or still may.
     only_ids: of these alone; of nobody where there are none.
     """
-    fans = fan_list(creator=creator, min_value_cents=min_value_cents, active_since=active_since)
+    fans = _fans(creator)
+    if min_value_cents is not None:
+        fans = fans.filter(value_cents__gte=min_value_cents)
+    if active_since is not None:
+        fans = fans.filter(last_seen_at__gte=active_since)
     if tags:
         fans = fans.filter(tags__overlap=list(tags))
     if not_messaged_since is not None:
@@ -226,8 +277,8 @@ _CONVERSATION_COLUMNS = """c.id, c.last_message_at, c.unread_count, f.id, f.name
 _CONVERSATION_SOURCE = """crm_conversation c JOIN crm_fan f ON f.id = c.fan_id
     LEFT JOIN crm_message m ON m.id = c.last_message_id"""
 _CONVERSATION_KEYS = {
-    "last_message_at": Key("c.last_message_at", "timestamptz", DateTimeField(), "-infinity", "infinity"),
-    "id": Key("c.id", "bigint", BigIntegerField(), str(-(2**63)), str(2**63 - 1)),
+    "last_message_at": Key("c.last_message_at", "timestamptz", DateTimeField(), "-infinity"),
+    "id": Key("c.id", "bigint", BigIntegerField(), LEAST_BIGINT),
 }
 
 

@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from crm import api, creator_api, fan_api, purchase_api, quick_reply_api, team_api
+from crm import api, creator_api, fan_api, fan_list_api, purchase_api, quick_reply_api, team_api
 
 urlpatterns = [
-    path("fans", fan_api.FanListView.as_view(), name="fans"),
-    path("fans/tags", fan_api.FanTagView.as_view(), name="fans-tag"),
+    path("fans", fan_list_api.FanListView.as_view(), name="fans"),
+    path("fans/tags", fan_list_api.FanTagView.as_view(), name="fans-tag"),
     path("fans/<int:fan_id>", fan_api.FanView.as_view(), name="fan"),
     path("fans/<int:fan_id>/restore", fan_api.FanRestoreView.as_view(), name="fan-restore"),
     path("fans/<int:fan_id>/purchases", purchase_api.FanPurchasesView.as_view(), name="fan-purchases"),

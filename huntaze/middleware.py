@@ -4,12 +4,20 @@ Touches no table."""
 import random
 import re
 from collections.abc import Callable
+from typing import Any
 
 import structlog
+from csp.constants import HEADER
+from csp.middleware import CSPMiddleware
+from csp.utils import build_policy
+from django.conf import settings
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.messages.storage import default_storage
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.utils import translation
+from django.utils.functional import SimpleLazyObject, empty
 from django.utils.translation import gettext
 
 from huntaze import monitoring, prometheus
@@ -82,6 +90,34 @@ class PageCompressionMiddleware(GZipMiddleware):
         if response.streaming or not response.headers.get("Content-Type", "").startswith("text/html"):
             return response
         return super().process_response(request, response)
+
+
+class ContentSecurityMiddleware(CSPMiddleware):
+    """django-csp's, which puts the header together anew for each answer, though nearly all have the same one."""
+
+    # What a view, a decorator or a template leaves behind when it wants another policy.
+    OWN_WISHES = {f"_csp_{what}" for what in ("config", "update", "replace", "exempt")}
+
+    def __init__(self, get_response: Any) -> None:
+        super().__init__(get_response)
+        self.usual = build_policy()
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if settings.DEBUG or hasattr(request, "_csp_nonce") or self.OWN_WISHES & vars(response).keys():
+            return super().process_response(request, response)
+        response.headers.setdefault(HEADER, self.usual)
+        return response
+
+
+class PageMessagesMiddleware(MessageMiddleware):
+    """Django's, which looks for somebody's messages only once a page asks for them: the API never does."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        request._messages = SimpleLazyObject(lambda: default_storage(request))  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        unasked = request._messages._wrapped is empty  # type: ignore[attr-defined]  # noqa: SLF001
+        return response if unasked else super().process_response(request, response)
 
 
 class AdminContentSecurityMiddleware:

@@ -94,19 +94,24 @@ class ThreadRow(NamedTuple):
 _THREAD_COLUMNS = """m.id::text, m.direction, m.text, m.price_cents, m.read, NULLIF(m.attachments, '[]'), m.status,
     m.created_at, m.sent_at, m.deleted_at, d.due_at, d.reason"""
 _THREAD_KEYS = {
-    "created_at": Key("m.created_at", "timestamptz", DateTimeField(), "-infinity", "infinity"),
-    "id": Key("m.id", "uuid", UUIDField(), str(UUID(int=0)), str(UUID(int=2**128 - 1))),
+    "created_at": Key("m.created_at", "timestamptz", DateTimeField(), "-infinity"),
+    "id": Key("m.id", "uuid", UUIDField(), str(UUID(int=0))),
 }
 
 
-def thread_rows(*, conversation_id: int) -> Listing[ThreadRow]:
-    """As thread_list, for a list that is asked for every few seconds. The conversation must be the caller's."""
+# Asked once for a statement, and then as good as the id itself.
+_CREATORS_CONVERSATION = """m.conversation_id = (SELECT c.id FROM crm_conversation c JOIN crm_fan f ON f.id = c.fan_id
+    WHERE c.id = %s AND c.creator_id = %s AND f.deleted_at IS NULL)"""
+
+
+def thread_rows(*, creator: Creator, conversation_id: int) -> Listing[ThreadRow]:
+    """As thread_list, for a list that is asked for every few seconds; no rows where conversation_get would raise."""
     return Listing(
         row=ThreadRow,
         columns=_THREAD_COLUMNS,
         source="crm_message m LEFT JOIN messaging_delivery d ON d.message_id = m.id",
-        conditions=["m.conversation_id = %s"],
-        values=[conversation_id],
+        conditions=[_CREATORS_CONVERSATION],
+        values=[conversation_id, creator.pk],
         keys=_THREAD_KEYS,
     )
 

@@ -7,7 +7,8 @@ from rest_framework.test import APIClient
 
 from crm import selectors
 from crm.api import ConversationSerializer
-from crm.models import Conversation, Creator, MessageStatus
+from crm.fan_api import FanSerializer
+from crm.models import Conversation, Creator, Fan, MessageStatus
 from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MembershipFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +55,23 @@ def test_the_last_message_is_shown_in_each_state(creator: Creator, client: APICl
     [shown] = client.get(CONVERSATIONS).json()["results"]
     assert [shown] == serialized(creator)
     assert shown["lastMessage"] == {"direction": "out", "text": "", "status": status}
+
+
+@pytest.mark.parametrize("microsecond", [0, 120_000])
+def test_a_fan_is_shown_as_their_serializer_shows_them(creator: Creator, client: APIClient, microsecond: int) -> None:
+    at = datetime(2026, 11, 1, 12, 30, 5, microsecond, tzinfo=UTC)
+    known = FanFactory(
+        creator=creator,
+        name='Ä "quoted" <b> 🦊',
+        notes="a\nb",
+        tags=["vip", "ä"],
+        last_seen_at=at,
+        value_cents=2**53 - 1,
+    )
+    bare = FanFactory(creator=creator, name="", handle="", last_seen_at=None, value_cents=0)
+    shown = client.get("/api/crm/fans").json()["results"]
+    assert shown == [dict(FanSerializer(Fan.objects.get(pk=fan.pk)).data) for fan in (known, bare)]
+    assert list(shown[0]) == list(FanSerializer(known).data)
 
 
 def test_archived_ones_and_those_of_deleted_fans_and_of_others_are_not_listed(

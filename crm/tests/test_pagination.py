@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from crm.fan_api import FanPagination
+from crm.fan_list_api import FanPagination
 from crm.models import Conversation, Creator, Fan, Role
 from crm.statements import statement_run
 from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MembershipFactory
@@ -139,7 +139,8 @@ def test_a_hundred_thousand_messages_are_read_off_an_index_page_by_page(creator:
     first = f"{CONVERSATIONS}/{conversation.pk}/messages"
     for url in (first, page_after(client, first, 5)):
         touched, used, _ = plan_of(client, url)
-        assert (touched, "message_by_time" in used) == (101, True)
+        # The conversation and its fan, who say whose it is, and the page with one more.
+        assert (touched, "message_by_time" in used) == (2 + 101, True)
     with connection.cursor() as cursor:
         cursor.execute(
             "EXPLAIN SELECT FROM crm_message WHERE conversation_id = %s AND direction = 'in' AND NOT read",
@@ -159,10 +160,12 @@ def test_no_short_index_stands_beside_one_that_a_list_is_read_off() -> None:
 def test_a_list_costs_one_query_however_long_it_is(
     many: Creator, client: APIClient, django_assert_num_queries: Any
 ) -> None:
-    for url in (FANS, CONVERSATIONS):
+    conversation = Conversation.objects.filter(creator=many).latest("pk")
+    run(MESSAGES_SQL, {"creator": many.pk, "conversation": conversation.pk, "count": 1_000})
+    for url, size in ((FANS, 50), (CONVERSATIONS, 50), (f"{CONVERSATIONS}/{conversation.pk}/messages", 100)):
         client.get(url)  # who the caller is, is known for a moment
         with django_assert_num_queries(1):
-            assert len(client.get(url).json()["results"]) == 50
+            assert len(client.get(url).json()["results"]) == size
 
 
 @pytest.mark.parametrize("ordering", FanPagination.ORDERINGS)
@@ -192,7 +195,7 @@ def test_what_arrives_and_goes_between_two_pages_shifts_nothing(creator: Creator
 
 
 def cursor_of(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+    return base64.urlsafe_b64encode(text.encode()).decode()
 
 
 @pytest.mark.parametrize(
@@ -201,21 +204,19 @@ def cursor_of(text: str) -> str:
         "x",
         "é",
         "%00",
-        cursor_of("value_cents=1"),
-        cursor_of("value_cents=a&id=1"),
-        cursor_of("value_cents=1%00&id=1"),
+        cursor_of('{"value_cents":"1"}'),
+        cursor_of('{"value_cents":"a","id":"1"}'),
+        cursor_of('{"value_cents":"1\\u0000","id":"1"}'),
+        cursor_of('{"value_cents":1,"id":["1"]}'),
+        cursor_of('["value_cents","id"]'),
+        cursor_of("7"),
+        cursor_of(f'{{"value_cents":"-{"9" * 30}","id":"1"}}'),
     ],
 )
 def test_a_cursor_that_is_none_is_named(creator: Creator, client: APIClient, cursor: str) -> None:
     answer = client.get(f"{FANS}?cursor={cursor}")
     assert answer.status_code == 400
     assert [error["field"] for error in answer.json()["errors"]] == ["cursor"]
-
-
-def test_a_cursor_with_a_number_beyond_all_rows_ends_the_list(creator: Creator, client: APIClient) -> None:
-    FanFactory(creator=creator)
-    cursor = cursor_of(f"value_cents=-{'9' * 30}&id=1")
-    assert client.get(f"{FANS}?cursor={cursor}").json()["results"] == []
 
 
 def test_marking_a_conversation_read_costs_two_statements_however_long_it_is(

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.core.cache import caches
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from rest_framework.test import APIClient
@@ -102,17 +101,28 @@ def test_callers_at_once_are_all_counted() -> None:
 
 def test_without_redis_everybody_may_and_it_is_said_once(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
     client = program()
-    cache: dict[str, Any] = {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}
-    settings.CACHES = {"default": cache}
-    caches.close_all()
+    there, settings.REDIS_URL = settings.REDIS_URL, "redis://127.0.0.1:1/0"
     answers = [client.get(FANS) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200] * 5
     assert "RateLimit" not in answers[0]
     assert len([record for record in caplog.records if "not throttled" in record.getMessage()]) == 1
     Throttle._away_until = 0.0
-    settings.CACHES = {"default": {**cache, "LOCATION": settings.REDIS_URL}}
+    settings.REDIS_URL = there
     assert "RateLimit" in client.get(FANS)
     assert Throttle._away_until is None
+
+
+def test_a_connection_that_redis_closed_meanwhile_is_made_again(redis_server: Any) -> None:
+    assert _increment("throttle:test") == 1
+    redis_server.client_kill_filter(_type="normal", skipme=True)
+    assert _increment("throttle:test") == 2
+
+
+def test_what_redis_refuses_to_count_is_not_counted_and_the_next_answer_is_not_its(redis_server: Any) -> None:
+    redis_server.set("throttle:wrong", "no number")
+    assert _increment("throttle:wrong") is None
+    assert [_increment("throttle:test") for _ in range(2)] == [1, 2]
+    assert 0 < redis_server.ttl("throttle:test") <= 120
 
 
 def test_looking_into_a_file_does_not_use_up_the_imports() -> None:
