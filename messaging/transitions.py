@@ -291,6 +291,7 @@ def delivery_rescheduled(
     in_doubt: bool = False,
     by_hand: bool = False,
     hopped: bool = False,
+    given_up: bool = False,
     code: str = "",
     reason: str = "",
 ) -> Copy | None:
@@ -301,6 +302,7 @@ def delivery_rescheduled(
     attempted: a send was begun, so it counts against SEND_MAX_ATTEMPTS.
     in_doubt: nobody knows how that send ended, so its key stays the message's key.
     by_hand: a person wants it, so it has all its attempts again.
+    given_up: SQS gave the copy up before anybody began to send it.
     Returns the copy to publish, None where somebody else changed the row first.
     """
     fresh = Copy(message_id=copy.message_id, dispatch_id=uuid7())
@@ -315,6 +317,7 @@ def delivery_rescheduled(
             dispatch_id=fresh.dispatch_id,
             attempts=0 if by_hand else F("attempts") + int(attempted),
             hops=F("hops") + int(hopped),
+            given_up_count=0 if by_hand else F("given_up_count") + int(given_up),
             lease_expires_at=None,
             finished_at=None,
             **doubt,
