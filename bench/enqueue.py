@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable
-from uuid import uuid4
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID, uuid4
 
 import boto3
 import psycopg
 from django.conf import settings
+from django.db import connection
 
 from crm.models import Creator, Fan
 from messaging import publishing, queue
@@ -15,6 +17,8 @@ from messaging.services import MessageRequest, OnlyFansRateLimiterService
 
 SINGLE = 60
 BATCHED = 200
+# As many people press "send" in one moment as a web process serves at once.
+CALLERS = 8
 TEXT = "Good morning! A new set is up, and the first five of you get a voice message with it."
 
 
@@ -49,15 +53,18 @@ def runs() -> dict[str, Callable[[], int]]:
     def outgoing(number: int) -> queue.Outgoing:
         return queue.Outgoing(key=str(number), body=body, delay_seconds=0, group=str(creator.pk), attributes=attributes)
 
-    # The least that keeps a message which SQS did not take: one row, committed first.
+    # The least that loses no message and sends none twice: one row, committed before SQS hears of it and marked after.
     store = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
-    insert = "INSERT INTO bare_outbox VALUES (%s, %s)"
-    store.execute("CREATE TABLE bare_outbox (id uuid PRIMARY KEY, body text NOT NULL)")
+    insert = "INSERT INTO bare_outbox (id, body) VALUES (%s, %s)"
+    mark = "UPDATE bare_outbox SET queued = true WHERE id = ANY(%s)"
+    store.execute("CREATE TABLE bare_outbox (id uuid PRIMARY KEY, body text NOT NULL, queued bool DEFAULT false)")
 
     def bare_single_stored() -> int:
         for _ in range(SINGLE):
-            store.execute(insert, (uuid4(), body))
+            row = uuid4()
+            store.execute(insert, (row, body))
             bare.send_message(QueueUrl=url, **entry)
+            store.execute(mark, ([row],))
         return SINGLE
 
     def bare_single() -> int:
@@ -77,9 +84,11 @@ def runs() -> dict[str, Callable[[], int]]:
 
     def bare_batched_stored() -> int:
         for start in range(0, BATCHED, 10):
+            rows: list[UUID] = [uuid4() for _ in range(10)]
             with store.transaction(), store.cursor() as cursor:
-                cursor.executemany(insert, [(uuid4(), body) for _ in range(10)])
+                cursor.executemany(insert, [(row, body) for row in rows])
             bare_ten(start)
+            store.execute(mark, (rows,))
         return BATCHED
 
     def bare_batched() -> int:
@@ -103,15 +112,39 @@ def runs() -> dict[str, Callable[[], int]]:
         queued([receipt.status for receipt in receipts])
         return BATCHED
 
+    # Each of a creator of its own, as people who write at the same time are.
+    others = [creator_make() for _ in range(CALLERS)]
+    pool = ThreadPoolExecutor(CALLERS)
+
+    def at_once(work: Callable[[int], None]) -> Callable[[], int]:
+        def run() -> int:
+            list(pool.map(work, range(CALLERS)))
+            return CALLERS * SINGLE
+
+        return run
+
+    def bare_caller(_: int) -> None:
+        bare_single()
+
+    def service_caller(number: int) -> None:
+        sender, known = others[number]
+        one = OnlyFansRateLimiterService(creator=sender)
+        for each in range(SINGLE):
+            wish = MessageRequest(recipient_id=known[each % len(known)].platform_id, content=TEXT)
+            queued([one.send_message(user=None, request=wish).status])
+        connection.close()
+
     return {
         "bare boto3 send_message": bare_single,
-        "bare boto3 and a bare INSERT each": bare_single_stored,
+        "bare boto3 between a bare INSERT and its UPDATE": bare_single_stored,
         "ours: queue.send, one at a time": queue_single,
         "ours: send_message, with its rows in PostgreSQL": service_single,
         "bare boto3 send_message_batch": bare_batched,
-        "bare boto3 and ten bare INSERTs, committed at once": bare_batched_stored,
+        "bare boto3 between ten bare INSERTs and an UPDATE": bare_batched_stored,
         "ours: queue.send, 200 at once": queue_batched,
         "ours: send_batch, 200 at once, with their rows": service_batched,
+        "bare boto3 send_message, eight callers at once": at_once(bare_caller),
+        "ours: send_message, eight callers at once": at_once(service_caller),
     }
 
 

@@ -306,6 +306,7 @@ def message_bulk_create_outbound(
     sender: User | None,
     drafts: Sequence[OutboundDraft],
     reopen: bool,
+    wake_pages: bool = True,
     along: Callable[[list[UUID]], tuple[str, Sequence[Any]]] | None = None,
 ) -> list[OutboundRow]:
     """The rows of messages to fans of one creator, in the order of the drafts and with ids in that order.
@@ -314,6 +315,7 @@ def message_bulk_create_outbound(
 
     reopen: an archived conversation comes back to the inbox. Not for a campaign: nobody has written to this fan in
     particular.
+    wake_pages: not where the caller changes their status as soon as they are stored, which wakes (message_status_set).
     along: what the same statement writes beside the messages with these ids: further members of its WITH, each after
     a comma, and their values.
     """
@@ -340,7 +342,8 @@ def message_bulk_create_outbound(
         ],
     )
     conversations = dict(rows)
-    wake(*conversations.values(), creator_id=creator.pk)
+    if wake_pages:
+        wake(*conversations.values(), creator_id=creator.pk)
     return [
         OutboundRow(id=message_id, conversation_id=conversations[draft.fan_id], created_at=now)
         for message_id, draft in zip(ids, drafts, strict=True)

@@ -10,7 +10,7 @@ from unfold.admin import ModelAdmin
 
 from crm.admin import LargeAdmin, ReadOnlyAdmin
 from crm.errors import HuntazeError
-from messaging import campaigns, selectors, services
+from messaging import campaign_steps, selectors, services
 from messaging.models import STORED_CAMPAIGN_STATUSES, Campaign, Delivery, SendingProfile
 
 
@@ -114,7 +114,10 @@ class CampaignAdmin(ReadOnlyAdmin):
     @admin.action(description="Pause: nothing more of it goes out until it is resumed", permissions=["operate"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> None:
         _each(
-            request, queryset, "paused", lambda row: campaigns.campaign_pause(creator=row.creator, campaign_id=row.pk)
+            request,
+            queryset,
+            "paused",
+            lambda row: campaign_steps.campaign_pause(creator=row.creator, campaign_id=row.pk),
         )
 
     @admin.action(description="Cancel: nothing more of it goes out, for good", permissions=["operate"])
@@ -123,7 +126,7 @@ class CampaignAdmin(ReadOnlyAdmin):
             request,
             queryset,
             "cancelled",
-            lambda row: campaigns.campaign_cancel(creator=row.creator, campaign_id=row.pk),
+            lambda row: campaign_steps.campaign_cancel(creator=row.creator, campaign_id=row.pk),
         )
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:

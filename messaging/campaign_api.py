@@ -8,15 +8,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.api import CREATOR_PARAMETERS, CreatorAPIView, CsvRenderer, FragmentRenderer
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
 from crm.json_types import JsonTypes
-from crm.models import Fan, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.payloads import media_urls
 from crm.rendering import JSONRenderer
 from crm.selectors import MANAGERS
-from messaging import campaigns, selectors
+from messaging import campaign_steps, campaigns, selectors
 from messaging.api import ContentSerializer, trace_id_of
 from messaging.campaigns import (
     Audience,
@@ -28,14 +27,11 @@ from messaging.campaigns import (
     Failed,
 )
 from messaging.failed_retry import campaign_retry
-from messaging.ledger_csv import ledger_csv
-from messaging.models import CampaignStatus, Delivery
-from messaging.publishing import expected_at
+from messaging.models import CampaignStatus
 from messaging.selectors import CampaignReport
 
 NO_SUCH_STEP = OpenApiResponse(description="The campaign stands in a way in which this makes no sense.")
 NAMED_MAX = 10_000
-LEDGER_CHUNK = 2_000
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 _MOMENT = {"type": "string", "format": "date-time"}
 # As Audience.to_json keeps it: what was not asked for is not there.
@@ -183,65 +179,8 @@ class CampaignSerializer(serializers.Serializer[CampaignReport]):
         return list(media_urls(report.campaign.attachments))
 
 
-class LedgerFanSerializer(serializers.ModelSerializer[Fan]):
-    class Meta:
-        model = Fan
-        fields = ("id", "name", "handle")
-
-
-class RecipientSerializer(serializers.ModelSerializer[Delivery]):
-    """One recipient of a campaign: how the message stands, why, and since when."""
-
-    recipientId = serializers.CharField(source="fan.platform_id")
-    fan = LedgerFanSerializer()
-    messageId = serializers.UUIDField(source="pk")
-    status = serializers.ChoiceField(source="state", choices=MessageStatus.choices)
-    reasonCode = serializers.CharField(source="reason_code")
-    createdAt = serializers.DateTimeField(source="created_at")
-    queuedAt = serializers.DateTimeField(source="queued_at", allow_null=True)
-    sentAt = serializers.DateTimeField(source="message.sent_at", allow_null=True)
-    finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
-    expectedAt = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Delivery
-        fields = (
-            "recipientId",
-            "fan",
-            "messageId",
-            "status",
-            "reason",
-            "reasonCode",
-            "attempts",
-            "createdAt",
-            "queuedAt",
-            "expectedAt",
-            "sentAt",
-            "finishedAt",
-        )
-
-    @extend_schema_field(serializers.DateTimeField(allow_null=True))
-    def get_expectedAt(self, delivery: Delivery) -> str | None:
-        if delivery.state not in {MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED}:
-            return None
-        return serializers.DateTimeField().to_representation(expected_at(delivery.due_at))
-
-
-class RecipientFilterSerializer(serializers.Serializer[Any]):
-    """The query parameters of a campaign's ledger."""
-
-    status = serializers.ChoiceField(
-        choices=MessageStatus.choices, required=False, default="", allow_blank=True, help_text="Only these."
-    )
-
-
 class CampaignPagination(KeysetPagination):
     ordering = ("-created_at", "-id")
-
-
-class RecipientPagination(KeysetPagination):
-    page_size = 100
-    ordering = ("message_id",)
 
 
 class CampaignOnceAPIView(OnceAPIView):
@@ -363,44 +302,6 @@ class CampaignView(CampaignAPIView):
         return Response(CampaignSerializer(selectors.campaign_report(campaign)).data)
 
 
-class CampaignRecipientsView(CreatorAPIView):
-    """The recipients of a campaign, a row each, in the order of their turns."""
-
-    renderer_classes = (JSONRenderer, FragmentRenderer)
-    fragment_template = "messaging/_recipients.html"
-
-    @extend_schema(
-        operation_id="campaigns_recipients",
-        parameters=[*CREATOR_PARAMETERS, RecipientFilterSerializer],
-        responses=RecipientSerializer(many=True),
-    )
-    def get(self, request: Request, campaign_id: int) -> Response:
-        state = self.asked(RecipientFilterSerializer)["status"]
-        campaign = selectors.campaign_get(creator=self.creator, campaign_id=campaign_id)
-        ledger = selectors.campaign_ledger(campaign=campaign, state=state)
-        return self.listed(ledger, RecipientSerializer, RecipientPagination)
-
-
-class CampaignLedgerView(CreatorAPIView):
-    """The whole ledger as a CSV file, or the part of it in one state."""
-
-    renderer_classes = (CsvRenderer,)
-
-    @extend_schema(
-        operation_id="campaigns_ledger",
-        parameters=[*CREATOR_PARAMETERS, RecipientFilterSerializer],
-        responses={(200, "text/csv"): OpenApiTypes.STR},
-    )
-    def get(self, request: Request, campaign_id: int) -> Response:
-        state = self.asked(RecipientFilterSerializer)["status"]
-        campaign = selectors.campaign_get(creator=self.creator, campaign_id=campaign_id)
-        rows = selectors.campaign_ledger(campaign=campaign, state=state).order_by("pk")
-        return Response(
-            "".join(ledger_csv(rows.iterator(chunk_size=LEDGER_CHUNK))),
-            headers={"Content-Disposition": f'attachment; filename="campaign-{campaign.pk}.csv"'},
-        )
-
-
 class CampaignPauseView(CampaignAPIView):
     """Pause a campaign: nothing more of it goes out until it is resumed; for owners and managers."""
 
@@ -413,7 +314,7 @@ class CampaignPauseView(CampaignAPIView):
         responses={200: CampaignSerializer, 409: NO_SUCH_STEP},
     )
     def post(self, request: Request, campaign_id: int) -> Response:
-        report = campaigns.campaign_pause(creator=self.creator, campaign_id=campaign_id)
+        report = campaign_steps.campaign_pause(creator=self.creator, campaign_id=campaign_id)
         return Response(CampaignSerializer(report).data)
 
 
@@ -429,7 +330,7 @@ class CampaignResumeView(CampaignAPIView):
         responses={200: CampaignSerializer, 409: NO_SUCH_STEP},
     )
     def post(self, request: Request, campaign_id: int) -> Response:
-        report = campaigns.campaign_resume(creator=self.creator, campaign_id=campaign_id)
+        report = campaign_steps.campaign_resume(creator=self.creator, campaign_id=campaign_id)
         return Response(CampaignSerializer(report).data)
 
 
@@ -445,7 +346,7 @@ class CampaignCancelView(CampaignAPIView):
         responses={200: CampaignSerializer, 409: NO_SUCH_STEP},
     )
     def post(self, request: Request, campaign_id: int) -> Response:
-        report = campaigns.campaign_cancel(creator=self.creator, campaign_id=campaign_id)
+        report = campaign_steps.campaign_cancel(creator=self.creator, campaign_id=campaign_id)
         return Response(CampaignSerializer(report).data)
 
 

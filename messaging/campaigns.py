@@ -1,11 +1,11 @@
-"""Answers a wish to write to many fans at once: to a list of them, or to all that match; to pause, resume, cancel.
+"""Answers a wish to write to many fans at once: to a list of them, or to all that match.
 
 Touches services, and the queue after the commit. Campaign, messages, deliveries and slots stand in one transaction.
 """
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,16 +14,16 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
 
-from crm.errors import Conflict, FieldError, InvalidInput
+from crm.errors import FieldError, InvalidInput
 from crm.models import Creator, Fan, MessageStatus, User
 from crm.payloads import check_content, check_template, media_attachments, media_urls, template_render
 from crm.selectors import fan_audience, fan_map_by_recipient
 from crm.stored_words import in_words
-from messaging import outbox, publishing, queue, selectors, services, slot_book, transitions
+from messaging import outbox, publishing, selectors, services, slot_book
 from messaging.errors import QueueRefused
-from messaging.models import Campaign, CampaignStatus, SendingProfile, Stage
+from messaging.models import Campaign, SendingProfile, Stage
 from messaging.outbox import Addressed
 from messaging.selectors import CampaignReport
 
@@ -225,69 +225,6 @@ def campaign_preview(*, creator: Creator, request: CampaignRequest) -> CampaignP
         busy=selectors.campaign_stretches(creator_id=creator.pk),
     )[-1:]
     return CampaignPreview(total=total, examples=examples, estimated_completion_at=last[0] if last else None)
-
-
-def campaign_pause(*, creator: Creator, campaign_id: int) -> CampaignReport:
-    """Let nothing more of it go out until it is resumed. Raises Conflict where it is not on its way."""
-    with transaction.atomic():
-        campaign = _changed(
-            creator,
-            campaign_id,
-            expected=[CampaignStatus.RUNNING],
-            to=CampaignStatus.PAUSED,
-            verb=gettext_noop("paused"),
-        )
-        transitions.campaign_parked(campaign)
-    return selectors.campaign_report(campaign)
-
-
-def campaign_resume(*, creator: Creator, campaign_id: int) -> CampaignReport:
-    """Let the rest of it go out, spaced anew from now on. Raises Conflict where it is not paused."""
-    _sending_check()
-    with transaction.atomic():
-        campaign = _changed(
-            creator,
-            campaign_id,
-            expected=[CampaignStatus.PAUSED],
-            to=CampaignStatus.RUNNING,
-            verb=gettext_noop("resumed"),
-        )
-        pending = transitions.campaign_respaced(campaign, publish_before=timedelta(seconds=queue.DELAY_MAX_SECONDS))
-        transaction.on_commit(lambda: publishing.publish(pending, fail=False))
-    return selectors.campaign_report(campaign)
-
-
-def campaign_cancel(*, creator: Creator, campaign_id: int) -> CampaignReport:
-    """Let nothing more of it go out, for good. Raises Conflict where there is nothing left to stop."""
-    with transaction.atomic():
-        campaign = _changed(
-            creator,
-            campaign_id,
-            expected=[CampaignStatus.RUNNING, CampaignStatus.PAUSED],
-            to=CampaignStatus.CANCELLED,
-            verb=gettext_noop("cancelled"),
-        )
-        transitions.campaign_cancelled(campaign)
-    return selectors.campaign_report(campaign)
-
-
-def _changed(
-    creator: Creator, campaign_id: int, *, expected: Collection[CampaignStatus], to: CampaignStatus, verb: str
-) -> Campaign:
-    """The campaign in its new state, its row locked. Raises Conflict, saying how it stands, where that cannot be."""
-    campaign = selectors.campaign_get(creator=creator, campaign_id=campaign_id)
-    report = selectors.campaign_report(campaign)
-    finished = report.status is CampaignStatus.FINISHED
-    if finished or not transitions.campaign_changed(campaign, expected=expected, to=to):
-        status = report.status.label.lower()
-        raise Conflict(
-            gettext("This campaign is %(status)s, so it cannot be %(verb)s.")
-            % {"status": status, "verb": gettext(verb)},
-            code=f"campaign_{report.status}",
-        )
-    campaign.refresh_from_db()
-    logger.info("campaign changed", campaign_id=campaign.pk, status=to)
-    return campaign
 
 
 def _start(

@@ -20,7 +20,7 @@ from crm.errors import Conflict, Unavailable
 from crm.models import MessageStatus
 from messaging import metrics, publishing, queue, services, transitions
 from messaging.errors import MalformedBody, QueueError, QueueRefused
-from messaging.models import Delivery, Stage
+from messaging.models import Delivery, Kind, Stage
 from messaging.payloads import dispatch_parse
 from messaging.queue_setup import DLQ_RETENTION_SECONDS
 from messaging.reasons import GIVEN_UP
@@ -35,6 +35,9 @@ LOOK_BATCHES = 10
 LOOK_SECONDS = 30
 # A message that is due is sent or put off within seconds; one that is not may have been given up by SQS.
 SUSPECT_AFTER = timedelta(seconds=60)
+# Workers that are killed let SQS give up messages that none of them had begun to send. So such a message is dispatched
+# anew, so many times before it fails: then it is the message that ends its workers.
+DISPATCHES_MORE = 2
 Progress = Callable[[int], None]
 
 
@@ -318,9 +321,10 @@ def _suspects() -> QuerySet[Delivery]:
 
 
 def dead_letter_reconcile(*, dry_run: bool = False) -> int:
-    """Mark messages failed whose only copy SQS gave up; answers how many. Their copies stay for an operator.
+    """Dispatch messages anew whose only copy SQS gave up, and mark those failed where that was done before.
 
-    A message that was being sent is not decided here: its lease ends, and with it the doubt.
+    Answers how many it was in all. The copies of those that failed stay for an operator. A message that was being sent
+    is not decided here: its lease ends, and with it the doubt.
     """
     url = settings.SQS_RATE_LIMITER_DLQ_URL
     return _look(url, dry_run=dry_run)[0] if url and _suspects().exists() else 0
@@ -349,7 +353,8 @@ def dead_letter_clear(*, dry_run: bool = False) -> int:
 
 
 def _look(url: str, *, dry_run: bool) -> tuple[int, int]:
-    """How many messages failed because SQS gave them up, and how many copies that nobody needs were deleted."""
+    """How many messages SQS gave up, each now on its way again or failed, and how many copies that nobody needs were
+    deleted."""
     kept: dict[str, str] = {}
     spent: list[str] = []
     lost: list[UUID] = []
@@ -373,10 +378,14 @@ def _look(url: str, *, dry_run: bool) -> tuple[int, int]:
     if dry_run:
         queue.release_all([*kept.values(), *spent], queue_url=url)
         return given_up.count(), len(spent)
+    rows = list(given_up)
+    again = [delivery.pk for delivery in rows if _dispatch_again(delivery)]
+    publishing.publish(again, fail=False)
+    spent += [kept.pop(str(message_id)) for message_id in again]
     stayed = queue.delete(spent, queue_url=url)
-    failed = sum(_give_up(delivery) for delivery in given_up)
+    failed = sum(_give_up(delivery) for delivery in rows if delivery.pk not in again)
     queue.release_all(list(kept.values()), queue_url=url)
-    return failed, len(spent) - len(stayed)
+    return len(again) + failed, len(spent) - len(stayed)
 
 
 def _spent(letter: DeadLetter) -> bool:
@@ -386,9 +395,25 @@ def _spent(letter: DeadLetter) -> bool:
     return not letter.current or _judge(letter, unknown=False)[0] is Fate.DELETED
 
 
+def _dispatch_again(delivery: Delivery) -> bool:
+    """Whether it is `pending` again, for the caller to publish. It is queued, so nobody has begun to send this copy."""
+    if delivery.given_up_count >= DISPATCHES_MORE:
+        return False
+    fresh = transitions.delivery_rescheduled(
+        Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id),
+        expected=[MessageStatus.QUEUED],
+        creator_id=delivery.creator_id,
+        campaign=delivery.kind == Kind.CAMPAIGN,
+        given_up=True,
+    )
+    if fresh is not None:
+        logger.warning("message dispatched anew: the queue gave it up", message_id=str(delivery.pk))
+    return fresh is not None
+
+
 def _give_up(delivery: Delivery) -> bool:
     copy = Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
-    reason = GIVEN_UP % {"times": queue.MAX_RECEIVES}
+    reason = GIVEN_UP % {"times": queue.MAX_RECEIVES * (delivery.given_up_count + 1)}
     if not transitions.delivery_given_up(copy, code="given_up", reason=reason):
         return False
     metrics.count("OnlyFansMessagesFailed")

@@ -5,7 +5,7 @@ from typing import Any
 
 from crm.fan_holders import Section
 from crm.models import Fan
-from messaging import selectors, transitions
+from messaging import selectors, set_transitions
 
 CHUNK = 1_000
 
@@ -14,10 +14,10 @@ class MessagingHolder:
     """Deliveries, and the campaigns that name the fan. Copies on SQS go by themselves once they are handled or old."""
 
     def withdraw(self, fan: Fan) -> None:
-        transitions.fan_withdrawn(fan)
+        set_transitions.fan_withdrawn(fan)
 
     def erase(self, fan: Fan) -> None:
-        transitions.fan_erased(fan)
+        set_transitions.fan_erased(fan)
 
     def export(self, fan: Fan) -> Mapping[str, Section]:
         return {"deliveries": self._deliveries(fan)}

@@ -134,6 +134,8 @@ class Delivery(models.Model):
     # Sends that were begun and ended without a certain answer; waiting for the limit is no attempt.
     attempts = models.PositiveIntegerField(default=0)
     hops = models.PositiveIntegerField(default=0)
+    # Dispatches that SQS gave up because no worker came to an end with them; none of these had begun a send.
+    given_up_count = models.PositiveSmallIntegerField(default=0, db_default=0)
     first_attempt_at = models.DateTimeField(null=True, blank=True)
     # Of an unknown outcome: whether the same key sent again cannot double it (messaging.gateways.Unknown).
     repeatable = models.BooleanField(default=False)

@@ -131,6 +131,8 @@ def delivery_bulk_create(
             for draft, state in zip(drafts, states, strict=True)
         ],
         reopen=campaign is None,
+        # What is pending goes on the queue after the commit, and whether it got there wakes the same pages.
+        wake_pages=campaign is not None or set(states) != {MessageStatus.PENDING},
         along=along,
     )
     return [

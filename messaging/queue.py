@@ -7,6 +7,8 @@ succeed. Ours: one try and three more, exponential with jitter, and only for wha
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -43,6 +45,9 @@ T = TypeVar("T")
 DELAY_MAX_SECONDS = 900
 BATCH_MAX_ENTRIES = 10
 BATCH_MAX_BYTES = 1_048_576
+# Batches that are sent side by side: while one waits for SQS another is written. 200 messages in 20 batches went out
+# 1.3 times as fast where SQS answered within a millisecond (bench/producer.py); over a network it takes longer.
+BATCHES_AT_ONCE = 4
 LONG_POLL_SECONDS = 20
 RETRIES = 3
 # After so many receives SQS moves a message to the dead-letter queue; messaging/queue_setup.py tells it so.
@@ -186,11 +191,20 @@ def with_retries(operation: str, call: Callable[[], T], *, expected: Sequence[st
 
 
 def send(messages: Sequence[Outgoing], *, queue_url: str = "") -> dict[str, QueueError | None]:
-    """Send in batches: None for what SQS took, else the reason. Only entries that failed are sent again."""
+    """Send in batches: None for what SQS took, else the reason. Only entries that failed are sent again.
+
+    Several batches go out side by side, so SQS may hand them out in another order; who goes first to a fan is not
+    decided here (messaging.selectors.earlier_open).
+    """
     url = queue_url or settings.SQS_RATE_LIMITER_QUEUE_URL
+    batches = list(_batches(messages))
+    if len(batches) < 2:
+        return _send_batch(url, batches[0]) if batches else {}
     results: dict[str, QueueError | None] = {}
-    for batch in _batches(messages):
-        results.update(_send_batch(url, batch))
+    with ThreadPoolExecutor(min(len(batches), BATCHES_AT_ONCE), thread_name_prefix="sqs") as pool:
+        # What the log says of the request that is being answered holds for its batches too.
+        for sent in [pool.submit(copy_context().run, _send_batch, url, batch) for batch in batches]:
+            results.update(sent.result())
     return results
 
 

@@ -40,8 +40,11 @@ GIVEN_UP_MARGIN_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """How many messages each step moved; `dead` are those that SQS gave up, now failed, and `found` those that were
-    looked for in their chats and are there. `cleared` are copies in the dead-letter queue that nobody needed."""
+    """How many messages each step moved.
+
+    `dead` are those that SQS gave up, now dispatched anew or failed, and `found` those that were looked for in their
+    chats and are there. `cleared` are copies in the dead-letter queue that nobody needed.
+    """
 
     released: int = 0
     published: int = 0

@@ -11,18 +11,17 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import IntegrityError, connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet, Value
+from django.db import IntegrityError, transaction
+from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
-from crm.models import Fan, MessageStatus, uuid7
+from crm.models import MessageStatus, uuid7
 from crm.services import MESSAGE_STATUS_COPY, message_status_set, pages_wake
 from crm.statements import statement_run
 from crm.wake_ups import STATE, wake
-from messaging import selectors, slot_book
-from messaging.models import Campaign, CampaignStatus, Delivery, SendingProfile, Stage
+from messaging import slot_book
+from messaging.models import Delivery, SendingProfile, Stage
 
 logger = structlog.get_logger(__name__)
 # As long as Delivery.reason and Delivery.reason_code.
@@ -62,7 +61,7 @@ def _change(
     return bool(changed)
 
 
-def _change_set(
+def change_set(
     rows: QuerySet[Delivery], *, dispatches: Collection[Copy] | None = None, to: MessageStatus, **fields: Any
 ) -> list[UUID]:
     """The same change for many rows at once; `rows` says which state is expected. Returns those that were changed.
@@ -80,7 +79,11 @@ def _change_set(
     return ids
 
 
-# One statement, because it runs for every message. Locked in one order, as in _change_set, and found one by one by
+def finish(to: MessageStatus) -> dict[str, Any]:
+    return {"finished_at": Now()} if to is MessageStatus.CANCELLED else {}
+
+
+# One statement, because it runs for every message. Locked in one order, as in change_set, and found one by one by
 # their ids: else a plan that was made while the table was small reads all that is pending for each of them.
 _QUEUED = f"""
 WITH pending AS (
@@ -113,11 +116,11 @@ def delivery_queued(copies: Collection[Copy]) -> None:
 def delivery_set_aside(copies: Collection[Copy], *, to: MessageStatus) -> None:
     """These may not go out, now (`parked`) or ever (`cancelled`); Delivery.held says which."""
     if copies:
-        _change_set(
+        change_set(
             Delivery.objects.filter(pk__in=[copy.message_id for copy in copies], state__in=WAITING),
             dispatches=set(copies),
             to=to,
-            **_finish(to),
+            **finish(to),
         )
 
 
@@ -291,6 +294,7 @@ def delivery_rescheduled(
     in_doubt: bool = False,
     by_hand: bool = False,
     hopped: bool = False,
+    given_up: bool = False,
     code: str = "",
     reason: str = "",
 ) -> Copy | None:
@@ -301,6 +305,7 @@ def delivery_rescheduled(
     attempted: a send was begun, so it counts against SEND_MAX_ATTEMPTS.
     in_doubt: nobody knows how that send ended, so its key stays the message's key.
     by_hand: a person wants it, so it has all its attempts again.
+    given_up: SQS gave the copy up before anybody began to send it.
     Returns the copy to publish, None where somebody else changed the row first.
     """
     fresh = Copy(message_id=copy.message_id, dispatch_id=uuid7())
@@ -315,6 +320,7 @@ def delivery_rescheduled(
             dispatch_id=fresh.dispatch_id,
             attempts=0 if by_hand else F("attempts") + int(attempted),
             hops=F("hops") + int(hopped),
+            given_up_count=0 if by_hand else F("given_up_count") + int(given_up),
             lease_expires_at=None,
             finished_at=None,
             **doubt,
@@ -332,90 +338,6 @@ def delivery_rescheduled(
             )
         Delivery.objects.filter(pk=copy.message_id).update(due_at=due_at)
     return fresh
-
-
-def campaign_changed(campaign: Campaign, *, expected: Collection[CampaignStatus], to: CampaignStatus) -> bool:
-    return bool(Campaign.objects.filter(pk=campaign.pk, status__in=expected).update(status=to))
-
-
-def campaign_parked(campaign: Campaign) -> int:
-    """What has not gone out waits in PostgreSQL; its copies on the queue are stale, because they find it parked."""
-    return len(_change_set(campaign.deliveries.filter(state__in=WAITING), to=MessageStatus.PARKED))
-
-
-def campaign_cancelled(campaign: Campaign) -> int:
-    """What has not gone out never will; what is being sent in this moment is sent."""
-    rows = campaign.deliveries.filter(state__in=[*WAITING, MessageStatus.PARKED])
-    return len(_change_set(rows, to=MessageStatus.CANCELLED, **_finish(MessageStatus.CANCELLED)))
-
-
-def _finish(to: MessageStatus) -> dict[str, Any]:
-    return {"finished_at": Now()} if to is MessageStatus.CANCELLED else {}
-
-
-def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[UUID]:
-    """New slots and new dispatches for all that is parked, in the old order; the caller's transaction goes on.
-
-    Returns those due within `publish_before`: they are `pending` and the caller publishes them after the commit.
-    """
-    # The rows before the profile, as delivery_rescheduled locks them.
-    rows = list(
-        campaign.deliveries.filter(state=MessageStatus.PARKED)
-        .order_by("pk")
-        .select_for_update(of=("self",), no_key=True)
-        .values_list("due_at", "pk")
-    )
-    if not rows:
-        return []
-    slots = slot_book.slot_block_reserve(campaign=campaign, count=len(rows))
-    due = dict(zip((pk for _, pk in sorted(rows)), slots, strict=True))
-    for start in range(0, len(rows), SET_MAX):
-        some = [pk for _, pk in rows[start : start + SET_MAX]]
-        with connection.cursor() as cursor:
-            # A value of its own for each row, which the ORM writes as one CASE per row.
-            cursor.execute(
-                "UPDATE messaging_delivery SET due_at = fresh.due_at, dispatch_id = fresh.dispatch_id"
-                " FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[]) AS fresh (message_id, dispatch_id, due_at)"
-                " WHERE messaging_delivery.message_id = fresh.message_id",
-                [some, [uuid7() for _ in some], [due[pk] for pk in some]],
-            )
-    near = timezone.now() + publish_before
-    return _change_set(
-        campaign.deliveries.filter(state=MessageStatus.PARKED, due_at__lte=near), to=MessageStatus.PENDING
-    )
-
-
-def fan_withdrawn(fan: Fan) -> int:
-    """What has not gone out to a deleted fan never will; Delivery.held stops what is out of reach in this moment."""
-    rows = Delivery.objects.filter(fan=fan, state__in=[*WAITING, MessageStatus.PARKED])
-    return len(
-        _change_set(
-            rows,
-            to=MessageStatus.CANCELLED,
-            reason_code="fan_deleted",
-            reason=gettext_noop("The fan was deleted before this went out."),
-            **_finish(MessageStatus.CANCELLED),
-        )
-    )
-
-
-def fan_erased(fan: Fan) -> None:
-    """Nothing here says any more who the fan was: what a platform said of them, and the campaigns that name them."""
-    Delivery.objects.filter(fan=fan).update(reason="")
-    others = Delivery.objects.filter(campaign=OuterRef("pk")).exclude(fan=fan).exclude(fan__erased_at__isnull=False)
-    # A text that went to erased fans alone was written to them.
-    Campaign.objects.filter(~Exists(others), deliveries__fan=fan).update(content="", attachments=[])
-    for campaign in selectors.campaign_list_naming(fan=fan).select_for_update(no_key=True):
-        Campaign.objects.filter(pk=campaign.pk).update(audience=audience_without(fan, campaign.audience))
-
-
-def audience_without(fan: Fan, audience: dict[str, Any]) -> dict[str, Any]:
-    """The stored audience less the fan, by whichever of their names somebody named them."""
-    names = {name.lower() for name in selectors.recipient_names(fan)}
-    return {
-        key: [each for each in value if each.lower() not in names] if key in ("recipientIds", "exclude") else value
-        for key, value in audience.items()
-    }
 
 
 def sending_paused(*, creator_id: int, reason: str, code: str = "") -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from messaging import api, campaign_api, limit_api
+from messaging import api, campaign_api, campaign_ledger_api, limit_api
 
 urlpatterns = [
     path("onlyfans/messages/send", api.SendView.as_view(), name="messages-send"),
@@ -15,12 +15,12 @@ urlpatterns = [
     path("messages/campaigns/<int:campaign_id>", campaign_api.CampaignView.as_view(), name="campaign"),
     path(
         "messages/campaigns/<int:campaign_id>/recipients",
-        campaign_api.CampaignRecipientsView.as_view(),
+        campaign_ledger_api.CampaignRecipientsView.as_view(),
         name="campaign-recipients",
     ),
     path(
         "messages/campaigns/<int:campaign_id>/recipients.csv",
-        campaign_api.CampaignLedgerView.as_view(),
+        campaign_ledger_api.CampaignLedgerView.as_view(),
         name="campaign-ledger",
     ),
     path("messages/campaigns/<int:campaign_id>/retry", campaign_api.CampaignRetryView.as_view(), name="campaign-retry"),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from crm.errors import Conflict, NotFound
 from crm.models import Fan, Message, MessageStatus
 from crm.tests.factories import CreatorFactory, FanFactory
-from messaging import campaigns, publishing, selectors, services, sweeper, transitions
+from messaging import campaign_steps, publishing, selectors, services, sweeper, transitions
 from messaging.delivery import Disposition
 from messaging.models import Campaign, CampaignStatus, Delivery, Kind
 from messaging.services import MessageRequest
@@ -30,7 +30,7 @@ def test_a_paused_campaign_sends_nothing_and_its_copies_are_stale(creator, consu
     fans_make(creator, 130)
     campaign = launch(creator)
     copies = [copy_of(d) for d in campaign.deliveries.filter(state="queued").order_by("due_at")[:2]]
-    report = campaigns.campaign_pause(creator=creator, campaign_id=campaign.pk)
+    report = campaign_steps.campaign_pause(creator=creator, campaign_id=campaign.pk)
     assert (report.status, report.estimated_completion_at) == (CampaignStatus.PAUSED, None)
     assert states(campaign) == {"parked": 130}
     gateway = ScriptedGateway()
@@ -44,10 +44,10 @@ def test_a_resumed_campaign_is_spaced_anew_and_each_message_goes_once(creator, c
     campaign = launch(creator)
     first = campaign.deliveries.order_by("due_at").first()
     old = copy_of(first)
-    campaigns.campaign_pause(creator=creator, campaign_id=campaign.pk)
+    campaign_steps.campaign_pause(creator=creator, campaign_id=campaign.pk)
     # What a long pause would have made of the slots.
     Delivery.objects.update(due_at=timezone.now() - timedelta(hours=1))
-    report = campaigns.campaign_resume(creator=creator, campaign_id=campaign.pk)
+    report = campaign_steps.campaign_resume(creator=creator, campaign_id=campaign.pk)
     assert report.status is CampaignStatus.RUNNING
     due = sorted(campaign.deliveries.values_list("due_at", flat=True))
     assert due[0] >= first.due_at
@@ -64,8 +64,8 @@ def test_resuming_keeps_the_order(creator):
     fans_make(creator, 30)
     campaign = launch(creator)
     before = list(campaign.deliveries.order_by("due_at").values_list("pk", flat=True))
-    campaigns.campaign_pause(creator=creator, campaign_id=campaign.pk)
-    campaigns.campaign_resume(creator=creator, campaign_id=campaign.pk)
+    campaign_steps.campaign_pause(creator=creator, campaign_id=campaign.pk)
+    campaign_steps.campaign_resume(creator=creator, campaign_id=campaign.pk)
     assert list(campaign.deliveries.order_by("due_at").values_list("pk", flat=True)) == before
 
 
@@ -73,8 +73,8 @@ def test_a_scheduled_campaign_that_was_paused_still_waits_for_its_time(creator):
     fans_make(creator, 3)
     start = timezone.now() + timedelta(hours=1)
     campaign = launch(creator, scheduled_at=start)
-    campaigns.campaign_pause(creator=creator, campaign_id=campaign.pk)
-    assert campaigns.campaign_resume(creator=creator, campaign_id=campaign.pk).status is CampaignStatus.SCHEDULED
+    campaign_steps.campaign_pause(creator=creator, campaign_id=campaign.pk)
+    assert campaign_steps.campaign_resume(creator=creator, campaign_id=campaign.pk).status is CampaignStatus.SCHEDULED
     assert min(campaign.deliveries.values_list("due_at", flat=True)) == start
 
 
@@ -85,7 +85,7 @@ def test_a_cancelled_campaign_sends_nothing_more(creator, consumer_with):
     gateway = ScriptedGateway()
     consumer_with(gateway).handle(copy_of(sent))
     copies = [copy_of(d) for d in campaign.deliveries.filter(state="queued").order_by("due_at")[:3]]
-    report = campaigns.campaign_cancel(creator=creator, campaign_id=campaign.pk)
+    report = campaign_steps.campaign_cancel(creator=creator, campaign_id=campaign.pk)
     assert (report.status, report.estimated_completion_at) == (CampaignStatus.CANCELLED, None)
     assert states(campaign) == {"sent": 1, "cancelled": 129}
     assert not campaign.deliveries.filter(finished_at=None).exists()
@@ -98,12 +98,12 @@ def test_a_cancelled_campaign_sends_nothing_more(creator, consumer_with):
 def test_a_paused_campaign_can_be_cancelled(creator):
     fans_make(creator, 2)
     campaign = launch(creator)
-    campaigns.campaign_pause(creator=creator, campaign_id=campaign.pk)
-    campaigns.campaign_cancel(creator=creator, campaign_id=campaign.pk)
+    campaign_steps.campaign_pause(creator=creator, campaign_id=campaign.pk)
+    campaign_steps.campaign_cancel(creator=creator, campaign_id=campaign.pk)
     assert states(campaign) == {"cancelled": 2}
 
 
-@pytest.mark.parametrize("step", [campaigns.campaign_pause, campaigns.campaign_cancel])
+@pytest.mark.parametrize("step", [campaign_steps.campaign_pause, campaign_steps.campaign_cancel])
 def test_the_time_of_a_campaign_that_was_stopped_is_free_for_the_next(creator, step):
     fans_make(creator, 1_000)
     campaign = launch(creator)
@@ -115,7 +115,7 @@ def test_the_time_of_a_campaign_that_was_stopped_is_free_for_the_next(creator, s
 def test_stopping_one_campaign_keeps_the_slots_of_another(creator):
     fans_make(creator, 20)
     kept, stopped = launch(creator), launch(creator)
-    campaigns.campaign_cancel(creator=creator, campaign_id=stopped.pk)
+    campaign_steps.campaign_cancel(creator=creator, campaign_id=stopped.pk)
     last = max(kept.deliveries.values_list("due_at", flat=True))
     assert min(launch(creator).deliveries.values_list("due_at", flat=True)) >= last + timedelta(seconds=3)
 
@@ -123,11 +123,11 @@ def test_stopping_one_campaign_keeps_the_slots_of_another(creator):
 @pytest.mark.parametrize(
     ("before", "step", "code"),
     [
-        ([], campaigns.campaign_resume, "campaign_running"),
-        ([campaigns.campaign_pause], campaigns.campaign_pause, "campaign_paused"),
-        ([campaigns.campaign_cancel], campaigns.campaign_pause, "campaign_cancelled"),
-        ([campaigns.campaign_cancel], campaigns.campaign_resume, "campaign_cancelled"),
-        ([campaigns.campaign_cancel], campaigns.campaign_cancel, "campaign_cancelled"),
+        ([], campaign_steps.campaign_resume, "campaign_running"),
+        ([campaign_steps.campaign_pause], campaign_steps.campaign_pause, "campaign_paused"),
+        ([campaign_steps.campaign_cancel], campaign_steps.campaign_pause, "campaign_cancelled"),
+        ([campaign_steps.campaign_cancel], campaign_steps.campaign_resume, "campaign_cancelled"),
+        ([campaign_steps.campaign_cancel], campaign_steps.campaign_cancel, "campaign_cancelled"),
     ],
 )
 def test_a_step_that_makes_no_sense_is_a_conflict(creator, before, step, code):
@@ -142,7 +142,9 @@ def test_a_step_that_makes_no_sense_is_a_conflict(creator, before, step, code):
     assert states(campaign) == found
 
 
-@pytest.mark.parametrize("step", [campaigns.campaign_pause, campaigns.campaign_resume, campaigns.campaign_cancel])
+@pytest.mark.parametrize(
+    "step", [campaign_steps.campaign_pause, campaign_steps.campaign_resume, campaign_steps.campaign_cancel]
+)
 def test_a_finished_campaign_stays_finished(creator, step):
     fans_make(creator, 2)
     campaign = launch(creator)
@@ -155,7 +157,9 @@ def test_a_finished_campaign_stays_finished(creator, step):
     assert caught.value.code == "campaign_finished"
 
 
-@pytest.mark.parametrize("step", [campaigns.campaign_pause, campaigns.campaign_resume, campaigns.campaign_cancel])
+@pytest.mark.parametrize(
+    "step", [campaign_steps.campaign_pause, campaign_steps.campaign_resume, campaign_steps.campaign_cancel]
+)
 def test_a_campaign_of_another_creator_is_not_found(creator, step):
     fans_make(creator, 1)
     campaign = launch(creator)
@@ -190,7 +194,7 @@ def test_nothing_waits_for_a_message_of_a_paused_campaign(creator):
     first = launch(creator)
     second = launch(creator).deliveries.get()
     assert selectors.earlier_open(delivery=second) is not None
-    campaigns.campaign_pause(creator=creator, campaign_id=first.pk)
+    campaign_steps.campaign_pause(creator=creator, campaign_id=first.pk)
     assert selectors.earlier_open(delivery=second) is None
 
 
@@ -211,7 +215,7 @@ def test_a_pause_while_messages_are_claimed_neither_loses_nor_doubles_any(creato
 
     thread = threading.Thread(target=claim)
     thread.start()
-    campaigns.campaign_pause(creator=creator, campaign_id=campaign.pk)
+    campaign_steps.campaign_pause(creator=creator, campaign_id=campaign.pk)
     thread.join()
     assert {k: v for k, v in (("sending", len(claimed)), ("parked", 60 - len(claimed))) if v} == states(campaign)
 
@@ -237,9 +241,9 @@ def test_replies_and_campaigns_to_the_same_fans_at_once_wait_in_line(creator):
 
     def stopped() -> None:
         campaign = launch(creator)
-        campaigns.campaign_pause(creator=creator, campaign_id=campaign.pk)
-        campaigns.campaign_resume(creator=creator, campaign_id=campaign.pk)
-        campaigns.campaign_cancel(creator=creator, campaign_id=campaign.pk)
+        campaign_steps.campaign_pause(creator=creator, campaign_id=campaign.pk)
+        campaign_steps.campaign_resume(creator=creator, campaign_id=campaign.pk)
+        campaign_steps.campaign_cancel(creator=creator, campaign_id=campaign.pk)
 
     steps = [replies, stopped, lambda: launch(creator), lambda: bulk(creator, list(reversed(fans)))]
     threads = [threading.Thread(target=run, args=(step,)) for step in steps]

@@ -13,6 +13,7 @@ from crm.errors import Unavailable
 from crm.models import MessageStatus
 from messaging import dead_letters, publishing, queue, services
 from messaging.dead_letters import (
+    DISPATCHES_MORE,
     Fate,
     Standing,
     dead_letter_clear,
@@ -250,8 +251,9 @@ def test_nothing_is_redriven_where_sending_is_disabled(sqs_queues: Queues, setti
     assert waiting(sqs_queues) == 1
 
 
-def given_up(queues: Queues, **fields: Any) -> Delivery:
-    """A late message whose copy SQS moved to the dead-letter queue."""
+def given_up(queues: Queues, *, times: int = DISPATCHES_MORE, **fields: Any) -> Delivery:
+    """A late message whose copy SQS moved to the dead-letter queue, and had so many `times` before."""
+    fields["given_up_count"] = times
     return aged(dead(queues, state=MessageStatus.QUEUED, **fields), 120, "due_at", "state_changed_at")
 
 
@@ -261,8 +263,36 @@ def test_a_message_that_sqs_gave_up_fails_with_the_reason_and_its_copy_stays(sqs
     found = now_of(delivery)
     assert (found.state, found.message.status, found.stage) == ("failed", "failed", "send")
     assert (found.reason_code, found.attempts, found.lease_expires_at) == ("given_up", 0, None)
-    assert "5 times" in found.reason
+    assert "15 times" in found.reason
     assert sqs_queues.depth(sqs_queues.dead_letter_url) == 1
+
+
+@pytest.mark.parametrize("times", range(DISPATCHES_MORE))
+def test_a_message_that_sqs_gave_up_before_anybody_sent_it_is_dispatched_anew(sqs_queues: Queues, times: int) -> None:
+    delivery = given_up(sqs_queues, times=times)
+    assert dead_letter_reconcile() == 1
+    found = now_of(delivery)
+    assert (found.state, found.message.status, found.given_up_count) == ("queued", "queued", times + 1)
+    assert found.dispatch_id != delivery.dispatch_id
+    assert (sqs_queues.depth(), sqs_queues.depth(sqs_queues.dead_letter_url)) == (1, 0)
+    assert dead_letter_reconcile() == 0
+
+
+def test_what_is_dispatched_anew_while_sqs_has_trouble_is_left_to_the_sweeper(
+    sqs_queues: Queues, sqs_faults: Any
+) -> None:
+    delivery = given_up(sqs_queues, times=0)
+    # The client that reads is another one.
+    sqs_faults.script = [aws_error("InternalFailure", 500)] * 4
+    assert dead_letter_reconcile() == 1
+    assert (now_of(delivery).state, sqs_queues.depth()) == ("pending", 0)
+
+
+def test_a_retry_by_hand_has_all_its_dispatches_again(sqs_queues: Queues) -> None:
+    delivery = given_up(sqs_queues)
+    dead_letter_reconcile()
+    services.message_retry(creator=delivery.creator, message_id=delivery.pk)
+    assert now_of(delivery).given_up_count == 0
 
 
 def test_a_copy_of_an_earlier_dispatch_fails_nothing(sqs_queues: Queues) -> None:

@@ -7,6 +7,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from crm import wake_ups
 from crm.errors import Conflict, InvalidInput, NotFound
 from crm.models import Message, MessageStatus
 from crm.tests.factories import CreatorFactory, FanFactory, UserFactory
@@ -273,13 +274,28 @@ def test_a_campaign_and_replies_have_lanes_of_their_own(fan):
     assert send(fan).estimated_send_at - timezone.now() < timedelta(seconds=2)
 
 
+def test_the_pages_are_woken_once_for_a_message_that_is_stored_and_queued(fan, user, monkeypatch):
+    lines = []
+    monkeypatch.setattr(wake_ups._Publisher, "publish", lambda self, line: lines.append(line))
+    receipt = send(fan, user)
+    conversation_id = Message.objects.get(pk=receipt.message_id).conversation_id
+    assert lines == [f"{fan.creator_id} {conversation_id}"]
+
+
+def test_the_pages_are_woken_for_a_message_that_waits_for_its_time(fan, user, monkeypatch):
+    lines = []
+    monkeypatch.setattr(wake_ups._Publisher, "publish", lambda self, line: lines.append(line))
+    send(fan, user, scheduled_at=timezone.now() + timedelta(days=1))
+    assert len(lines) == 1
+
+
 def test_a_batch_is_stored_whole_and_queued_in_tens(fan, user, sqs_faults):
     fans = [fan, *FanFactory.create_batch(11, creator=fan.creator)]
     service = OnlyFansRateLimiterService(creator=fan.creator, trace_id="trace")
     receipts = service.send_batch(user=user, requests=[wish(each) for each in fans])
     assert {receipt.status for receipt in receipts} == {MessageStatus.QUEUED}
     assert [Delivery.objects.get(pk=receipt.message_id).fan for receipt in receipts] == fans
-    assert [len(request["Entries"]) for request in sqs_faults.requests] == [10, 2]
+    assert sorted(len(request["Entries"]) for request in sqs_faults.requests) == [2, 10]
 
 
 @pytest.mark.parametrize("count", [1, 40])
