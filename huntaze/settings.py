@@ -44,6 +44,9 @@ INSTALLED_APPS = [
     "django_htmx",
     "csp",
     "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "procrastinate.contrib.django",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -73,6 +76,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "huntaze.middleware.AdminContentSecurityMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
 ]
@@ -218,6 +222,31 @@ AXES_LOCKOUT_CALLABLE = "huntaze.sign_in.locked_response"
 AXES_ENABLE_ADMIN = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False  # it would log addresses
+# The second step is allauth's; its own sign-up, addresses and password pages are not connected to any address.
+ACCOUNT_ADAPTER = "huntaze.second_step.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+# Beside the lock by name and address: wrong codes of one user, from wherever they come.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/15m/key", "reauthenticate": "20/m/user"}
+# How long who proved again who they are may change what protects the account.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
+MFA_ADAPTER = "huntaze.second_step.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "huntaze.second_step.CodeForm",
+    "reauthenticate": "huntaze.second_step.CodeAgainForm",
+    "activate_totp": "huntaze.second_step.ActivateForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+# Passkeys are of a domain; only a server on this machine may be asked without TLS.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_TOTP_ISSUER = "Huntaze"
+# A phone's clock may be a step of half a minute off.
+MFA_TOTP_TOLERANCE = 1
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
