@@ -86,7 +86,7 @@ class _Locked:
             raise get_adapter().validation_error("incorrect_code")
         code: str = super().clean_code()  # type: ignore[misc]  # of the form that this is mixed into
         authenticator = getattr(self, "authenticator", None)
-        # allauth marks a recovery code in its row, and remembers an app's for half a minute, for which it is good thrice.
+        # allauth marks a recovery code in its row; an app's it remembers for a third of the time for which it is good.
         if authenticator is None or authenticator.type == Authenticator.Type.TOTP:
             digits = "".join(filter(str.isdigit, code))
             if not cache.add(f"second-step:{self.user.pk}:{digits}", True, timeout=SPENT_SECONDS):
@@ -135,12 +135,16 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     }
 
     def encrypt(self, text: str) -> str:
-        return EncryptedTextField().f.encrypt(text.encode()).decode()
+        return str(EncryptedTextField().f.encrypt(text.encode()), "ascii")
 
     def decrypt(self, encrypted_text: str) -> str:
         try:
-            return EncryptedTextField().f.decrypt(encrypted_text.encode()).decode()
+            return str(EncryptedTextField().f.decrypt(encrypted_text.encode()), "ascii")
         except InvalidToken:
             # No code is right then, as if all were mistyped; a recovery code is the same.
             logger.error("no SECRET_KEY opens a user's second step: reset it by manage.py reset_second_step")
             return base64.b32encode(secrets.token_bytes(20)).decode()
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:  # noqa: A002  allauth's name
+        number = Authenticator.objects.filter(user=user, type=type).count() + 1
+        return gettext("Passkey") if number == 1 else gettext("Passkey %(number)s") % {"number": number}

@@ -306,8 +306,9 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Huntaze API",
     "DESCRIPTION": """The open CRM for OnlyFans creators: fans, conversations and messages that go out once and in time.
 
-* **Signing in.** `POST /api/auth/token` with e-mail address and password; send its access token as
-  `Authorization: Bearer …`. `GET /api/auth/me` says who is signed in, for which creators, and in which role.
+* **Signing in.** `POST /api/auth/token` with e-mail address and password, and with two-step sign-in a code as `otp`;
+  send its access token as `Authorization: Bearer …`. `GET /api/auth/me` says who is signed in, for which creators, and in which
+  role.
 * **Creators.** Everything belongs to one creator. A user of several names one, in the header `X-Creator` or as
   `?creator=`. What is not the caller's looks as if it did not exist: 404.
 * **Roles.** Owners and managers do everything. Chatters change fans and write messages to one fan at a time; analysts

@@ -91,7 +91,9 @@ class ObtainSerializer(JsonTypes, TokenObtainPairSerializer):
         if not second_step.second_step_is_on(user):
             return
         if not code:
-            detail = gettext("Two-step sign-in is on. Send a code of the authenticator app, or a recovery code, as otp.")
+            detail = gettext(
+                "Two-step sign-in is on. Send a code of the authenticator app, or a recovery code, as otp."
+            )
             raise AuthenticationFailed(detail, code="second_step_needed")
         if not second_step.second_step_code_is_right(user=user, code=code):
             detail = gettext("This is not the right code, or it was used already. Try the next one.")
