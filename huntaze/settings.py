@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pghistory
 from csp.constants import NONE, SELF
 from django.templatetags.static import static
 
@@ -47,6 +48,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "pgtrigger",
+    "pghistory",
     "procrastinate.contrib.django",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -77,6 +80,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "huntaze.middleware.AdminContentSecurityMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "huntaze.middleware.ActingMiddleware",
     "axes.middleware.AxesMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
 ]
@@ -194,6 +198,13 @@ IMPORT_JOB_BYTES = env.integer("IMPORT_JOB_BYTES", default=2_000_000, minimum=0,
 # Who keeps something of a fan beside the CRM, and so has a part in deleting, erasing and exporting one.
 FAN_HOLDERS = ("messaging.fan_holder.MessagingHolder", "onlyfans.fan_holder.ImportsHolder")
 
+# What the database writes down of changes (crm/audit.py): rows of these, for so long.
+AUDIT_EVENTS = ("crm.FanEvent", "crm.MembershipEvent", "messaging.CampaignEvent", "onlyfans.AccountEvent")
+AUDIT_KEEP_DAYS = env.integer("AUDIT_KEEP_DAYS", default=730, minimum=30, maximum=3_650)
+# Nothing is asked for by whose row it is alone; the events have their own indexes.
+PGHISTORY_FOREIGN_KEY_FIELD = pghistory.ForeignKey(db_index=False)
+PGHISTORY_CONTEXT_FIELD = pghistory.ContextJSONField()
+
 # --- Jobs -----------------------------------------------------------------------------------------------------------
 
 # Each app's jobs and their times are in its jobs.py.
@@ -307,8 +318,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": """The open CRM for OnlyFans creators: fans, conversations and messages that go out once and in time.
 
 * **Signing in.** `POST /api/auth/token` with e-mail address and password, and with two-step sign-in a code as `otp`;
-  send its access token as `Authorization: Bearer …`. `GET /api/auth/me` says who is signed in, for which creators, and in which
-  role.
+  send its access token as `Authorization: Bearer …`. `GET /api/auth/me` says who is signed in, for which creators, and
+  in which role.
 * **Creators.** Everything belongs to one creator. A user of several names one, in the header `X-Creator` or as
   `?creator=`. What is not the caller's looks as if it did not exist: 404.
 * **Roles.** Owners and managers do everything. Chatters change fans and write messages to one fan at a time; analysts

@@ -135,6 +135,8 @@ PAGES = {
     "platforms/onlyfans/fans/{fan}",
     "platforms/onlyfans/fans/{fan}/write",
     "settings",
+    "settings/changes",
+    "settings/changes.csv",
     "messages/onlyfans",
     "messages/onlyfans/resume",
     "messages/onlyfans/status",
