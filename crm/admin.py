@@ -16,6 +16,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.paginator import InfinitePaginator
 
 from crm import sign_ins
+from crm.audit_selectors import event_models
 from crm.models import (
     Conversation,
     Creator,
@@ -224,3 +225,16 @@ class EndedSignInAdmin(LargeAdmin):
     list_display = ("sign_in", "ended_at")
     ordering = ("-ended_at",)
     search_exact = {"sign_in": ""}
+
+
+class EventAdmin(LargeAdmin):
+    """That something was changed, and who did it; the words themselves are the owners' to read."""
+
+    list_display = ("pgh_created_at", "pgh_label", "id", "creator", "pgh_context")
+    fields = list_display
+    list_filter = ("pgh_label",)
+    list_select_related = ("creator",)
+    ordering = ("-pgh_id",)
+
+
+admin.site.register(event_models(), EventAdmin)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from crm import selectors
+from crm.audit import audit_forget
 from crm.errors import Conflict, FieldError, InvalidInput, NotFound, Stale
 from crm.fan_holders import fan_holders
 from crm.idempotency import keys_forget
@@ -180,6 +181,7 @@ def _erase(fan: Fan) -> None:
         erased_at=now,
         updated_at=now,
     )
+    audit_forget(fan=fan)
     logger.info("fan erased", fan_id=fan.pk, creator_id=fan.creator_id)
 
 

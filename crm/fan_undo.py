@@ -6,6 +6,7 @@ from django.db import connection, transaction
 from django.utils.formats import number_format
 from django.utils.translation import gettext, gettext_noop
 
+from crm.acting import unrecorded
 from crm.errors import Conflict
 from crm.fan_upsert import LOCK
 from crm.models import Fan, FanBatch, FanBefore
@@ -72,7 +73,7 @@ def fan_batch_undo(*, batch: FanBatch) -> FanUndo:
     Raises Conflict, and changes nothing, where something was sent to one of them since, or something else hangs on a
     fan that would go. The batch is gone afterwards, and with it what it remembered of the fans.
     """
-    with connection.cursor() as cursor:
+    with unrecorded(), connection.cursor() as cursor:
         cursor.execute(LOCK, {"creator": batch.creator_id})
         cursor.execute(_CREATE, {"batch": batch.pk})
         cursor.execute("SELECT count(*) FROM fan_undo_row")

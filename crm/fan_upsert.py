@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from django.db import connection, transaction
 
+from crm.acting import unrecorded
 from crm.models import Creator, FanBatch
 from crm.payloads import FanRow
 
@@ -250,7 +251,7 @@ class FanUpsertion:
 
     def write(self) -> dict[FanOutcome, int]:
         """Store the rows; how many had which outcome."""
-        with connection.cursor() as cursor:
+        with unrecorded(), connection.cursor() as cursor:
             cursor.execute(LOCK, self._scope)
             cursor.execute(_MEMORY)
             # Of the columns that are joined by alone: of all of them it would take as long as the joins.

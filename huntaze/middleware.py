@@ -1,5 +1,5 @@
-"""Answers what holds for every request: its id, the size of its body and of its answer, the admin's looser policy.
-Touches no table."""
+"""Answers what holds for every request: its id, who acts, the size of its body and of its answer, the admin's looser
+policy. Touches no table."""
 
 import random
 import re
@@ -20,6 +20,7 @@ from django.utils import translation
 from django.utils.functional import SimpleLazyObject, empty
 from django.utils.translation import gettext
 
+from crm.acting import Actor, acting
 from huntaze import monitoring, prometheus
 from huntaze.api import problem_json
 
@@ -135,3 +136,22 @@ class AdminContentSecurityMiddleware:
                 "style-src": ["'unsafe-inline'"],
             }
         return response
+
+
+class ActingMiddleware:
+    """Says who acts, should the request change what is written down of changes. It asks for the user only then."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with acting(lambda: _actor(request)):
+            return self.get_response(request)
+
+
+def _actor(request: HttpRequest) -> Actor:
+    # A program sends its token; a browser its cookie, to the API's addresses as well.
+    door = "api" if "Authorization" in request.headers else "page"
+    if request.path.startswith("/admin/"):
+        door = "admin"
+    return {"user": request.user.pk, "request": request.request_id, "door": door}  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pghistory
 from csp.constants import NONE, SELF
 from django.templatetags.static import static
 
@@ -44,6 +45,11 @@ INSTALLED_APPS = [
     "django_htmx",
     "csp",
     "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "pgtrigger",
+    "pghistory",
     "procrastinate.contrib.django",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -73,6 +79,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "huntaze.middleware.AdminContentSecurityMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "huntaze.middleware.ActingMiddleware",
     "axes.middleware.AxesMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
 ]
@@ -190,6 +198,13 @@ IMPORT_JOB_BYTES = env.integer("IMPORT_JOB_BYTES", default=2_000_000, minimum=0,
 # Who keeps something of a fan beside the CRM, and so has a part in deleting, erasing and exporting one.
 FAN_HOLDERS = ("messaging.fan_holder.MessagingHolder", "onlyfans.fan_holder.ImportsHolder")
 
+# What the database writes down of changes (crm/audit.py): rows of these, for so long.
+AUDIT_EVENTS = ("crm.FanEvent", "crm.MembershipEvent", "messaging.CampaignEvent", "onlyfans.AccountEvent")
+AUDIT_KEEP_DAYS = env.integer("AUDIT_KEEP_DAYS", default=730, minimum=30, maximum=3_650)
+# Nothing is asked for by whose row it is alone; the events have their own indexes.
+PGHISTORY_FOREIGN_KEY_FIELD = pghistory.ForeignKey(db_index=False)
+PGHISTORY_CONTEXT_FIELD = pghistory.ContextJSONField()
+
 # --- Jobs -----------------------------------------------------------------------------------------------------------
 
 # Each app's jobs and their times are in its jobs.py.
@@ -218,6 +233,31 @@ AXES_LOCKOUT_CALLABLE = "huntaze.sign_in.locked_response"
 AXES_ENABLE_ADMIN = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False  # it would log addresses
+# The second step is allauth's; its own sign-up, addresses and password pages are not connected to any address.
+ACCOUNT_ADAPTER = "huntaze.second_step.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+# Beside the lock by name and address: wrong codes of one user, from wherever they come.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/15m/key", "reauthenticate": "20/m/user"}
+# How long who proved again who they are may change what protects the account.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
+MFA_ADAPTER = "huntaze.second_step.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "huntaze.second_step.CodeForm",
+    "reauthenticate": "huntaze.second_step.CodeAgainForm",
+    "activate_totp": "huntaze.second_step.ActivateForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+# Passkeys are of a domain; only a server on this machine may be asked without TLS.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_TOTP_ISSUER = "Huntaze"
+# A phone's clock may be a step of half a minute off.
+MFA_TOTP_TOLERANCE = 1
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
@@ -278,8 +318,9 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Huntaze API",
     "DESCRIPTION": """The open CRM for OnlyFans creators: fans, conversations and messages that go out once and in time.
 
-* **Signing in.** `POST /api/auth/token` with e-mail address and password; send its access token as
-  `Authorization: Bearer …`. `GET /api/auth/me` says who is signed in, for which creators, and in which role.
+* **Signing in.** `POST /api/auth/token` with e-mail address and password, and with two-step sign-in a code as `otp`;
+  send its access token as `Authorization: Bearer …`. `GET /api/auth/me` says who is signed in, for which creators, and
+  in which role.
 * **Creators.** Everything belongs to one creator. A user of several names one, in the header `X-Creator` or as
   `?creator=`. What is not the caller's looks as if it did not exist: 404.
 * **Roles.** Owners and managers do everything. Chatters change fans and write messages to one fan at a time; analysts

@@ -1,13 +1,16 @@
-"""Answers what django-axes asks about a sign-in, and tells the CRM of one in a browser. Touches no table itself."""
+"""Answers who signs in by which step, what django-axes asks about it, and tells the CRM of one in a browser.
+Touches no table itself."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
+from allauth.account.utils import perform_login
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.views import LoginView
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,6 +19,17 @@ from django.utils.translation import ngettext
 from crm.models import User
 from crm.sign_ins import sign_in_note
 from huntaze.api import problem_json
+
+
+class SignInView(LoginView):
+    """The password, and then whatever second step the user has turned on; only after that is anybody signed in."""
+
+    template_name = "sign_in.html"
+    redirect_authenticated_user = True
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        answer: HttpResponse = perform_login(self.request, form.get_user(), redirect_url=self.get_success_url())
+        return answer
 
 
 @receiver(user_logged_in)

@@ -16,6 +16,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
+from rest_framework.serializers import CharField
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.serializers import (
     TokenBlacklistSerializer,
@@ -31,6 +32,7 @@ from crm import sign_ins
 from crm.json_types import JsonTypes
 from crm.models import User
 from crm.recent import Recent
+from huntaze import second_step
 
 SIGN_IN_CLAIM = "sid"
 _recent: Recent[tuple[str, str], User | None] = Recent()
@@ -73,15 +75,39 @@ class TokenAuthentication(JWTAuthentication):
 class ObtainSerializer(JsonTypes, TokenObtainPairSerializer):
     """Signs in. django-axes marks Django's own request, and hears of the success."""
 
+    otp = CharField(
+        max_length=20,
+        required=False,
+        write_only=True,
+        help_text="Of users with two-step sign-in: a code of the authenticator app, or a recovery code.",
+    )
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         request = self.context["request"]._request  # noqa: SLF001
         self.context["request"] = request  # type: ignore[index]  # it is a dict
-        tokens = super().validate(attrs)
-        user_logged_in.send(sender=User, request=request, user=self.user)
+        # simplejwt's next class makes tokens at once; here the second step comes between.
+        super(TokenObtainPairSerializer, self).validate(attrs)
+        user = cast(User, self.user)
+        self._second_step(user, attrs.get("otp", ""))
+        refresh = cast(RefreshToken, self.get_token(user))
+        user_logged_in.send(sender=User, request=request, user=user)
         agent = request.headers.get("User-Agent", "")
-        name = str(RefreshToken(tokens["refresh"])[SIGN_IN_CLAIM])  # type: ignore[arg-type]  # it takes the text
-        sign_ins.sign_in_note(user=cast(User, self.user), agent=agent, sign_in=name)
-        return tokens
+        sign_ins.sign_in_note(user=user, agent=agent, sign_in=str(refresh[SIGN_IN_CLAIM]))
+        return {"refresh": str(refresh), "access": str(refresh.access_token)}
+
+    @staticmethod
+    def _second_step(user: User, code: str) -> None:
+        """Raises AuthenticationFailed where the user has one and the code is none of theirs."""
+        if not second_step.second_step_is_on(user):
+            return
+        if not code:
+            detail = gettext(
+                "Two-step sign-in is on. Send a code of the authenticator app, or a recovery code, as otp."
+            )
+            raise AuthenticationFailed(detail, code="second_step_needed")
+        if not second_step.second_step_code_is_right(user=user, code=code):
+            detail = gettext("This is not the right code, or it was used already. Try the next one.")
+            raise AuthenticationFailed(detail, code="second_step_wrong")
 
     @classmethod
     def get_token(cls, user: Any) -> Token:

@@ -1,7 +1,8 @@
 """Answers which address leads to which door. Touches nothing else."""
 
+from allauth.account.views import reauthenticate
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.cache import cache_control
 from django.views.generic import RedirectView
@@ -10,6 +11,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from crm.pages import creator_choose
 from huntaze import api, browser_reports, dashboard, monitoring, prometheus
+from huntaze.sign_in import SignInView
 
 # It differs by language, and changes with a release.
 WORDS = cache_control(private=True, max_age=3600)
@@ -26,7 +28,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     re_path(r"^api(?:/|$)", api.not_found),
     path("", RedirectView.as_view(pattern_name="inbox"), name="home"),
-    path("sign-in", LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True), name="sign-in"),
+    path("sign-in", SignInView.as_view(), name="sign-in"),
+    # As allauth calls what it sends people to.
+    path("sign-in", SignInView.as_view(), name="account_login"),
+    path("security/password/", reauthenticate, name="account_reauthenticate"),
+    path("security/webauthn/", RedirectView.as_view(pattern_name="mfa_index"), name="mfa_list_webauthn"),
+    path("security/", include("allauth.mfa.urls")),
     path("sign-out", LogoutView.as_view(), name="sign-out"),
     path("creator", creator_choose, name="creator-choose"),
     path("language", set_language, name="language-choose"),

@@ -1,5 +1,6 @@
 """Answers which tables sending keeps: limits, campaigns, one delivery per outbound message. Touches nothing else."""
 
+import pghistory
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -7,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy
 
-from crm.models import Creator, Message, MessageStatus, uuid7
+from crm.models import Creator, Message, MessageStatus, audit_indexes, audit_model, uuid7
 
 
 def limit_default() -> int:
@@ -91,6 +92,25 @@ class Campaign(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class CampaignEvent(
+    audit_model(  # type: ignore[misc]  # a class that is made here
+        Campaign,
+        pghistory.InsertEvent("added"),
+        pghistory.UpdateEvent("before", row=pghistory.Old),
+        pghistory.UpdateEvent("changed"),
+        pghistory.DeleteEvent("removed"),
+        fields=["id", "creator", "name", "status", "price_cents", "scheduled_at"],
+    )
+):
+    """Who started, paused, resumed or cancelled a campaign. Its text is not kept here."""
+
+    class Meta:
+        indexes = audit_indexes("campaign")
+
+    def __str__(self) -> str:
+        return f"{self.pgh_label} campaign {self.id}"
 
 
 class Kind(models.TextChoices):

@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
+from crm.audit import audit_purge
 from crm.fan_services import fans_purge
 from crm.idempotency import keys_purge
 from crm.models import MessageStatus
@@ -61,10 +62,11 @@ class SweepReport:
 
 
 def purge() -> None:
-    """Erase what is kept for a time alone: deleted fans, answers under idempotency keys, ends of sign-ins."""
+    """Erase what is kept for a time alone: deleted fans, answers under idempotency keys, ends of sign-ins, changes."""
     fans_purge()
     keys_purge()
     sign_ins_purge()
+    audit_purge()
 
 
 def sweep(*, gateway: Gateway, progress: Callable[[int], None] | None = None) -> SweepReport:

@@ -1,6 +1,8 @@
 """Answers which tables the OnlyFans boundary keeps: vendor accounts, events, how far a sync is, imports.
 Touches nothing but the database."""
 
+import pghistory
+import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -8,7 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy
 from encrypted_fields.fields import EncryptedTextField
 
-from crm.models import Creator, FanBatch
+from crm.models import Creator, FanBatch, audit_indexes, audit_model
 
 
 class AccountState(models.TextChoices):
@@ -38,6 +40,26 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.account_id
+
+
+class AccountEvent(
+    audit_model(  # type: ignore[misc]  # a class that is made here
+        Account,
+        pghistory.InsertEvent("added"),
+        pghistory.UpdateEvent("before", row=pghistory.Old),
+        pghistory.UpdateEvent("changed"),
+        pghistory.UpdateEvent("key_stored", condition=pgtrigger.AnyChange("api_key")),
+        pghistory.DeleteEvent("removed"),
+        fields=["id", "creator", "account_id", "state"],
+    )
+):
+    """Who connected or disconnected an account, or stored a key. The key itself is never kept here."""
+
+    class Meta:
+        indexes = audit_indexes("account")
+
+    def __str__(self) -> str:
+        return f"{self.pgh_label} account {self.id}"
 
 
 class WebhookEvent(models.Model):
