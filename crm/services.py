@@ -1,10 +1,9 @@
 """Answers how the CRM's tables change: the only writer of users, creators, fans, conversations and messages."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
@@ -22,10 +21,8 @@ from crm.models import (
     MessageStatus,
     Role,
     User,
-    uuid7,
 )
 from crm.payloads import PRICE_MAX_CENTS, PRICE_MIN_CENTS
-from crm.statements import json_text, statement_run
 from crm.wake_ups import ANYTHING, wake
 
 
@@ -247,140 +244,6 @@ def message_mark_deleted(*, creator: Creator, platform_message_id: str, deleted_
         )
     wake(message.conversation_id, creator_id=creator.pk)
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class OutboundDraft:
-    """One message that is to go out: what it says to this fan, and how it starts."""
-
-    fan_id: int
-    text: str
-    status: MessageStatus
-    attachments: Sequence[dict[str, str]] = ()
-    price_cents: int = 0
-
-
-class OutboundRow(NamedTuple):
-    """A message that was written. Not a `Message`: to make one takes longer than to store it."""
-
-    id: UUID
-    conversation_id: int
-    created_at: datetime
-
-
-# A conversation is begun, or moves on to its newest message unless a later one is there. In the order of the fans, so
-# that two statements about the same ones wait in line and not for each other.
-_MESSAGES_CREATE = """
-WITH draft AS (
-    SELECT * FROM json_to_recordset(%s::json)
-        AS draft (id uuid, fan_id bigint, text text, status text, attachments jsonb, price_cents integer)
-), conversation AS (
-    INSERT INTO crm_conversation AS known
-        (creator_id, fan_id, last_message_id, last_message_at, unread_count, archived, created_at)
-    SELECT DISTINCT ON (fan_id) %s::bigint, fan_id, id, %s::timestamptz, 0, false, %s::timestamptz
-    FROM draft ORDER BY fan_id, id DESC
-    ON CONFLICT (fan_id) DO UPDATE SET
-        (last_message_id, last_message_at) = (
-            SELECT excluded.last_message_id, excluded.last_message_at
-            WHERE known.last_message_id IS NULL OR known.last_message_at <= excluded.last_message_at
-            UNION ALL SELECT known.last_message_id, known.last_message_at
-            LIMIT 1
-        ),
-        archived = known.archived AND NOT %s
-    RETURNING id, fan_id
-), message AS (
-    INSERT INTO crm_message (
-        id, creator_id, conversation_id, sender_id, direction, text, price_cents, attachments, status, read, created_at
-    )
-    SELECT draft.id, %s::bigint, conversation.id, %s::bigint, %s, text, price_cents, attachments, status, false,
-        %s::timestamptz
-    FROM draft JOIN conversation USING (fan_id)
-)
-"""
-_CONVERSATIONS = "SELECT fan_id, id FROM conversation"
-
-
-def message_bulk_create_outbound(
-    *,
-    creator: Creator,
-    sender: User | None,
-    drafts: Sequence[OutboundDraft],
-    reopen: bool,
-    wake_pages: bool = True,
-    along: Callable[[list[UUID]], tuple[str, Sequence[Any]]] | None = None,
-) -> list[OutboundRow]:
-    """The rows of messages to fans of one creator, in the order of the drafts and with ids in that order.
-
-    In one statement however many they are, and with what messaging writes about them.
-
-    reopen: an archived conversation comes back to the inbox. Not for a campaign: nobody has written to this fan in
-    particular.
-    wake_pages: not where the caller changes their status as soon as they are stored, which wakes (message_status_set).
-    along: what the same statement writes beside the messages with these ids: further members of its WITH, each after
-    a comma, and their values.
-    """
-    now = timezone.now()
-    ids = sorted(uuid7() for _ in drafts)
-    more, more_values = along(ids) if along else ("", ())
-    rows = statement_run(
-        _MESSAGES_CREATE + more + _CONVERSATIONS,
-        [
-            json_text(
-                {
-                    "id": message_id,
-                    "fan_id": draft.fan_id,
-                    "text": draft.text,
-                    "status": draft.status,
-                    "attachments": draft.attachments,
-                    "price_cents": draft.price_cents,
-                }
-                for message_id, draft in zip(ids, drafts, strict=True)
-            ),
-            *(creator.pk, now, now, reopen),
-            *(creator.pk, sender.pk if sender else None, Direction.OUT.value, now),
-            *more_values,
-        ],
-    )
-    conversations = dict(rows)
-    if wake_pages:
-        wake(*conversations.values(), creator_id=creator.pk)
-    return [
-        OutboundRow(id=message_id, conversation_id=conversations[draft.fan_id], created_at=now)
-        for message_id, draft in zip(ids, drafts, strict=True)
-    ]
-
-
-# The end of a statement that has changed deliveries WITH changed (message_id, state): message_status_set in it. What
-# it returns is for pages_wake.
-MESSAGE_STATUS_COPY = """
-UPDATE crm_message SET status = changed.state FROM changed WHERE crm_message.id = changed.message_id
-RETURNING crm_message.creator_id, crm_message.conversation_id
-"""
-_STATUS_SET = """
-UPDATE crm_message SET status = %s, sent_at = coalesce(%s::timestamptz, sent_at),
-    platform_message_id = coalesce(%s::text, platform_message_id)
-WHERE id = ANY(%s::uuid[]) RETURNING creator_id, conversation_id
-"""
-
-
-def message_status_set(
-    *,
-    message_ids: Sequence[UUID],
-    status: MessageStatus,
-    sent_at: datetime | None = None,
-    platform_message_id: str | None = None,
-) -> None:
-    """Copy the state of deliveries to their messages; called in the transaction that changed the deliveries."""
-    pages_wake(statement_run(_STATUS_SET, [status.value, sent_at, platform_message_id, list(message_ids)]))
-
-
-def pages_wake(rows: Iterable[tuple[int, int]]) -> None:
-    """Wake whoever looks at these conversations, each with its creator before it."""
-    changed: dict[int, set[int]] = {}
-    for creator_id, conversation_id in rows:
-        changed.setdefault(creator_id, set()).add(conversation_id)
-    for creator_id, conversations in changed.items():
-        wake(*conversations, creator_id=creator_id)
 
 
 def _conversation_hold(*, fan: Fan) -> Conversation:

@@ -11,8 +11,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from crm.models import Creator, MessageStatus, User, uuid7
+from crm.outbound_services import (
+    OutboundDraft,
+    conversations_begin,
+    conversations_move_on,
+    message_bulk_create_outbound,
+)
 from crm.payloads import media_urls
-from crm.services import OutboundDraft, message_bulk_create_outbound
 from crm.statements import json_text
 from messaging import queue, slot_book
 from messaging.models import Campaign, Kind, SendingProfile
@@ -130,7 +135,7 @@ def delivery_bulk_create(
             )
             for draft, state in zip(drafts, states, strict=True)
         ],
-        reopen=campaign is None,
+        move_on=campaign is None,
         # What is pending goes on the queue after the commit, and whether it got there wakes the same pages.
         wake_pages=campaign is not None or set(states) != {MessageStatus.PENDING},
         along=along,
@@ -170,7 +175,9 @@ def campaign_bulk_create(
     count = len(recipients)
     enabled = settings.RATE_LIMITER_ENABLED
     slots = slot_book.slot_block_reserve(campaign=campaign, count=count) if enabled else [timezone.now()] * count
+    written_ids: list[UUID] = []
     pending: list[UUID] = []
+    conversations_begin(creator=campaign.creator, fan_ids=[each.fan_id for each in recipients])
     for start in range(0, count, CHUNK):
         written = delivery_bulk_create(
             creator=campaign.creator,
@@ -191,7 +198,9 @@ def campaign_bulk_create(
             campaign=campaign,
             trace_id=trace_id,
         )
+        written_ids += [each.body.message_id for each in written]
         pending += [each.body.message_id for each in written if each.state is MessageStatus.PENDING]
+    conversations_move_on(message_ids=written_ids)
     return pending
 
 

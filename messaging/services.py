@@ -13,9 +13,9 @@ from django.utils.translation import gettext
 
 from crm.errors import Conflict, FieldError, InvalidInput, NotFound
 from crm.models import Creator, Fan, Message, MessageStatus, User
+from crm.outbound_services import message_status_set
 from crm.payloads import check_content, media_attachments
 from crm.selectors import fan_map_by_recipient
-from crm.services import message_status_set
 from crm.stored_words import in_words
 from messaging import outbox, publishing, queue, selectors, slot_book, transitions
 from messaging.errors import QueueError, QueueRefused

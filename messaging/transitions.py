@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from crm.models import MessageStatus, uuid7
-from crm.services import MESSAGE_STATUS_COPY, message_status_set, pages_wake
+from crm.outbound_services import MESSAGE_STATUS_COPY, message_status_set, pages_wake
 from crm.statements import statement_run
 from crm.wake_ups import STATE, wake
 from messaging import slot_book

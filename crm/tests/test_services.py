@@ -3,13 +3,14 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from crm import services
+from crm import outbound_services, services
 from crm.errors import Conflict
 from crm.models import Conversation, Direction, Fan, Membership, Message, MessageStatus, Role, User
 from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MembershipFactory, UserFactory
@@ -88,9 +89,9 @@ def test_a_conversation_in_the_archive_comes_back_with_a_message() -> None:
     assert Conversation.objects.get(pk=conversation.pk).archived is False
 
 
-def write(fan: Fan, text: str = "hello", *, reopen: bool = True) -> Message:
-    draft = services.OutboundDraft(fan_id=fan.pk, text=text, status=MessageStatus.PENDING)
-    [row] = services.message_bulk_create_outbound(creator=fan.creator, sender=None, drafts=[draft], reopen=reopen)
+def write(fan: Fan, text: str = "hello") -> Message:
+    draft = outbound_services.OutboundDraft(fan_id=fan.pk, text=text, status=MessageStatus.PENDING)
+    [row] = outbound_services.message_bulk_create_outbound(creator=fan.creator, sender=None, drafts=[draft])
     message = Message.objects.get(pk=row.id)
     assert (message.conversation_id, message.created_at) == (row.conversation_id, row.created_at)
     return message
@@ -116,23 +117,49 @@ def test_a_message_to_a_fan_does_not_overtake_a_later_one() -> None:
     assert Conversation.objects.get(fan=fan).last_message == message
 
 
-@pytest.mark.parametrize("reopen", [True, False])
-def test_an_archived_conversation_comes_back_only_for_a_message_of_its_own(reopen: bool) -> None:
+def test_an_archived_conversation_comes_back_for_a_message_of_its_own() -> None:
     conversation = ConversationFactory(archived=True)
-    write(conversation.fan, reopen=reopen)
-    assert Conversation.objects.get(pk=conversation.pk).archived is not reopen
+    write(conversation.fan)
+    assert Conversation.objects.get(pk=conversation.pk).archived is False
+
+
+def write_beside(fans: list[Fan]) -> list[UUID]:
+    """Messages to all of them, whose conversations are begun and not moved on yet."""
+    outbound_services.conversations_begin(creator=fans[0].creator, fan_ids=[fan.pk for fan in fans])
+    drafts = [outbound_services.OutboundDraft(fan_id=fan.pk, text="Hi", status=MessageStatus.PARKED) for fan in fans]
+    rows = outbound_services.message_bulk_create_outbound(
+        creator=fans[0].creator, sender=None, drafts=drafts, move_on=False
+    )
+    return [row.id for row in rows]
+
+
+def test_conversations_move_on_when_all_is_written_and_stay_in_the_archive() -> None:
+    archived = ConversationFactory(archived=True)
+    known, new = archived.fan, FanFactory(creator=archived.creator)
+    message_ids = write_beside([known, new])
+    assert set(Conversation.objects.values_list("last_message", flat=True)) == {None}
+    outbound_services.conversations_move_on(message_ids=message_ids)
+    found = [Conversation.objects.get(fan=fan) for fan in (known, new)]
+    assert [each.last_message_id for each in found] == message_ids
+    assert [each.archived for each in found] == [True, False]
+
+
+def test_conversations_do_not_move_back_behind_a_later_message() -> None:
+    fan = FanFactory()
+    message_ids = write_beside([fan])
+    later = write(fan)
+    outbound_services.conversations_move_on(message_ids=message_ids)
+    assert Conversation.objects.get(fan=fan).last_message == later
 
 
 def test_messages_to_many_fans_are_one_statement_and_keep_their_order(django_assert_num_queries: Any) -> None:
     fans = FanFactory.create_batch(5, creator=CreatorFactory())
     drafts = [
-        services.OutboundDraft(fan_id=fan.pk, text=str(number), status=MessageStatus.PENDING)
+        outbound_services.OutboundDraft(fan_id=fan.pk, text=str(number), status=MessageStatus.PENDING)
         for number, fan in enumerate([*fans, fans[0]])
     ]
     with django_assert_num_queries(1):
-        messages = services.message_bulk_create_outbound(
-            creator=fans[0].creator, sender=None, drafts=drafts, reopen=False
-        )
+        messages = outbound_services.message_bulk_create_outbound(creator=fans[0].creator, sender=None, drafts=drafts)
     assert [message.text for message in Message.objects.order_by("pk")] == list("012345")
     assert messages[0].conversation_id == messages[5].conversation_id
     assert Conversation.objects.get(fan=fans[0]).last_message_id == messages[5].id

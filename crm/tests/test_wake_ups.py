@@ -7,7 +7,7 @@ import pytest
 import redis
 from django.db import transaction
 
-from crm import services, wake_ups
+from crm import outbound_services, services, wake_ups
 from crm.models import Conversation, MessageStatus
 from crm.tests.factories import ConversationFactory, FanFactory
 from crm.wake_ups import ANYTHING, PUBLISH_SECONDS, TOPICS_MAX, wake
@@ -75,7 +75,7 @@ def test_what_the_inbox_shows_wakes_it(heard):
         creator=conversation.creator, platform_message_id="1", deleted_at=conversation.created_at
     )
     assert heard.lines() == expected
-    services.message_status_set(message_ids=[message.pk], status=MessageStatus.SENT)
+    outbound_services.message_status_set(message_ids=[message.pk], status=MessageStatus.SENT)
     assert heard.lines() == expected
 
 

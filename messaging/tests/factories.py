@@ -10,7 +10,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from crm.models import Creator, Fan, MessageStatus
-from crm.services import OutboundDraft, message_bulk_create_outbound
+from crm.outbound_services import OutboundDraft, message_bulk_create_outbound
 from crm.tests.factories import CreatorFactory, FanFactory
 from messaging import publishing, queue
 from messaging.delivery import Consumer, Disposition, Later
@@ -46,7 +46,7 @@ def delivery_make(
     if not SendingProfile.objects.filter(creator=fan.creator).exists():
         profile_make(fan.creator)
     draft = OutboundDraft(fan_id=fan.pk, text=text, status=state)
-    [message] = message_bulk_create_outbound(creator=fan.creator, sender=None, drafts=[draft], reopen=True)
+    [message] = message_bulk_create_outbound(creator=fan.creator, sender=None, drafts=[draft])
     if state == MessageStatus.SENDING:
         fields.setdefault("lease_expires_at", timezone.now() + timedelta(seconds=30))
     return Delivery.objects.create(

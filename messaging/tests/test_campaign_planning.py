@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from crm.tests.factories import CreatorFactory, FanFactory
+from crm.models import Conversation
+from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory
 from messaging import campaigns, outbox, services
 from messaging.campaigns import Audience
 from messaging.delivery import Consumer, Disposition
@@ -21,17 +22,18 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
 class Writing:
-    """A campaign that stays between its last row and its commit until it is told to go on."""
+    """A campaign that stays behind its last row, or before this step of outbox, until it is told to go on."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, start: Callable[[], Any]) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, start: Callable[[], Any], *, step: str = "") -> None:
         self.written, self.go_on = threading.Event(), threading.Event()
-        create = outbox.campaign_bulk_create
+        name = step or "campaign_bulk_create"
+        create = getattr(outbox, name)
 
         def slow(**fields: Any) -> Any:
-            made = create(**fields)
+            made = None if step else create(**fields)
             self.written.set()
             assert self.go_on.wait(10)
-            return made
+            return create(**fields) if step else made
 
         def run() -> None:
             try:
@@ -39,11 +41,11 @@ class Writing:
             finally:
                 connection.close()
 
-        monkeypatch.setattr(outbox, "campaign_bulk_create", slow)
+        monkeypatch.setattr(outbox, name, slow)
         self.thread = threading.Thread(target=run)
         self.thread.start()
         assert self.written.wait(10)
-        monkeypatch.setattr(outbox, "campaign_bulk_create", create)
+        monkeypatch.setattr(outbox, name, create)
 
     def end(self) -> None:
         self.go_on.set()
@@ -65,6 +67,25 @@ def test_a_reply_is_written_and_sent_while_a_campaign_is_being_written(
     assert not Campaign.objects.exists()
     writing.end()
     assert Delivery.objects.filter(kind=Kind.CAMPAIGN).count() == 3
+
+
+def test_a_reply_to_a_fan_of_the_campaign_waits_for_its_last_step_alone(
+    monkeypatch: pytest.MonkeyPatch, consumer: Consumer, gateway: ScriptedGateway
+) -> None:
+    creator = CreatorFactory()
+    fan = fans_make(creator, 3)[0]
+    ConversationFactory(fan=fan)
+    # All is written but that the conversations move on, which is quick however many they are.
+    writing = Writing(monkeypatch, lambda: launch(creator), step="conversations_move_on")
+    request = MessageRequest(recipient_id=fan.platform_id, content="Hi")
+    receipt = services.message_send(creator=creator, user=None, request=request)
+    assert consumer.handle(copy_of(Delivery.objects.get(pk=receipt.message_id))) is Disposition.ACKNOWLEDGE
+    assert gateway.reached == [receipt.message_id]
+    assert not Campaign.objects.exists()
+    writing.end()
+    assert Delivery.objects.filter(kind=Kind.CAMPAIGN).count() == 3
+    # The reply came after the campaign was begun, so it is what the inbox shows.
+    assert Conversation.objects.get(fan=fan).last_message_id == receipt.message_id
 
 
 def test_a_campaign_written_meanwhile_gets_the_slots_after_it(

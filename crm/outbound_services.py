@@ -1,0 +1,195 @@
+"""Answers how messages that go out are written, and how their status follows what becomes of them.
+Writes conversations and messages."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.utils import timezone
+
+from crm.models import Creator, Direction, MessageStatus, User, uuid7
+from crm.statements import json_text, statement_run
+from crm.wake_ups import wake
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundDraft:
+    """One message that is to go out: what it says to this fan, and how it starts."""
+
+    fan_id: int
+    text: str
+    status: MessageStatus
+    attachments: Sequence[dict[str, str]] = ()
+    price_cents: int = 0
+
+
+class OutboundRow(NamedTuple):
+    """A message that was written. Not a `Message`: to make one takes longer than to store it."""
+
+    id: UUID
+    conversation_id: int
+    created_at: datetime
+
+
+_DRAFTS = """
+WITH draft AS (
+    SELECT * FROM json_to_recordset(%s::json)
+        AS draft (id uuid, fan_id bigint, text text, status text, attachments jsonb, price_cents integer)
+)
+"""
+# A conversation is begun, or moves on to its newest message unless a later one is there. In the order of the fans, so
+# that two statements about the same ones wait in line and not for each other.
+_MOVED_ON = """
+, conversation AS (
+    INSERT INTO crm_conversation AS known
+        (creator_id, fan_id, last_message_id, last_message_at, unread_count, archived, created_at)
+    SELECT DISTINCT ON (fan_id) %s::bigint, fan_id, id, %s::timestamptz, 0, false, %s::timestamptz
+    FROM draft ORDER BY fan_id, id DESC
+    ON CONFLICT (fan_id) DO UPDATE SET
+        (last_message_id, last_message_at) = (
+            SELECT excluded.last_message_id, excluded.last_message_at
+            WHERE known.last_message_id IS NULL OR known.last_message_at <= excluded.last_message_at
+            UNION ALL SELECT known.last_message_id, known.last_message_at
+            LIMIT 1
+        ),
+        archived = false
+    RETURNING id, fan_id
+)
+"""
+_AS_THEY_ARE = """
+, conversation AS (
+    SELECT known.id, known.fan_id FROM crm_conversation known WHERE known.fan_id IN (SELECT fan_id FROM draft)
+)
+"""
+_MESSAGES_CREATE = """
+, message AS (
+    INSERT INTO crm_message (
+        id, creator_id, conversation_id, sender_id, direction, text, price_cents, attachments, status, read, created_at
+    )
+    SELECT draft.id, %s::bigint, conversation.id, %s::bigint, %s, text, price_cents, attachments, status, false,
+        %s::timestamptz
+    FROM draft JOIN conversation USING (fan_id)
+)
+"""
+_CONVERSATIONS = "SELECT fan_id, id FROM conversation"
+
+
+def message_bulk_create_outbound(
+    *,
+    creator: Creator,
+    sender: User | None,
+    drafts: Sequence[OutboundDraft],
+    move_on: bool = True,
+    wake_pages: bool = True,
+    along: Callable[[list[UUID]], tuple[str, Sequence[Any]]] | None = None,
+) -> list[OutboundRow]:
+    """The rows of messages to fans of one creator, in the order of the drafts and with ids in that order.
+
+    In one statement however many they are, and with what messaging writes about them.
+
+    move_on: the conversations show them as their newest, and come back from the archive to the inbox. Else the caller
+    has begun them (conversations_begin) and moves them on itself (conversations_move_on).
+    wake_pages: not where the caller changes their status as soon as they are stored, which wakes (message_status_set).
+    along: what the same statement writes beside the messages with these ids: further members of its WITH, each after
+    a comma, and their values.
+    """
+    now = timezone.now()
+    ids = sorted(uuid7() for _ in drafts)
+    more, more_values = along(ids) if along else ("", ())
+    rows = statement_run(
+        _DRAFTS + (_MOVED_ON if move_on else _AS_THEY_ARE) + _MESSAGES_CREATE + more + _CONVERSATIONS,
+        [
+            json_text(
+                {
+                    "id": message_id,
+                    "fan_id": draft.fan_id,
+                    "text": draft.text,
+                    "status": draft.status,
+                    "attachments": draft.attachments,
+                    "price_cents": draft.price_cents,
+                }
+                for message_id, draft in zip(ids, drafts, strict=True)
+            ),
+            *((creator.pk, now, now) if move_on else ()),
+            *(creator.pk, sender.pk if sender else None, Direction.OUT.value, now),
+            *more_values,
+        ],
+    )
+    conversations = dict(rows)
+    if wake_pages:
+        wake(*conversations.values(), creator_id=creator.pk)
+    return [
+        OutboundRow(id=message_id, conversation_id=conversations[draft.fan_id], created_at=now)
+        for message_id, draft in zip(ids, drafts, strict=True)
+    ]
+
+
+_BEGIN = """
+INSERT INTO crm_conversation (creator_id, fan_id, unread_count, archived, created_at)
+SELECT %s::bigint, fan_id, 0, false, %s::timestamptz FROM unnest(%s::bigint[]) AS fan_id ORDER BY fan_id
+ON CONFLICT (fan_id) DO NOTHING
+"""
+_MOVE_ON = """
+WITH newest AS (
+    SELECT DISTINCT ON (conversation_id) conversation_id, id, created_at FROM crm_message
+    WHERE id = ANY(%s::uuid[]) ORDER BY conversation_id, id DESC
+), locked AS (
+    SELECT known.id FROM crm_conversation known JOIN newest ON newest.conversation_id = known.id
+    ORDER BY known.fan_id FOR NO KEY UPDATE OF known
+)
+UPDATE crm_conversation known SET last_message_id = newest.id, last_message_at = newest.created_at
+FROM newest JOIN locked ON locked.id = newest.conversation_id
+WHERE known.id = newest.conversation_id
+    AND (known.last_message_id IS NULL OR known.last_message_at <= newest.created_at)
+"""
+
+
+def conversations_begin(*, creator: Creator, fan_ids: Sequence[int]) -> None:
+    """A conversation for each of these fans; those that are there are neither changed nor locked."""
+    statement_run(_BEGIN, [creator.pk, timezone.now(), list(fan_ids)])
+
+
+def conversations_move_on(*, message_ids: Sequence[UUID]) -> None:
+    """Show the newest of these messages in each of their conversations, unless a later one is there.
+
+    The last that a long transaction does. Whoever writes to one of these fans waits from here to the commit and no
+    longer, so what the commit would check of all those rows is checked before. The archive stays as it is: nobody has
+    written to these fans in particular.
+    """
+    statement_run("SET CONSTRAINTS ALL IMMEDIATE", [])
+    statement_run(_MOVE_ON, [list(message_ids)])
+
+
+# The end of a statement that has changed deliveries WITH changed (message_id, state): message_status_set in it. What
+# it returns is for pages_wake.
+MESSAGE_STATUS_COPY = """
+UPDATE crm_message SET status = changed.state FROM changed WHERE crm_message.id = changed.message_id
+RETURNING crm_message.creator_id, crm_message.conversation_id
+"""
+_STATUS_SET = """
+UPDATE crm_message SET status = %s, sent_at = coalesce(%s::timestamptz, sent_at),
+    platform_message_id = coalesce(%s::text, platform_message_id)
+WHERE id = ANY(%s::uuid[]) RETURNING creator_id, conversation_id
+"""
+
+
+def message_status_set(
+    *,
+    message_ids: Sequence[UUID],
+    status: MessageStatus,
+    sent_at: datetime | None = None,
+    platform_message_id: str | None = None,
+) -> None:
+    """Copy the state of deliveries to their messages; called in the transaction that changed the deliveries."""
+    pages_wake(statement_run(_STATUS_SET, [status.value, sent_at, platform_message_id, list(message_ids)]))
+
+
+def pages_wake(rows: Iterable[tuple[int, int]]) -> None:
+    """Wake whoever looks at these conversations, each with its creator before it."""
+    changed: dict[int, set[int]] = {}
+    for creator_id, conversation_id in rows:
+        changed.setdefault(creator_id, set()).add(conversation_id)
+    for creator_id, conversations in changed.items():
+        wake(*conversations, creator_id=creator_id)
