@@ -15,13 +15,6 @@ from crm.selectors import MANAGERS
 from messaging.limits import SendingLimit, sending_limit, sending_limit_set
 
 
-class Seconds(serializers.FloatField):
-    """Shown in seconds, kept in milliseconds."""
-
-    def to_representation(self, value: int) -> float:
-        return value / 1_000
-
-
 class LimitSerializer(serializers.Serializer[SendingLimit]):
     """`messages` in any `windowSeconds` and `minGapSeconds` between two, of which campaigns take `campaignMessages`.
 
@@ -29,11 +22,11 @@ class LimitSerializer(serializers.Serializer[SendingLimit]):
     """
 
     messages = serializers.IntegerField()
-    windowSeconds = Seconds(source="window_ms")
-    minGapSeconds = Seconds(source="gap_ms")
+    windowSeconds = serializers.FloatField(source="window_seconds")
+    minGapSeconds = serializers.FloatField(source="gap_seconds")
     campaignMessages = serializers.IntegerField(source="campaigns")
     messagesMost = serializers.IntegerField(source="messages_most")
-    minGapSecondsLeast = Seconds(source="gap_ms_least")
+    minGapSecondsLeast = serializers.FloatField(source="gap_seconds_least")
     sentInWindow = serializers.IntegerField(source="sent")
 
 

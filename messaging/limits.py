@@ -17,16 +17,16 @@ from messaging.slots import capacity
 class SendingLimit:
     """What holds for a creator: `messages` in any window, a gap between two; `campaigns` of them for campaigns.
 
-    `messages_most` and `gap_ms_least` are the platform's own, which nobody can go past. `sent` went out, or may have,
-    in the window that ends now.
+    `messages_most` and `gap_seconds_least` are the platform's own, which nobody can go past. `sent` went out, or may
+    have, in the window that ends now.
     """
 
     messages: int
-    window_ms: int
-    gap_ms: int
+    window_seconds: float
+    gap_seconds: float
     campaigns: int
     messages_most: int
-    gap_ms_least: int
+    gap_seconds_least: float
     sent: int
 
 
@@ -34,11 +34,11 @@ def sending_limit(*, creator: Creator) -> SendingLimit:
     profile = selectors.sending_profile(creator=creator) or SendingProfile(creator=creator)
     return SendingLimit(
         messages=profile.limit_messages,
-        window_ms=profile.window_ms,
-        gap_ms=profile.min_gap_ms,
+        window_seconds=profile.window_ms / 1_000,
+        gap_seconds=profile.min_gap_ms / 1_000,
         campaigns=capacity(limit=profile.limit_messages, campaign=True),
         messages_most=limit_default(),
-        gap_ms_least=min_gap_default(),
+        gap_seconds_least=min_gap_default() / 1_000,
         sent=selectors.sent_lately_count(creator=creator, within_ms=profile.window_ms),
     )
 

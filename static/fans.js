@@ -11,8 +11,16 @@ let undo = null;
 
 const count = (one, many, number) => (number === 1 ? one : many.replace("%s", number.toLocaleString(LOCALE)));
 
+const boxes = () => [...document.querySelectorAll("[data-tick]")];
+
+function drawTicks() {
+  for (const box of boxes()) box.checked = chosen.has(box.value);
+  const all = document.querySelector("[data-tick-all]");
+  if (all) all.checked = boxes().length > 0 && boxes().every((box) => box.checked);
+}
+
 function draw() {
-  for (const box of document.querySelectorAll("[data-tick]")) box.checked = chosen.has(box.value);
+  drawTicks();
   bar.hidden = chosen.size === 0;
   bar.querySelector("[data-chosen-count]").textContent = count(bar.dataset.one, bar.dataset.many, chosen.size);
   say("");
@@ -46,15 +54,15 @@ async function attempt(work) {
 
 if (bar) {
   document.addEventListener("change", ({ target }) => {
-    if (!target.matches("[data-tick]")) return;
-    if (target.checked) chosen.set(target.value, target.dataset.tick);
-    else chosen.delete(target.value);
+    if (!target.matches("[data-tick], [data-tick-all]")) return;
+    for (const box of target.matches("[data-tick]") ? [target] : boxes()) {
+      if (target.checked) chosen.set(box.value, box.dataset.tick);
+      else chosen.delete(box.value);
+    }
     done.hidden = true;
     draw();
   });
-  document.addEventListener("htmx:afterSettle", () => {
-    for (const box of document.querySelectorAll("[data-tick]")) box.checked = chosen.has(box.value);
-  });
+  document.addEventListener("htmx:afterSettle", drawTicks);
   bar.addEventListener("submit", (event) => {
     event.preventDefault();
     const words = bar.querySelector("#bulk-tag");

@@ -6,7 +6,9 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
+from rest_framework.test import APIClient
 
+from analytics.models import RevenueDay
 from analytics.page_urls import FILES
 from analytics.pages import DEFINITIONS
 from crm.models import Role, TransactionKind
@@ -85,6 +87,18 @@ def test_revenue_stands_as_bars_with_its_zone_and_definitions(membership):
         assert words in html
     assert html.count('class="chart__hit"') == 30
     assert "$999.00" not in html
+
+
+def test_another_time_zone_moves_money_to_its_days_at_once(membership):
+    late = timezone.now().replace(hour=22, minute=0) - timedelta(days=3)
+    TransactionFactory(fan=FanFactory(creator=membership.creator), occurred_at=late)
+    client = APIClient()
+    client.force_authenticate(membership.user)
+    days = [RevenueDay.objects.get().day]
+    assert client.put("/api/crm/creator", {"timeZone": "Asia/Tokyo"}).status_code == 200
+    days.append(RevenueDay.objects.get().day)
+    assert days == [late.date(), late.date() + timedelta(days=1)]
+    assert "Days are those of Asia/Tokyo" in page(membership)
 
 
 def test_the_page_switches_to_gross_and_months(membership):
