@@ -9,13 +9,14 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from crm.fan_holders import Section, fan_holders
-from crm.models import Conversation, Fan, Message
+from crm.models import Conversation, Fan, FanEvent, Message
 
 CHUNK = 1_000
 
 
 def fan_export(*, fan: Fan) -> Iterator[str]:
-    """One JSON object: `exportedAt`, `fan`, `conversation`, `messages`, then a list for each of the holders' sections.
+    """One JSON object: `exportedAt`, `fan`, `conversation`, `messages`, `changes`, then a list for each of the holders'
+    sections.
 
     In pieces, so that a hundred thousand messages need the memory of a thousand.
     """
@@ -28,7 +29,7 @@ def _pieces(fan: Fan) -> Iterator[str]:
     yield f'{{"exportedAt": {_json(timezone.now())}'
     yield f', "fan": {_json(_fan(fan))}'
     yield f', "conversation": {_json(_conversation(fan))}'
-    sections: dict[str, Section] = {"messages": _messages(fan)}
+    sections: dict[str, Section] = {"messages": _messages(fan), "changes": _changes(fan)}
     for holder in fan_holders():
         sections |= holder.export(fan)
     for name, rows in sections.items():
@@ -89,4 +90,18 @@ def _messages(fan: Fan) -> Iterator[Mapping[str, Any]]:
             "read": message.read,
             "createdAt": message.created_at,
             "sentAt": message.sent_at,
+        }
+
+
+def _changes(fan: Fan) -> Iterator[Mapping[str, Any]]:
+    """What was, and what then was, each time somebody changed the fan; not who did it, which is about them."""
+    for event in FanEvent.objects.filter(id=fan.pk).order_by("pgh_id").iterator(chunk_size=CHUNK):
+        yield {
+            "at": event.pgh_created_at,
+            "state": event.pgh_label,
+            "name": event.name,
+            "email": event.email,
+            "tags": event.tags,
+            "notes": event.notes,
+            "deletedAt": event.deleted_at,
         }

@@ -13,6 +13,7 @@ from django.utils.translation import override
 from drf_spectacular.contrib import rest_framework_simplejwt as simplejwt
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import Direction
 
 from crm.pagination import KeysetPagination
 from huntaze.api import TITLES
@@ -327,6 +328,18 @@ class TokenScheme(simplejwt.SimpleJWTScheme):  # type: ignore[no-untyped-call]  
 
 class ObtainExtension(simplejwt.TokenObtainPairSerializerExtension):  # type: ignore[no-untyped-call]
     target_class = "huntaze.tokens.ObtainSerializer"
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        found: dict[str, Any] = super().map_serializer(auto_schema, direction)  # type: ignore[no-untyped-call]
+        if direction == "request":  # the base knows its own fields alone
+            found["properties"]["otp"] = {
+                "type": "string",
+                "writeOnly": True,
+                "minLength": 1,
+                "maxLength": 20,
+                "description": "Of users with two-step sign-in: a code of the authenticator app, or a recovery code.",
+            }
+        return found
 
 
 class RefreshExtension(simplejwt.TokenRefreshSerializerExtension):  # type: ignore[no-untyped-call]

@@ -75,12 +75,7 @@ class TokenAuthentication(JWTAuthentication):
 class ObtainSerializer(JsonTypes, TokenObtainPairSerializer):
     """Signs in. django-axes marks Django's own request, and hears of the success."""
 
-    otp = CharField(
-        max_length=20,
-        required=False,
-        write_only=True,
-        help_text="Of users with two-step sign-in: a code of the authenticator app, or a recovery code.",
-    )
+    otp = CharField(max_length=20, required=False, write_only=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         request = self.context["request"]._request  # noqa: SLF001

@@ -413,7 +413,7 @@ def test_a_page_shows_a_stranger_nothing(page: str) -> None:
     before = world.rows()
     for method in ("get", "post"):
         answer = getattr(client, method)(f"/{page.format(**world.ids)}", {"creator": world.creator.pk})
-        assert MARK not in answer.content.decode()
+        assert MARK not in text(answer)
         if "{" in page:
             assert answer.status_code in {404, 405} or answer["Location"].startswith("/security/password/")
     assert world.rows() == before

@@ -1,6 +1,7 @@
 """Answers whether changes are written down with who made them, and only owners read those of their creator."""
 
 import csv
+import json
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -14,6 +15,7 @@ from rest_framework.test import APIClient
 from crm.acting import acting
 from crm.audit import audit_purge
 from crm.audit_selectors import Asked, Entry, audit_all, audit_list
+from crm.fan_export import fan_export
 from crm.fan_services import fan_bulk_tag, fan_delete, fan_erase, fan_restore, fan_update
 from crm.fan_upsert import fan_bulk_upsert
 from crm.models import Creator, Fan, FanEvent, Membership, MembershipEvent, Role, User
@@ -86,6 +88,13 @@ def test_of_an_erased_fan_no_word_is_kept(owner: Membership) -> None:
     assert "nmistakable" not in str(list(FanEvent.objects.values()))
     assert "nmistakable" not in browser(owner.user).get(PAGE).content.decode()
     assert FanEvent.objects.filter(id=fan.pk).count() == 4
+
+
+def test_what_was_changed_is_in_the_fans_export(owner: Membership) -> None:
+    fan = FanFactory(creator=owner.creator, name="Amy")
+    fan_update(fan=fan, seen=None, name="Amelia")
+    found = json.loads("".join(fan_export(fan=fan)))["changes"]
+    assert [(each["state"], each["name"]) for each in found] == [("before", "Amy"), ("changed", "Amelia")]
 
 
 def test_what_files_and_the_platform_bring_fires_nothing(owner: Membership) -> None:

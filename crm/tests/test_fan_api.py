@@ -360,7 +360,7 @@ def test_an_export_costs_the_same_queries_however_much_was_said(
     conversation = ConversationFactory(fan__creator=creator)
     MessageFactory.create_batch(30, conversation=conversation)
     client = signed_in(creator)
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         assert len(exported(client, conversation.fan)["messages"]) == 30
 
 

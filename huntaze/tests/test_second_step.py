@@ -203,6 +203,11 @@ def test_a_program_needs_a_code_for_tokens(user: User) -> None:
     assert tokens(user, otp=recovery_codes(user)[0]).status_code == 200
 
 
+@pytest.mark.parametrize("odd", ["é", "１２３４５６", "-", "12345678901234567890"])
+def test_an_odd_code_is_wrong_and_no_error(user: User, odd: str) -> None:
+    assert tokens(user, otp=odd).json()["code"] == "second_step_wrong"
+
+
 def test_tokens_are_not_made_before_the_code_is_right(user: User) -> None:
     from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
