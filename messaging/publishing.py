@@ -89,22 +89,25 @@ def publish_written(bodies: Sequence[QueueBody], *, fail: bool) -> dict[UUID, Re
     """
     now = timezone.now()
     copies = {str(body.message_id): Copy(body.message_id, body.dispatch_id) for body in bodies}
+    users = {body.message_id: body.user_id for body in bodies}
     results = queue.send([_outgoing(body, _delay_seconds(body.due_at, now)) for body in bodies])
     taken = [copies[key] for key, error in results.items() if error is None]
     transitions.delivery_queued(taken)
     metrics.count("OnlyFansMessagesQueued", len(taken))
     for copy in taken:
-        logger.info("message queued", message_id=str(copy.message_id), dispatch_id=str(copy.dispatch_id))
+        told = {"message_id": str(copy.message_id), "user_id": users[copy.message_id]}
+        logger.info("message queued", **told, dispatch_id=str(copy.dispatch_id))
     return {
-        copies[key].message_id: _refused(copies[key], error, fail=fail)
+        copies[key].message_id: _refused(copies[key], error, fail=fail, user_id=users[copies[key].message_id])
         for key, error in results.items()
         if error is not None
     }
 
 
-def _refused(copy: Copy, error: QueueError, *, fail: bool) -> Refusal:
+def _refused(copy: Copy, error: QueueError, *, fail: bool, user_id: str) -> Refusal:
     given_up = fail or error.of_message
-    logger.error("message not queued", message_id=str(copy.message_id), code=error.code, given_up=given_up)
+    told = {"message_id": str(copy.message_id), "user_id": user_id}
+    logger.error("message not queued", **told, code=error.code, given_up=given_up)
     if given_up:
         transitions.delivery_failed(copy, stage=Stage.ENQUEUE, code=error.code, reason=error.reason, attempted=False)
         metrics.count("OnlyFansMessagesFailed")
