@@ -1,6 +1,6 @@
 """Answers Prometheus: requests, and how sending goes over all processes. Touches SQS and tables, reading.
 
-Requests are those of this process; of all web processes beside it where PROMETHEUS_MULTIPROC_DIR names a folder in which
+Requests are those of this process; of all web processes where PROMETHEUS_MULTIPROC_DIR names a folder in which
 each keeps its own (https://prometheus.github.io/client_python/multiprocess/). Start them with an empty one.
 
 prometheus_client and these few lines, because django-prometheus also wraps the database and the cache, and labels each

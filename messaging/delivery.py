@@ -105,7 +105,11 @@ class Consumer:
         if dispatch is None:
             return Disposition.ACKNOWLEDGE
         try:
-            return self._handle_dispatch(Copy(dispatch.message_id, dispatch.dispatch_id), patience_seconds)
+            outcome = self._handle_dispatch(Copy(dispatch.message_id, dispatch.dispatch_id), patience_seconds)
+            if isinstance(outcome, Disposition):
+                told = {"message_id": str(dispatch.message_id), "dispatch_id": str(dispatch.dispatch_id)}
+                logger.info("copy handled", **told, receives=received.receive_count, outcome=outcome.value)
+            return outcome
         except (DatabaseError, InterfaceError) as error:
             # Not sent, or sent and not noted: then the lease ends and the same key is used again.
             logger.warning("database trouble while handling a message", error=type(error).__name__)
@@ -279,7 +283,11 @@ class Consumer:
             metrics.count("OnlyFansBreakerClosed")
 
     def _store(self, delivery: Delivery, copy: Copy, outcome: Outcome) -> Disposition:
-        log = logger.bind(message_id=str(delivery.pk), creator_id=delivery.creator_id)
+        log = logger.bind(
+            message_id=str(delivery.pk),
+            creator_id=delivery.creator_id,
+            user_id=str(delivery.message.sender_id or ""),
+        )
         if isinstance(outcome, Sent):
             transitions.delivery_sent(copy, platform_message_id=outcome.platform_message_id)
             if outcome.fan_platform_id:

@@ -71,7 +71,7 @@ def _window(name: str, length: timedelta) -> dict[str, float | None]:
 
 
 def _one(figure: Figure, values: list[float]) -> float | None:
-    """CloudWatch may cut a window where its periods begin; percentiles of parts cannot be added, so the worst is told."""
+    """CloudWatch may cut a window where its periods begin. Percentiles of parts cannot be added: the worst is told."""
     if figure.statistic == "Sum":
         return sum(values)
     return max(values, default=None)

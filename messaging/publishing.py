@@ -95,9 +95,11 @@ def publish_written(bodies: Sequence[QueueBody], *, fail: bool) -> dict[UUID, Re
         error = results[body.message_id]
         if error is None:
             metrics.count("OnlyFansMessagesQueued")
-            logger.info("message queued", message_id=str(body.message_id), dispatch_id=str(body.dispatch_id))
+            told = {"message_id": str(body.message_id), "user_id": body.user_id}
+            logger.info("message queued", **told, dispatch_id=str(body.dispatch_id))
         else:
-            refusals[body.message_id] = _refused(Copy(body.message_id, body.dispatch_id), error, fail=fail)
+            copy = Copy(body.message_id, body.dispatch_id)
+            refusals[body.message_id] = _refused(copy, error, fail=fail, user_id=body.user_id)
     return refusals
 
 
@@ -116,9 +118,10 @@ def _put(bodies: Sequence[QueueBody]) -> dict[UUID, QueueError | None]:
 _ONES: Together[QueueBody, dict[UUID, QueueError | None]] = Together(_put)
 
 
-def _refused(copy: Copy, error: QueueError, *, fail: bool) -> Refusal:
+def _refused(copy: Copy, error: QueueError, *, fail: bool, user_id: str) -> Refusal:
     given_up = fail or error.of_message
-    logger.error("message not queued", message_id=str(copy.message_id), code=error.code, given_up=given_up)
+    told = {"message_id": str(copy.message_id), "user_id": user_id}
+    logger.error("message not queued", **told, code=error.code, given_up=given_up)
     if given_up:
         transitions.delivery_failed(copy, stage=Stage.ENQUEUE, code=error.code, reason=error.reason, attempted=False)
         metrics.count("OnlyFansMessagesFailed")

@@ -58,5 +58,11 @@ def test_no_log_line_tells_a_text_a_key_or_an_address(
     logged = "\n".join([caplog.text, *(repr(record.__dict__) for record in caplog.records), *capfd.readouterr()])
     assert "message sent" in logged
     assert "message refused" in logged
+    # What was asked of the queue, for which message, by whom, and how it ended; the time is the line's own.
+    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    for event in ("message queued", "message sent"):
+        line = next(line for line in lines if line["event"] == event)
+        assert (bool(line["message_id"]), line["user_id"], bool(line["timestamp"])) == (True, str(signed_in.pk), True)
+    assert {line["outcome"] for line in lines if line["event"] == "copy handled"} == {"acknowledge"}
     secrets = ("purple-otter", "sim_key_demo1", "@example.com", "Wrong-Password-1", PASSWORD, told["access"])
     assert [secret for secret in secrets if secret in logged] == []

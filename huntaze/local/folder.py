@@ -27,6 +27,7 @@ KEPT = (
     "secret_key",
     "encryption_salt",
     "stack.env",
+    "prepared",
     *(f"simulator.sqlite3{ending}" for ending in ("", "-wal", "-shm", "-journal")),
 )
 

@@ -24,6 +24,8 @@ FANS = "onlyfans/samples/fans_app_format.csv"
 # What the simulator's fans paid before, so that the pages of revenue have something to show.
 PAST_DAYS = 60
 SYNC_EVERY_SECONDS = 300
+# A file that is there once tables and queues are.
+PREPARED = "prepared"
 
 
 def up(local: Path) -> int:
@@ -98,15 +100,22 @@ async def _start(plan: Plan, stack_env: Path, supervisor: Supervisor) -> None:
     values = environment.settings_of(plan)
     environment.file_write(stack_env, values)
     child = environment.child_environment(values, local_aws=plan.sqs is not None)
-    # Started beside the services: it waits for them after it has loaded Django.
+    prepared = plan.local / PREPARED
+    prepared.unlink(missing_ok=True)
+    web, worker, *others = _apps(plan, child)
+    # Started beside the services: they wait for them after they have loaded Django.
     await supervisor.start(_prepare(plan, child))
+    await supervisor.start(web)
     await asyncio.gather(*(_service(supervisor, part) for part in _services(plan, child)))
     if plan.simulator:
         await supervisor.start(_simulator(plan, child))
     await supervisor.wait_done("prepare")
-    for part in _apps(plan, child):
-        await supervisor.start(part)
+    prepared.touch()
+    await supervisor.start(worker)
+    # The others load when somebody can sign in already; nobody waits for what they do in the first seconds.
     await supervisor.wait_ready("web")
+    for part in others:
+        await supervisor.start(part)
     if plan.simulator and plan.postgres is not None:
         await supervisor.start(_webhooks(plan, child))
     if plan.simulator:
@@ -208,7 +217,8 @@ def _sync(child: Mapping[str, str]) -> Part:
 def _apps(plan: Plan, child: Mapping[str, str]) -> list[Part]:
     host, port = plan.host, plan.ports["web"]
     asked_at = LOOPBACK if host == "0.0.0.0" else host  # noqa: S104  compared, not bound
-    uvicorn = (sys.executable, "-m", "uvicorn", "huntaze.asgi:application", "--host", host, "--port", str(port))
+    warm = (sys.executable, "-m", "huntaze.local.warm", str(plan.local / PREPARED))
+    uvicorn = (*warm, "uvicorn", "huntaze.asgi:application", "--host", host, "--port", str(port))
     # Requests are logged by the product; Django has no lifespan.
     quiet = ("--no-access-log", "--log-level", "warning", "--lifespan", "off")
     return [
