@@ -2,8 +2,8 @@
 room.
 
 Figures that are zero are not stored. `analytics_revenueday` becomes a view with the shape that the table had, so that
-a process of the release before goes on reading it. Who stores transactions waits while the rows are copied: a second or
-two for a million of them. Nothing is counted anew.
+a process of the release before goes on reading it. Who stores transactions waits while the rows are copied: a few
+seconds for a million of them. Nothing is counted anew.
 """
 
 from importlib import import_module
