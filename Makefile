@@ -69,7 +69,7 @@ bench: $(VENV)/.bench-stamp ## Measure the limiter, the producer and the worker,
 	$(BIN)/python -m bench.fairness
 	$(BIN)/python -m bench.throughput
 
-bench-analytics: $(VENV)/.bench-stamp ## Measure kept sums beside a covering index and DuckDB (SIZE=full: ten million rows)
+bench-analytics: $(VENV)/.bench-stamp ## Measure kept sums beside a covering index and DuckDB (SIZE=full: ten million rows, KEEP=folder)
 	env $(if $(SIZE),SIZE=$(SIZE)) $(BIN)/python -m bench.analytics
 
 bench-api: $(VENV)/.bench-stamp ## Measure the hot lists beside a bare view and DRF's defaults (SIZE=full, CREATORS=20)

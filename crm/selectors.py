@@ -348,6 +348,7 @@ def quick_reply_get(*, creator: Creator, quick_reply_id: int) -> QuickReply:
     return found
 
 
-def fan_top(*, creator: Creator, limit: int = 10) -> QuerySet[Fan]:
+def fan_top(*, creator: Creator, limit: int = 10) -> list[Fan]:
     """The creator's fans of the highest value."""
-    return _fans(creator).order_by("-value_cents", "-id")[:limit]
+    highest = "creator_id = %s AND deleted_at IS NULL ORDER BY value_cents DESC, id DESC LIMIT %s"
+    return rows_read(Fan, highest, [creator.pk, limit])

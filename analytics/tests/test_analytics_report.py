@@ -36,6 +36,7 @@ def test_the_table_has_each_day_the_sum_and_the_kinds(creator: Creator) -> None:
     assert lines[2] == ["2026-11-01", "10.00", "2.00", "8.00", "1"]
     assert lines[32] == ["all", "days", "20.00", "4.00", "16.00", "2"]
     assert lines[33] == ["tip", "20.00", "4.00", "16.00", "2"]
+    assert lines[-3][:2] == ["As", "of"]
     assert lines[-1][-1] == "8.00"
 
 

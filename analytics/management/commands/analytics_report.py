@@ -68,6 +68,8 @@ class Command(BaseCommand):
         for kind, figures in found.whole.kinds.items():
             self._figures(str(kind), figures)
         total = found.whole.total
+        synced = "never" if found.last_sync_at is None else f"{found.last_sync_at:%Y-%m-%d %H:%M} UTC"
+        self.stdout.write(f"As of {found.as_of:%Y-%m-%d %H:%M} UTC, last synced: {synced}")
         self.stdout.write(f"On its way, net, counted above: {decimal(total.loading_net_cents)}")
         self.stdout.write(f"Taken back, net, not counted: {decimal(total.taken_back_net_cents)}")
 
