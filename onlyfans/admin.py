@@ -163,7 +163,7 @@ class ImportRowAdmin(LargeAdmin):
 class ImportJobAdmin(LargeAdmin):
     """How far the imports are that were left to a worker."""
 
-    list_display = ("batch", "rows_done", "rows_total", "attempts", "dry_run")
+    list_display = ("batch", "rows_done", "rows_total", "fans_done", "fans_total", "attempts", "dry_run")
     fields = list_display
     list_select_related = ("batch",)
     ordering = ("-batch",)

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO
@@ -67,6 +68,7 @@ def fans_import(
     dry_run: bool = False,
     max_bytes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    writing: Callable[[int, int], None] | None = None,
     on_stored: Callable[[int], None] | None = None,
     batch: ImportBatch | None = None,
 ) -> FanImport:
@@ -76,7 +78,7 @@ def fans_import(
     fields of crm.fan_upsert.EDITED_HERE named in `overwrite` follow the file. `day_first` says how to read 3/4/2026.
     With `remembered`, what of these is None is as in the creator's last import of the same columns (csv_choices).
     `content` is bytes or a file that can be gone through more than once. `progress` is called with the rows read so far
-    and all of them.
+    and all of them, and then `writing` with the fans made so far and all that will be.
 
     Every row of the file is inserted, updated, unchanged, skipped (overtaken by a later row about the same fan, or
     about one who was deleted) or rejected with the reason. Raises Unreadable, TooLarge (over `max_bytes`) or
@@ -126,7 +128,7 @@ def fans_import(
             )
             first, rejected = _collect(sheet, reading, batch, upsertion, progress)
             with transaction.atomic():
-                counts = upsertion.write()
+                counts = upsertion.write(writing)
                 outcomes = upsertion.outcomes(len(first))
                 overtaken, deleted = upsertion.overtaken(), upsertion.deleted()
                 # The dry run is the import itself, taken back: it cannot count otherwise than the import would.
@@ -200,10 +202,9 @@ def _collect(
     """Hand the right rows on and keep the others; the first right ones with their lines, and how many are wrong."""
     first: list[tuple[int, FanRow]] = []
     rejected = done = 0
-    for chunk in sheet.chunks():
-        values = payloads.fan_values(cells=chunk.cells, ragged=chunk.ragged, reading=reading)
+    for chunk, values, csv in _typed(sheet, reading):
         lines = chunk.lines[values.positions]
-        upsertion.copy_csv([payloads.fans_csv(values.fans, lines)])
+        upsertion.copy_csv([csv])
         if len(first) < PREVIEW_MAX:
             more = values.rows(PREVIEW_MAX - len(first))
             first += zip(lines.tolist(), more, strict=False)
@@ -213,6 +214,23 @@ def _collect(
         if progress is not None:
             progress(done, sheet.rows)
     return first, rejected
+
+
+def _typed(sheet: Sheet, reading: payloads.Reading) -> Iterator[tuple[Chunk, payloads.FanValues, memoryview]]:
+    """Each chunk with its values, and these as COPY takes them, made while the database has the chunk before it."""
+
+    def typed(chunk: Chunk) -> tuple[Chunk, payloads.FanValues, memoryview]:
+        values = payloads.fan_values(cells=chunk.cells, ragged=chunk.ragged, reading=reading)
+        return chunk, values, payloads.fans_csv(values.fans, chunk.lines[values.positions])
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = None
+        for chunk in sheet.chunks():
+            now, coming = coming, thread.submit(typed, chunk)
+            if now is not None:
+                yield now.result()
+        if coming is not None:
+            yield coming.result()
 
 
 def size_check(size: int, *, max_bytes: int | None) -> None:

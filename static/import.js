@@ -71,9 +71,10 @@ function send(url, fields, { working, headers = {} }) {
   });
 }
 
-function workerProgress({ status, progress: { rowsDone, rowsTotal } }) {
+function workerProgress({ status, progress: { rowsDone, rowsTotal, fansDone, fansTotal } }) {
   if (status === "queued") return progress(gettext("The file is here and waits for its turn"));
   if (!rowsTotal) return progress(gettext("Reading the file"));
+  if (fansDone < fansTotal) return progress(interpolate(gettext("%s of %s new fans written"), [counted(fansDone), counted(fansTotal)]), fansDone / fansTotal);
   if (rowsDone === rowsTotal) return progress(gettext("Comparing with what is here"));
   return progress(interpolate(gettext("%s of %s rows read"), [counted(rowsDone), counted(rowsTotal)]), rowsDone / rowsTotal);
 }
