@@ -79,7 +79,8 @@ class ImportCommand(BaseCommand):
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
         except HuntazeError as error:
             details = [each.detail for each in error.errors if each.detail != error.detail]
-            raise CommandError(" ".join([error.detail, *details])) from error
+            how = ["Use --day-first or --month-first."] if error.code == "date_order_unknown" else []
+            raise CommandError(" ".join([error.detail, *details, *how])) from error
         if options["rejected"] is not None and batch.rejected_rows:
             self._rejected(batch, options["rejected"])
         if options["json"]:
