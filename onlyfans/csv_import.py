@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO
@@ -170,19 +170,30 @@ class FilePreview:
     remembered: ImportBatch | None
 
 
-def file_preview(*, creator: Creator, content: bytes | IO[bytes], max_bytes: int | None = None) -> FilePreview:
-    """Look into a file and store nothing. Raises Unreadable or TooLarge (over `max_bytes`)."""
+def file_preview(
+    *,
+    creator: Creator,
+    content: bytes | IO[bytes],
+    kind: ImportKind | None = None,
+    max_bytes: int | None = None,
+) -> FilePreview:
+    """Look into a file and store nothing. Raises Unreadable or TooLarge (over `max_bytes`).
+
+    Without a `kind` it is that of the last import of such columns, else what the headers look like.
+    """
     size_check(size_of(content), max_bytes=max_bytes)
     with sheet_read(content, recognised=payloads.headers_known) as sheet:
         first = next(sheet.chunks())
         rows = first.raw(range(min(len(first.cells), FIRST_ROWS)))
-        last = selectors.import_remembered(creator=creator, header=sheet.header)
-        # Whoever imported such a file as fans has said what it is.
-        is_earnings = last is None and earnings_payloads.is_earnings(sheet.header)
-        words = earnings_payloads.VOCABULARY if is_earnings else payloads.VOCABULARY
+        last = selectors.import_remembered(creator=creator, header=sheet.header, kind=kind)
+        if kind is None and last is not None:
+            kind = ImportKind(last.kind)
+        if kind is None:
+            kind = ImportKind.EARNINGS if earnings_payloads.is_earnings(sheet.header) else ImportKind.FANS
+        words = earnings_payloads.VOCABULARY if kind is ImportKind.EARNINGS else payloads.VOCABULARY
         by_name: dict[str, str | None] = {**words.columns_find(sheet.header).mapping()}
         return FilePreview(
-            kind=ImportKind.EARNINGS if is_earnings else ImportKind.FANS,
+            kind=kind,
             header=sheet.header,
             first_rows=rows,
             total_rows=sheet.rows,
@@ -224,7 +235,7 @@ def _typed(sheet: Sheet, reading: payloads.Reading) -> Iterator[tuple[Chunk, pay
         return chunk, values, payloads.fans_csv(values.fans, chunk.lines[values.positions])
 
     with ThreadPoolExecutor(max_workers=1) as thread:
-        coming = None
+        coming: Future[tuple[Chunk, payloads.FanValues, memoryview]] | None = None
         for chunk in sheet.chunks():
             now, coming = coming, thread.submit(typed, chunk)
             if now is not None:
