@@ -274,8 +274,8 @@ class FanUpsertion:
                 if self._batch is not None:
                     cursor.execute(_KEEP_STAND_INS, {"batch": self._batch.pk})
                 cursor.execute(_IDENTIFY)
-            cursor.execute("SELECT count(*) FROM fan_upsert_last WHERE fan_id IS NULL")
-            [new] = cursor.fetchone()
+            cursor.execute("SELECT count(*), count(*) FILTER (WHERE fan_id IS NULL) FROM fan_upsert_last")
+            every, new = cursor.fetchone()
             made = self._insert(cursor, new, progress)
             if made < new:
                 first, last = zip(*self.inserted, strict=True) if self.inserted else ((), ())
@@ -284,7 +284,8 @@ class FanUpsertion:
                 self._batch.first_ids = [first for first, _ in self.inserted]
                 self._batch.last_ids = [last for _, last in self.inserted]
                 self._batch.save(update_fields=["first_ids", "last_ids"])
-            cursor.execute(self._update())
+            if made < every:
+                cursor.execute(self._update())
             cursor.execute(_COUNT)
             rows, last_rows, inserted, updated, deleted = cursor.fetchone()
         return {
