@@ -3,6 +3,9 @@ Touches PostgreSQL and Valkey of its own, and a temporary folder.
 
 Every measurement is a process of its own, so that its peak memory is its own, on a table that was emptied before. The
 limit is `\\copy`: psycopg's COPY of the clean rows, which are ready in memory, into the same table with its indexes.
+What is compared runs in turn for several rounds, on the same rows, and counts by its median: a busy moment of the
+machine must not decide. A rate is of the rows that each was given: all of the file for the import, the clean ones for
+the others.
 """
 
 import csv
@@ -12,6 +15,7 @@ import multiprocessing
 import os
 import random
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,8 +28,9 @@ from huntaze.local import throwaway
 
 SIZES = (100_000, 1_000_000)
 REPEATS, BAD = 0.08, 0.02
-# What takes far too long on a whole file is measured on fewer rows, which flatters it: its table stays small.
-DJANGO_ROWS, IMPORT_EXPORT_ROWS = 100_000, 5_000
+ROUNDS = 3
+# Django's ways take far too long on a large file, so each has its own size, and the import is measured on that, too.
+PEERS = (("bulk_create", 100_000, 8.0), ("django-import-export", 5_000, 100.0))
 MEMORY_MAX_MB = 400
 HEADER = ("Username", "Display Name", "Email", "Subscription Tier", "Total Spent", "Last Seen")
 FIRST = ("Léa", "Sam", "Dana", "Hugo", "Casey", "José", "Taylor", "Chloé", "Noé", "Pat", "Jamie", "Drew", "Kim", "Nina")
@@ -77,7 +82,10 @@ def file_write(path: Path, clean: Path, *, rows: int) -> None:
 
 
 def ours(path: Path, clean: Path) -> Callable[[], int]:
-    import pandas as pd  # noqa: F401  two seconds, which a worker spends once
+    # Two seconds, which a worker spends once.
+    import pandas as pd  # noqa: F401
+    import pyarrow.compute
+    import pyarrow.csv  # noqa: F401
 
     from crm.models import Creator
     from onlyfans.csv_import import fans_import
@@ -113,7 +121,7 @@ def bulk_create(path: Path, clean: Path) -> Callable[[], int]:
 
     def run() -> int:
         fans = []
-        for line in clean.read_text().splitlines()[:DJANGO_ROWS]:
+        for line in clean.read_text().splitlines():
             _, _, key, handle, name, email, _, tags, _, cents, seen = line.split("\t")
             fans.append(
                 Fan(
@@ -147,7 +155,7 @@ def import_export(path: Path, clean: Path) -> Callable[[], int]:
             fields = (*import_id_fields, "handle", "name", "email", "value_cents", "last_seen_at")
 
     table = tablib.Dataset(headers=list(Plain.Meta.fields))
-    for line in clean.read_text().splitlines()[:IMPORT_EXPORT_ROWS]:
+    for line in clean.read_text().splitlines():
         _, _, key, handle, name, email, _, _, _, cents, seen = line.split("\t")
         table.append(("1", "onlyfans", key, handle, name, email, cents, seen.removesuffix("+00")))
 
@@ -195,14 +203,35 @@ def measure(name: str, path: Path, clean: Path, *, empty: bool = True) -> dict[s
     return {**found, "rate": found["rows"] / found["seconds"]}
 
 
-def show(what: str, found: dict[str, float], limit: float) -> None:
-    figure = f"{found['rate']:,.0f} rows/s"
-    stand.row(
-        what, figure, f"{found['rate'] / limit:.3f} of \\copy; {found['seconds']:.1f} s, {found['memory']:.0f} MB"
-    )
+Found = dict[str, float]
 
 
-def main(sizes: tuple[int, ...]) -> None:
+def rounds(runs: dict[str, Callable[[], Found]]) -> dict[str, list[Found]]:
+    """What each measured, round by round, in turn."""
+    found: dict[str, list[Found]] = {name: [] for name in runs}
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
+            found[name].append(run())
+    return found
+
+
+def median(found: list[Found], what: str) -> float:
+    return statistics.median(each[what] for each in found)
+
+
+def show(found: dict[str, list[Found]], peer: str) -> None:
+    """The median rates, how many times the peer's they are, and how far apart the rounds were."""
+    for name, each in found.items():
+        seconds = [one["seconds"] for one in each]
+        stand.row(
+            f"{name}, {each[0]['rows']:,.0f} rows",
+            f"{median(each, 'rate'):,.0f} rows/s",
+            f"{median(each, 'rate') / median(found[peer], 'rate'):.3f} of {peer}; "
+            f"{min(seconds):.2f} to {max(seconds):.2f} s, {max(one['memory'] for one in each):.0f} MB",
+        )
+
+
+def main(sizes: tuple[int, ...], *, peers: bool) -> None:
     with throwaway.services() as services, tempfile.TemporaryDirectory() as folder:
         os.environ.update(
             DJANGO_SETTINGS_MODULE="huntaze.settings",
@@ -222,43 +251,61 @@ def main(sizes: tuple[int, ...]) -> None:
 
         Creator.objects.create(pk=1, name="Bench")
         for rows in sizes:
-            path, clean = Path(folder) / "fans.csv", Path(folder) / "clean.tsv"
-            # In a process of its own: a child's peak begins with what its parent held.
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                pool.apply(file_write, (path, clean), {"rows": rows})
-            one(rows, path, clean)
+            beside_copy(*files(Path(folder), rows), rows)
+        for name, rows, wanted in PEERS if peers else ():
+            beside_peer(*files(Path(folder), rows), rows, name, wanted)
         connection.close()
         connection.close_pool()
 
 
-def one(rows: int, path: Path, clean: Path) -> None:
+def files(folder: Path, rows: int) -> tuple[Path, Path]:
+    """Both files of file_write."""
+    path, clean = folder / "fans.csv", folder / "clean.tsv"
+    # In a process of its own: a child's peak begins with what its parent held.
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.apply(file_write, (path, clean), {"rows": rows})
+    return path, clean
+
+
+def beside_copy(path: Path, clean: Path, rows: int) -> None:
     stand.title(
         f"{rows:,} rows, {REPEATS:.0%} repeated and {BAD:.0%} bad; \\copy of the clean ones into the same table"
     )
-    # In turn, and the limit before and after: a busy moment of the machine must not decide.
-    before = measure("\\copy", path, clean)
-    first = measure("this import", path, clean)
-    again = measure("this import", path, clean, empty=False)
-    after = measure("\\copy", path, clean)
-    limit = (before["rows"] + after["rows"]) / (before["seconds"] + after["seconds"])
-    show("\\copy, before", before, limit)
-    show("\\copy, after", after, limit)
-    show("this import, first time", first, limit)
-    show("this import, again", again, limit)
-    plain = measure("bulk_create", path, clean)
-    show(f"bulk_create(update_conflicts=True), {plain['rows']:,.0f} rows", plain, limit)
-    resource_ = measure("django-import-export", path, clean)
-    show(f"django-import-export, {resource_['rows']:,.0f} rows", resource_, limit)
+    found = rounds(
+        {
+            "\\copy": lambda: measure("\\copy", path, clean),
+            "this import, first time": lambda: measure("this import", path, clean),
+            "this import, again": lambda: measure("this import", path, clean, empty=False),
+        }
+    )
+    show(found, "\\copy")
     if rows == max(SIZES):
-        stand.goal("first import ÷ \\copy", found=first["rate"] / limit, wanted=1)
-        memory = max(first["memory"], again["memory"])
+        first = median(found["this import, first time"], "rate")
+        stand.goal("first import ÷ \\copy", found=first / median(found["\\copy"], "rate"), wanted=1)
+        memory = max(each["memory"] for name, all_ in found.items() if name != "\\copy" for each in all_)
         stand.goal("peak memory in MB", found=memory, wanted=MEMORY_MAX_MB, at_most=True)
-    stand.goal("first import ÷ bulk_create", found=first["rate"] / plain["rate"], wanted=8)
-    stand.goal("first import ÷ django-import-export", found=first["rate"] / resource_["rate"], wanted=100)
+
+
+def beside_peer(path: Path, clean: Path, rows: int, name: str, wanted: float) -> None:
+    stand.title(f"{rows:,} rows, as before, beside {name} of the clean ones")
+    found = rounds(
+        {
+            name: lambda: measure(name, path, clean),
+            "this import, first time": lambda: measure("this import", path, clean),
+        }
+    )
+    show(found, name)
+    ratio = median(found["this import, first time"], "rate") / median(found[name], "rate")
+    stand.goal(f"first import ÷ {name}, of {rows:,} rows each", found=ratio, wanted=wanted)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
-        child(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    asked = sys.argv[1:]
+    if asked and asked[0] in RUNS:
+        child(asked[0], Path(asked[1]), Path(asked[2]))
     else:
-        main(tuple(int(size) for size in sys.argv[1:]) or SIZES)
+        # Sizes, or `peers`, where not all is to be measured.
+        main(
+            tuple(int(each) for each in asked if each.isdigit()) if asked else SIZES,
+            peers=not asked or "peers" in asked,
+        )

@@ -1,11 +1,13 @@
 """Answers how many fans become rows at once: a file's or a sync's. Touches the fans of one creator, set by set."""
 
-from collections.abc import Collection, Iterable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from crm.acting import unrecorded
 from crm.models import Creator, FanBatch
@@ -56,8 +58,9 @@ CREATE TEMPORARY TABLE fan_upsert_row (
 """
 _COLUMNS = "ord, platform_id, handle, name, email, tags, notes, value_cents, last_seen_at"
 _COPY_TYPES = ("int4", "text", "text", "text", "text", "text[]", "text", "int8", "timestamptz")
-# More memory for one statement's sorts and joins than a web request gets; it is given back with the transaction.
-_MEMORY = "SET LOCAL work_mem = '256MB'"
+# More memory for one statement's sorts and joins than a web request gets; and a plan needs no better statistics than a
+# few thousand rows give. Both are given back with the transaction.
+_SETTINGS = "SET LOCAL work_mem = '256MB'; SET LOCAL default_statistics_target = 10"
 
 # A row that knows the handle alone is about the fan whose id another row of the batch tells, ...
 _JOIN_WITHIN = """
@@ -90,13 +93,14 @@ FROM (
 ) AS known
 WHERE r.platform_id = r.handle AND r.handle = known.handle
 """
-# The last row about each fan, beside the fan that is stored.
+# The last row about each fan, beside the fan that is stored; _INSERT needs them in the order of the keys.
 _CREATE_LAST = """
 CREATE TEMPORARY TABLE fan_upsert_last ON COMMIT DROP AS
 SELECT r.*, f.id AS fan_id, NULL::bigint AS stand_in, false AS changed, f.deleted_at IS NOT NULL AS deleted
 FROM (SELECT DISTINCT ON (platform_id) * FROM fan_upsert_row ORDER BY platform_id, ord DESC) AS r
 LEFT JOIN crm_fan AS f
     ON f.creator_id = %(creator)s AND f.platform = %(platform)s AND f.platform_id = r.platform_id
+ORDER BY r.platform_id
 """
 _OVERTAKEN = """
 SELECT r.ord, l.ord FROM fan_upsert_row AS r JOIN fan_upsert_last AS l USING (platform_id)
@@ -138,7 +142,11 @@ INSERT INTO crm_fanbefore (batch_id, fan_id, before, written_at)
 SELECT %(batch)s, f.id, jsonb_build_object({_BEFORE}), now()
 FROM fan_upsert_last AS l JOIN crm_fan AS f ON f.id = l.stand_in
 """  # noqa: S608  parts of this module
-# In the order of the keys, which also spares the indexes: neighbours in the file are neighbours in the tree.
+# So many rows are inserted by one statement: half a second's, so that it can be told how far it is.
+_SLICE_ROWS = 20_000
+_PAGES = "SELECT pg_relation_size('fan_upsert_last') / current_setting('block_size')::integer"
+# In the order of the keys, which also spares the indexes: neighbours in the tree are written one after the other. The
+# table was made in that order, so a range of its pages is one of keys.
 _INSERT = """
 WITH inserted AS (
 INSERT INTO crm_fan
@@ -146,7 +154,7 @@ INSERT INTO crm_fan
 SELECT %(creator)s, %(platform)s, platform_id, handle, COALESCE(name, ''), COALESCE(email, ''), '',
     COALESCE(tags, '{}'), COALESCE(notes, ''), COALESCE(value_cents, 0), last_seen_at
 FROM fan_upsert_last
-WHERE fan_id IS NULL
+WHERE fan_id IS NULL AND ctid >= %(begin)s::tid AND ctid < %(end)s::tid
 ORDER BY platform_id
 ON CONFLICT (creator_id, platform, platform_id) DO NOTHING
 RETURNING id
@@ -249,11 +257,11 @@ class FanUpsertion:
             for block in blocks:
                 copy.write(block)
 
-    def write(self) -> dict[FanOutcome, int]:
-        """Store the rows; how many had which outcome."""
+    def write(self, progress: Callable[[int, int], None] | None = None) -> dict[FanOutcome, int]:
+        """Store the rows; how many had which outcome. `progress` is called with the new fans so far and all of them."""
         with unrecorded(), connection.cursor() as cursor:
             cursor.execute(LOCK, self._scope)
-            cursor.execute(_MEMORY)
+            cursor.execute(_SETTINGS)
             # Of the columns that are joined by alone: of all of them it would take as long as the joins.
             cursor.execute("ANALYZE fan_upsert_row (platform_id, handle)")
             cursor.execute(_JOIN_WITHIN)
@@ -267,18 +275,18 @@ class FanUpsertion:
                 if self._batch is not None:
                     cursor.execute(_KEEP_STAND_INS, {"batch": self._batch.pk})
                 cursor.execute(_IDENTIFY)
-            cursor.execute("SELECT count(*) FROM fan_upsert_last WHERE fan_id IS NULL")
-            [new] = cursor.fetchone()
-            cursor.execute(_INSERT, self._scope)
-            self.inserted = cursor.fetchall()
-            if sum(last - first + 1 for first, last in self.inserted) < new:
+            cursor.execute("SELECT count(*), count(*) FILTER (WHERE fan_id IS NULL) FROM fan_upsert_last")
+            every, new = cursor.fetchone()
+            made = self._insert(cursor, new, progress)
+            if made < new:
                 first, last = zip(*self.inserted, strict=True) if self.inserted else ((), ())
                 cursor.execute(_FIND_LATECOMERS, {**self._scope, "first": list(first), "last": list(last)})
             if self._batch is not None:
                 self._batch.first_ids = [first for first, _ in self.inserted]
                 self._batch.last_ids = [last for _, last in self.inserted]
                 self._batch.save(update_fields=["first_ids", "last_ids"])
-            cursor.execute(self._update())
+            if made < every:
+                cursor.execute(self._update())
             cursor.execute(_COUNT)
             rows, last_rows, inserted, updated, deleted = cursor.fetchone()
         return {
@@ -288,6 +296,23 @@ class FanUpsertion:
             FanOutcome.OVERTAKEN: rows - last_rows,
             FanOutcome.DELETED: deleted,
         }
+
+    def _insert(self, cursor: CursorWrapper, new: int, progress: Callable[[int, int], None] | None) -> int:
+        """Make the fans who are not stored, a range of pages at a time; how many it were."""
+        cursor.execute(_PAGES)
+        [pages] = cursor.fetchone()
+        step = math.ceil(pages * _SLICE_ROWS / new) if new else 0
+        made = 0
+        for begin in range(0, pages, step) if new else ():
+            cursor.execute(_INSERT, {**self._scope, "begin": f"({begin},0)", "end": f"({begin + step},0)"})
+            for first, last in cursor.fetchall():
+                made += last - first + 1
+                if self.inserted and self.inserted[-1][1] == first - 1:
+                    first = self.inserted.pop()[0]
+                self.inserted.append((first, last))
+            if progress is not None:
+                progress(made, new)
+        return made
 
     def _update(self) -> str:
         values = dict(_NEW_VALUES)

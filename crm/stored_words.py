@@ -12,6 +12,8 @@ _SHAPES: dict[str, re.Pattern[str]] = {}
 _BRACKETS = re.compile(r"(.+?)( \([^()]*\)\.)", re.DOTALL)
 # Values that are words of ours themselves; any other is a number or somebody's data.
 _WORDS = ("reason",)
+# Values that are several words of ours, with commas between them.
+_WORD_LISTS = ("fields",)
 
 
 def kept_sentence(template: str) -> str:
@@ -40,5 +42,11 @@ def in_words(stored: str | None) -> str:
     for template, shape in _SHAPES.items():
         if found := shape.fullmatch(stored):
             values = found.groupdict()
-            return gettext(template) % (values | {name: in_words(values[name]) for name in _WORDS if name in values})
+            for name in _WORDS:
+                if name in values:
+                    values[name] = in_words(values[name])
+            for name in _WORD_LISTS:
+                if name in values:
+                    values[name] = ", ".join(map(gettext, values[name].split(", ")))
+            return gettext(template) % values
     return stored

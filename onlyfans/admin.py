@@ -29,7 +29,7 @@ from onlyfans.services import (
     account_disconnect,
 )
 
-PROBLEMS_SHOWN_MAX = 200
+SHOWN_MAX = 200
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
@@ -124,7 +124,7 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     list_select_related = ("creator", "created_by")
     search_fields = ("filename",)
     ordering = ("-created_at",)
-    fields = (*list_display, "mapping", "problems")
+    fields = (*list_display, "kind", "error", "mapping", "overwrite", "undone_at", "told", "problems")
     show_full_result_count = False
     actions = ("undo",)
 
@@ -143,10 +143,24 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     def problems(self, batch: ImportBatch) -> str:
         lines = [
             f"Line {problem['row']}: {problem['column']} {problem['error']}"
-            for problem in islice(selectors.import_problems(batch), PROBLEMS_SHOWN_MAX + 1)
+            for problem in islice(selectors.import_problems(batch), SHOWN_MAX + 1)
         ]
-        more = ["… and more; the download has them all"] if len(lines) > PROBLEMS_SHOWN_MAX else []
-        return "\n".join(lines[:PROBLEMS_SHOWN_MAX] + more)
+        return _first(lines)
+
+    @admin.display(description="Good to know")
+    def told(self, batch: ImportBatch) -> str:
+        return _first(
+            [
+                f"Line {notice['row']}: {notice['text']}" if notice["row"] else str(notice["text"])
+                for notice in islice(selectors.import_notices(batch), SHOWN_MAX + 1)
+            ]
+        )
+
+
+def _first(lines: list[str]) -> str:
+    """As many as a page shows, and whether there are more."""
+    more = ["… and more; the API has more of them"] if len(lines) > SHOWN_MAX else []
+    return "\n".join(lines[:SHOWN_MAX] + more)
 
 
 @admin.register(ImportRow)
@@ -163,7 +177,7 @@ class ImportRowAdmin(LargeAdmin):
 class ImportJobAdmin(LargeAdmin):
     """How far the imports are that were left to a worker."""
 
-    list_display = ("batch", "rows_done", "rows_total", "attempts", "dry_run")
+    list_display = ("batch", "rows_done", "rows_total", "fans_done", "fans_total", "attempts", "dry_run")
     fields = list_display
     list_select_related = ("batch",)
     ordering = ("-batch",)

@@ -158,13 +158,15 @@ class ImportNoticeSerializer(serializers.Serializer[Any]):
 
 
 class ImportProgressSerializer(serializers.Serializer[ImportJob]):
-    """How much of the file has been read; both are 0 until it is known how many rows there are.
+    """How much of the file has been read and then, of a file of fans, how many of those who are new are written.
 
-    Once all rows are read they are written, at once and all together.
+    Each pair is 0 until its total is known. What is written counts from the end on, all together.
     """
 
     rowsDone = serializers.IntegerField(source="rows_done")
     rowsTotal = serializers.IntegerField(source="rows_total")
+    fansDone = serializers.IntegerField(source="fans_done")
+    fansTotal = serializers.IntegerField(source="fans_total")
 
 
 class ImportFailureSerializer(serializers.Serializer[ImportBatch]):

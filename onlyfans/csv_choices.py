@@ -1,11 +1,28 @@
 """Answers how a file of fans is read: as asked, else as the last one with its columns. Touches imports to read them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from crm.models import Creator
-from onlyfans import payloads, selectors
-from onlyfans.models import ImportBatch
+from crm.stored_words import kept_sentence
+from onlyfans import earnings_payloads, payloads, selectors
+from onlyfans.models import ImportBatch, ImportKind
+
+CHOSEN = kept_sentence("As in the import of %(file)s on %(day)s, columns are read as somebody chose: %(columns)s.")
+LEFT_OUT = kept_sentence("As in the import of %(file)s on %(day)s, these are left out: %(fields)s.")
+OVERWROTE = kept_sentence("As in the import of %(file)s on %(day)s, the file overwrites: %(fields)s.")
+CHOSEN_BEFORE = kept_sentence(
+    "In the import of %(file)s on %(day)s, of the same columns, somebody chose how to read: %(columns)s; "
+    "ask for it with `remembered`."
+)
+LEFT_OUT_BEFORE = kept_sentence(
+    "In the import of %(file)s on %(day)s, of the same columns, these were left out: %(fields)s; "
+    "ask for it with `remembered`."
+)
+OVERWROTE_BEFORE = kept_sentence(
+    "In the import of %(file)s on %(day)s, of the same columns, the file overwrote: %(fields)s; "
+    "ask for it with `remembered`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,43 +52,47 @@ def choices_settle(
 
     Where it is not asked for, a notice says what it would have been.
     """
-    last = selectors.import_remembered(creator=creator, header=header)
+    last = selectors.import_remembered(creator=creator, header=header, kind=ImportKind.FANS)
     given = Choices(mapping, overwrite or (), day_first)
     if last is None:
         return given
-    differs = [
-        text
-        for text, is_open in ((_mapping_told(last), mapping is None), (_overwrite_told(last), overwrite is None))
-        if text and is_open
-    ]
-    when = f"the import of {last.filename[:100]!r} on {last.created_at:%d %B %Y}"
+    notices = (
+        *(_mapping_told(last, remembered=remembered) if mapping is None else ()),
+        *(_overwrite_told(last, remembered=remembered) if overwrite is None else ()),
+    )
     if not remembered:
-        told = f"In {when}, of the same columns, {' and '.join(differs)}; ask for it with `remembered`."
-        return Choices(given.mapping, given.overwrite, day_first, notices=(told,) if differs else ())
+        return Choices(given.mapping, given.overwrite, day_first, notices=notices)
     return Choices(
         mapping=mapping_whole(last) if mapping is None else mapping,
         overwrite=last.overwrite if overwrite is None else overwrite,
         day_first=day_first,
         day_first_before=last.day_first,
-        notices=(f"As in {when}, {' and '.join(differs)}.",) if differs else (),
+        notices=notices,
     )
 
 
 def mapping_whole(batch: ImportBatch) -> dict[str, str | None]:
     """Every field with its column, None for one that was left out."""
-    return {name: batch.mapping.get(name) for name in payloads.FIELDS}
+    fields = earnings_payloads.FIELDS if batch.kind == ImportKind.EARNINGS else payloads.FIELDS
+    return {name: batch.mapping.get(name) for name in fields}
 
 
-def _mapping_told(batch: ImportBatch) -> str:
+def _mapping_told(batch: ImportBatch, *, remembered: bool) -> Iterator[str]:
     """The columns that were not read by their names."""
     by_name = payloads.columns_find(batch.header).mapping()
-    changed = [
-        f"{name} was read from {batch.mapping[name][:100]!r}" if name in batch.mapping else f"{name} was left out"
-        for name in payloads.FIELDS
-        if batch.mapping.get(name) != by_name.get(name)
-    ]
-    return ", ".join(changed)
+    changed = [name for name in payloads.FIELDS if batch.mapping.get(name) != by_name.get(name)]
+    if columns := [repr(batch.mapping[name][:100]) for name in changed if name in batch.mapping]:
+        yield _told(CHOSEN if remembered else CHOSEN_BEFORE, batch, columns=", ".join(columns))
+    if left_out := [payloads.LABELS[name] for name in changed if name not in batch.mapping]:
+        yield _told(LEFT_OUT if remembered else LEFT_OUT_BEFORE, batch, fields=", ".join(left_out))
 
 
-def _overwrite_told(batch: ImportBatch) -> str:
-    return f"the file overwrote {', '.join(batch.overwrite)}" if batch.overwrite else ""
+def _overwrite_told(batch: ImportBatch, *, remembered: bool) -> Iterator[str]:
+    if batch.overwrite:
+        labels = (payloads.LABELS[name] for name in batch.overwrite)
+        yield _told(OVERWROTE if remembered else OVERWROTE_BEFORE, batch, fields=", ".join(labels))
+
+
+def _told(sentence: str, batch: ImportBatch, **values: str) -> str:
+    """In English, as a row keeps it."""
+    return sentence % {"file": repr(batch.filename[:100]), "day": f"{batch.created_at:%Y-%m-%d}", **values}

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO
@@ -67,6 +68,7 @@ def fans_import(
     dry_run: bool = False,
     max_bytes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    writing: Callable[[int, int], None] | None = None,
     on_stored: Callable[[int], None] | None = None,
     batch: ImportBatch | None = None,
 ) -> FanImport:
@@ -76,7 +78,7 @@ def fans_import(
     fields of crm.fan_upsert.EDITED_HERE named in `overwrite` follow the file. `day_first` says how to read 3/4/2026.
     With `remembered`, what of these is None is as in the creator's last import of the same columns (csv_choices).
     `content` is bytes or a file that can be gone through more than once. `progress` is called with the rows read so far
-    and all of them.
+    and all of them, and then `writing` with the fans made so far and all that will be.
 
     Every row of the file is inserted, updated, unchanged, skipped (overtaken by a later row about the same fan, or
     about one who was deleted) or rejected with the reason. Raises Unreadable, TooLarge (over `max_bytes`) or
@@ -126,7 +128,7 @@ def fans_import(
             )
             first, rejected = _collect(sheet, reading, batch, upsertion, progress)
             with transaction.atomic():
-                counts = upsertion.write()
+                counts = upsertion.write(writing)
                 outcomes = upsertion.outcomes(len(first))
                 overtaken, deleted = upsertion.overtaken(), upsertion.deleted()
                 # The dry run is the import itself, taken back: it cannot count otherwise than the import would.
@@ -168,19 +170,30 @@ class FilePreview:
     remembered: ImportBatch | None
 
 
-def file_preview(*, creator: Creator, content: bytes | IO[bytes], max_bytes: int | None = None) -> FilePreview:
-    """Look into a file and store nothing. Raises Unreadable or TooLarge (over `max_bytes`)."""
+def file_preview(
+    *,
+    creator: Creator,
+    content: bytes | IO[bytes],
+    kind: ImportKind | None = None,
+    max_bytes: int | None = None,
+) -> FilePreview:
+    """Look into a file and store nothing. Raises Unreadable or TooLarge (over `max_bytes`).
+
+    Without a `kind` it is that of the last import of such columns, else what the headers look like.
+    """
     size_check(size_of(content), max_bytes=max_bytes)
     with sheet_read(content, recognised=payloads.headers_known) as sheet:
         first = next(sheet.chunks())
         rows = first.raw(range(min(len(first.cells), FIRST_ROWS)))
-        last = selectors.import_remembered(creator=creator, header=sheet.header)
-        # Whoever imported such a file as fans has said what it is.
-        is_earnings = last is None and earnings_payloads.is_earnings(sheet.header)
-        words = earnings_payloads.VOCABULARY if is_earnings else payloads.VOCABULARY
+        last = selectors.import_remembered(creator=creator, header=sheet.header, kind=kind)
+        if kind is None and last is not None:
+            kind = ImportKind(last.kind)
+        if kind is None:
+            kind = ImportKind.EARNINGS if earnings_payloads.is_earnings(sheet.header) else ImportKind.FANS
+        words = earnings_payloads.VOCABULARY if kind is ImportKind.EARNINGS else payloads.VOCABULARY
         by_name: dict[str, str | None] = {**words.columns_find(sheet.header).mapping()}
         return FilePreview(
-            kind=ImportKind.EARNINGS if is_earnings else ImportKind.FANS,
+            kind=kind,
             header=sheet.header,
             first_rows=rows,
             total_rows=sheet.rows,
@@ -200,10 +213,9 @@ def _collect(
     """Hand the right rows on and keep the others; the first right ones with their lines, and how many are wrong."""
     first: list[tuple[int, FanRow]] = []
     rejected = done = 0
-    for chunk in sheet.chunks():
-        values = payloads.fan_values(cells=chunk.cells, ragged=chunk.ragged, reading=reading)
+    for chunk, values, csv in _typed(sheet, reading):
         lines = chunk.lines[values.positions]
-        upsertion.copy_csv([payloads.fans_csv(values.fans, lines)])
+        upsertion.copy_csv([csv])
         if len(first) < PREVIEW_MAX:
             more = values.rows(PREVIEW_MAX - len(first))
             first += zip(lines.tolist(), more, strict=False)
@@ -213,6 +225,23 @@ def _collect(
         if progress is not None:
             progress(done, sheet.rows)
     return first, rejected
+
+
+def _typed(sheet: Sheet, reading: payloads.Reading) -> Iterator[tuple[Chunk, payloads.FanValues, memoryview]]:
+    """Each chunk with its values, and these as COPY takes them, made while the database has the chunk before it."""
+
+    def typed(chunk: Chunk) -> tuple[Chunk, payloads.FanValues, memoryview]:
+        values = payloads.fan_values(cells=chunk.cells, ragged=chunk.ragged, reading=reading)
+        return chunk, values, payloads.fans_csv(values.fans, chunk.lines[values.positions])
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming: Future[tuple[Chunk, payloads.FanValues, memoryview]] | None = None
+        for chunk in sheet.chunks():
+            now, coming = coming, thread.submit(typed, chunk)
+            if now is not None:
+                yield now.result()
+        if coming is not None:
+            yield coming.result()
 
 
 def size_check(size: int, *, max_bytes: int | None) -> None:

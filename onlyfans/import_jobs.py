@@ -2,10 +2,12 @@
 use cases."""
 
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import IO
+from functools import partial
+from typing import IO, Any
 
 import structlog
 from django.conf import settings
@@ -21,6 +23,8 @@ from onlyfans.earnings_import import earnings_import
 from onlyfans.models import ImportBatch, ImportJob, ImportKind
 
 logger = structlog.get_logger(__name__)
+# How often it is told how far an import is, in seconds: as often as a page asks.
+TELL_EVERY = 0.5
 
 
 class ImportStopped(Exception):
@@ -48,19 +52,8 @@ def import_soon(
     `overwrite` and `remembered` are of fans alone.
     """
     if size_of(content) <= settings.IMPORT_JOB_BYTES:
-        if kind is ImportKind.EARNINGS:
-            return earnings_import(
-                creator=creator,
-                user=user,
-                filename=filename,
-                content=content,
-                mapping=mapping,
-                day_first=day_first,
-                dry_run=dry_run,
-                max_bytes=settings.IMPORT_MAX_BYTES,
-                on_stored=on_stored,
-            )
-        return fans_import(
+        return _import(
+            kind,
             creator=creator,
             user=user,
             filename=filename,
@@ -72,7 +65,7 @@ def import_soon(
             dry_run=dry_run,
             max_bytes=settings.IMPORT_MAX_BYTES,
             on_stored=on_stored,
-        ).batch
+        )
     size_check(size_of(content), max_bytes=settings.IMPORT_MAX_BYTES)
     overwrite_check(overwrite)
     with transaction.atomic():
@@ -111,12 +104,26 @@ def import_run(*, import_id: int, stopping: Callable[[], bool]) -> None:
                 return
             with _content(job) as content, _told(job) as tell:
 
-                def progress(done: int, total: int) -> None:
+                def progress(done: int, total: int, *, writing: bool = False) -> None:
                     if stopping():
                         raise ImportStopped
-                    tell(done, total)
+                    tell(done, total, writing)
 
-                _import(job, content, progress)
+                _import(
+                    ImportKind(job.batch.kind),
+                    creator=job.batch.creator,
+                    user=job.batch.created_by,
+                    filename=job.batch.filename,
+                    content=content,
+                    mapping=job.mapping,
+                    overwrite=job.overwrite,
+                    day_first=job.day_first,
+                    remembered=job.remembered,
+                    dry_run=job.dry_run,
+                    progress=progress,
+                    writing=partial(progress, writing=True),
+                    batch=job.batch,
+                )
             import_services.import_job_end(job=job)
     except ImportStopped:
         import_services.import_job_release(job=job)
@@ -133,34 +140,18 @@ def import_run(*, import_id: int, stopping: Callable[[], bool]) -> None:
         import_services.import_job_fail(job=job, error=unknown)
 
 
-def _import(job: ImportJob, content: IO[bytes], progress: Callable[[int, int], None]) -> None:
-    batch = job.batch
-    if batch.kind == ImportKind.EARNINGS:
-        earnings_import(
-            creator=batch.creator,
-            user=batch.created_by,
-            filename=batch.filename,
-            content=content,
-            mapping=job.mapping,
-            day_first=job.day_first,
-            dry_run=job.dry_run,
-            progress=progress,
-            batch=batch,
-        )
-        return
-    fans_import(
-        creator=batch.creator,
-        user=batch.created_by,
-        filename=batch.filename,
-        content=content,
-        mapping=job.mapping,
-        overwrite=job.overwrite,
-        day_first=job.day_first,
-        remembered=job.remembered,
-        dry_run=job.dry_run,
-        progress=progress,
-        batch=batch,
-    )
+def _import(
+    kind: ImportKind,
+    *,
+    overwrite: Collection[str] | None,
+    remembered: bool,
+    writing: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> ImportBatch:
+    """As fans_import does or, for transactions, earnings_import, which takes the other options alone."""
+    if kind is ImportKind.EARNINGS:
+        return earnings_import(**options)
+    return fans_import(overwrite=overwrite, remembered=remembered, writing=writing, **options).batch
 
 
 @contextmanager
@@ -172,20 +163,24 @@ def _content(job: ImportJob) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _told(job: ImportJob) -> Iterator[Callable[[int, int], None]]:
+def _told(job: ImportJob) -> Iterator[Callable[[int, int, bool], None]]:
     """How far it is, told on a connection of its own: what its transaction writes nobody sees before the end."""
 
-    def store(done: int, total: int) -> None:
+    def store(done: int, total: int, writing: bool) -> None:
         try:
-            import_services.import_job_progress(job=job, done=done, total=total)
+            import_services.import_job_progress(job=job, done=done, total=total, writing=writing)
         except DatabaseError as error:
             logger.warning("progress not told", import_id=job.pk, error=type(error).__name__)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(max_workers=1) as thread:
+        next_at = 0.0
 
-        def tell(done: int, total: int) -> None:
-            thread.submit(store, done, total)
+        def tell(done: int, total: int, writing: bool) -> None:
+            nonlocal next_at
+            if done == total or time.monotonic() >= next_at:
+                next_at = time.monotonic() + TELL_EVERY
+                thread.submit(store, done, total, writing)
 
         yield tell

@@ -180,8 +180,9 @@ def import_job_start(*, import_id: int) -> ImportJob | None:
     if job.attempts >= ATTEMPTS_MAX:
         _fail(job, BROKEN_OFF % {"times": job.attempts}, "broken_off")
         return None
-    job.attempts, job.rows_done, job.rows_total = job.attempts + 1, 0, 0
-    job.save(update_fields=["attempts", "rows_done", "rows_total"])
+    job.attempts += 1
+    job.rows_done = job.rows_total = job.fans_done = job.fans_total = 0
+    job.save(update_fields=["attempts", "rows_done", "rows_total", "fans_done", "fans_total"])
     job.batch.status = ImportStatus.RUNNING
     job.batch.save(update_fields=["status"])
     return job
@@ -195,8 +196,10 @@ def import_job_take(*, job: ImportJob) -> bool:
     return alone and ImportBatch.objects.filter(pk=job.batch_id, status=ImportStatus.RUNNING).exists()
 
 
-def import_job_progress(*, job: ImportJob, done: int, total: int) -> None:
-    ImportJob.objects.filter(pk=job.pk).update(rows_done=done, rows_total=total)
+def import_job_progress(*, job: ImportJob, done: int, total: int, writing: bool) -> None:
+    """How many of the rows are read or, once all are and it is `writing`, how many of the new fans are written."""
+    far = {"fans_done": done, "fans_total": total} if writing else {"rows_done": done, "rows_total": total}
+    ImportJob.objects.filter(pk=job.pk).update(**far)
 
 
 def import_job_end(*, job: ImportJob) -> None:

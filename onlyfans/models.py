@@ -221,6 +221,9 @@ class ImportJob(models.Model):
     dry_run = models.BooleanField(default=False)
     rows_done = models.PositiveIntegerField(default=0)
     rows_total = models.PositiveIntegerField(default=0)
+    # Once all rows are read: the new fans that are written, and all that will be.
+    fans_done = models.PositiveIntegerField(default=0, db_default=0)
+    fans_total = models.PositiveIntegerField(default=0, db_default=0)
     attempts = models.PositiveSmallIntegerField(default=0)
 
     def __str__(self) -> str:

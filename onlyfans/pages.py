@@ -18,7 +18,7 @@ from crm.errors import Conflict, HuntazeError, NotFound, TooLarge
 from crm.fan_upsert import EDITED_HERE
 from crm.pages import creator_for_request
 from crm.selectors import MANAGERS
-from onlyfans import import_services, selectors
+from onlyfans import import_services, payloads, selectors
 from onlyfans.csv_import import file_preview, rejected_csv
 from onlyfans.import_jobs import import_soon
 from onlyfans.models import ImportBatch, ImportKind, ImportStatus
@@ -30,18 +30,7 @@ SHOWN_MAX = 200
 LATE = timedelta(minutes=1)
 # What the form says about dates such as 3/4/2026; anything else leaves it to the file.
 DAY_FIRST = {"true": True, "false": False}
-LABELS = {
-    "platform_id": gettext_lazy("Fan ID"),
-    "handle": gettext_lazy("Username"),
-    "name": gettext_lazy("Name"),
-    "email": gettext_lazy("E-mail"),
-    "tags": gettext_lazy("Tags"),
-    "tier": gettext_lazy("Tags (subscription tier)"),
-    "notes": gettext_lazy("Notes"),
-    "value_cents": gettext_lazy("Value"),
-    "last_seen_at": gettext_lazy("Last seen"),
-}
-
+LABELS = {name: gettext_lazy(label) for name, label in payloads.LABELS.items()}
 EARNING_LABELS = {
     "transaction_id": _("Transaction ID"),
     "occurred_at": _("Time"),
@@ -86,6 +75,8 @@ def import_page(request: HttpRequest) -> HttpResponse:
                     filename=upload.name or "",
                     content=content,
                     kind=found.kind,
+                    # That of transactions is remembered here, that of fans by the import itself.
+                    mapping=found.mapping if found.kind is ImportKind.EARNINGS else None,
                     # What was not ticked is not to be overwritten, whatever the last import did.
                     overwrite=[name for name in request.POST.getlist("overwrite") if name in EDITED_HERE],
                     remembered=True,
@@ -103,7 +94,7 @@ def import_page(request: HttpRequest) -> HttpResponse:
         "day_first": request.POST.get("day_first", ""),
         "overwrite": request.POST.getlist("overwrite"),
         "overwritable": [(name, LABELS[name]) for name in EDITED_HERE],
-        "labels": LABELS,
+        "labels_by_kind": {ImportKind.FANS.value: LABELS, ImportKind.EARNINGS.value: EARNING_LABELS},
         "limit_bytes": settings.IMPORT_MAX_BYTES,
         "limit_mb": settings.IMPORT_MAX_BYTES // 1_000_000,
         "history": selectors.import_history(creator=membership.creator)[:HISTORY_MAX],

@@ -85,7 +85,18 @@ ALIASES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 KEYS = ("platform_id", "handle")
 FIELDS = tuple(ALIASES)
-
+# What people call them, in English.
+LABELS = {
+    "platform_id": kept_sentence("Fan ID"),
+    "handle": kept_sentence("Username"),
+    "name": kept_sentence("Name"),
+    "email": kept_sentence("E-mail"),
+    "tags": kept_sentence("Tags"),
+    "tier": kept_sentence("Tags (subscription tier)"),
+    "notes": kept_sentence("Notes"),
+    "value_cents": kept_sentence("Value"),
+    "last_seen_at": kept_sentence("Last seen"),
+}
 
 VOCABULARY = csv_headers.Vocabulary(ALIASES)
 NO_KEY = kept_sentence("No column says who the fan is. Name one Username or Fan ID; the columns are: %(headers)s.")

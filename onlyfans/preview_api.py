@@ -16,6 +16,13 @@ from onlyfans.models import ImportKind
 
 class PreviewRequestSerializer(serializers.Serializer[Any]):
     file = serializers.FileField(allow_empty_file=True)
+    kind = serializers.ChoiceField(
+        choices=ImportKind.choices,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="What each row is; without it, what the last import of such columns or the headers say.",
+    )
 
 
 class RememberedImportSerializer(serializers.Serializer[Any]):
@@ -63,9 +70,11 @@ class ImportPreviewView(UploadAPIView):
     def post(self, request: Request) -> Response:
         serializer = PreviewRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        kind = serializer.validated_data["kind"]
         preview = file_preview(
             creator=self.creator,
             content=serializer.validated_data["file"].file,
+            kind=ImportKind(kind) if kind else None,
             max_bytes=settings.IMPORT_MAX_BYTES,
         )
         return Response(PreviewSerializer(preview).data)

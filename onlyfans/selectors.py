@@ -170,11 +170,11 @@ def import_parts(job: ImportJob) -> Iterator[bytes]:
         yield bytes(part)
 
 
-def import_remembered(*, creator: Creator, header: Sequence[str]) -> ImportBatch | None:
-    """The creator's last import of a file with exactly these columns; one that was undone was a mistake."""
-    done = ImportBatch.objects.filter(
-        creator=creator, kind=ImportKind.FANS, status=ImportStatus.DONE, header=list(header)
-    )
+def import_remembered(*, creator: Creator, header: Sequence[str], kind: ImportKind | None = None) -> ImportBatch | None:
+    """The creator's last import, of this kind, of a file with exactly these columns; an undone one was a mistake."""
+    done = ImportBatch.objects.filter(creator=creator, status=ImportStatus.DONE, header=list(header))
+    if kind is not None:
+        done = done.filter(kind=kind)
     return done.order_by("-created_at", "-pk").first()
 
 

@@ -8,8 +8,10 @@ const find = (selector) => form.querySelector(selector);
 const all = (selector) => [...form.querySelectorAll(selector)];
 const file = find("#file");
 const selects = all("select[data-field]");
+const kindSelect = find("#kind");
 const overwrites = all("[name=overwrite]");
 const dayFirst = find("#day-first");
+const selectsOf = (kind) => selects.filter((select) => select.closest(`[data-${kind}]`));
 /* The API names last_seen_at lastSeenAt. */
 const fieldOf = (select) => select.dataset.field.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 /* Between two looks at how far a worker is. */
@@ -71,9 +73,10 @@ function send(url, fields, { working, headers = {} }) {
   });
 }
 
-function workerProgress({ status, progress: { rowsDone, rowsTotal } }) {
+function workerProgress({ status, progress: { rowsDone, rowsTotal, fansDone, fansTotal } }) {
   if (status === "queued") return progress(gettext("The file is here and waits for its turn"));
   if (!rowsTotal) return progress(gettext("Reading the file"));
+  if (fansDone < fansTotal) return progress(interpolate(gettext("%s of %s new fans written"), [counted(fansDone), counted(fansTotal)]), fansDone / fansTotal);
   if (rowsDone === rowsTotal) return progress(gettext("Comparing with what is here"));
   return progress(interpolate(gettext("%s of %s rows read"), [counted(rowsDone), counted(rowsTotal)]), rowsDone / rowsTotal);
 }
@@ -129,7 +132,8 @@ function refuse(sentences) {
   file.focus();
 }
 
-async function look() {
+/* Into the file, as what it looks like or as the `kind` that the person says it is. */
+async function look(kind) {
   begin();
   const [chosen] = file.files;
   if (!chosen) return;
@@ -137,7 +141,7 @@ async function look() {
     refuse([interpolate(gettext("The file is larger than %s MB. Split it into several."), [counted(form.dataset.limit / 1_000_000)])]);
     return;
   }
-  const answer = await send(form.dataset.preview, {}, { working: gettext("Reading the file") });
+  const answer = await send(form.dataset.preview, kind ? { kind } : {}, { working: gettext("Reading the file") });
   if (answer.status !== 200) {
     refuse(problems(answer));
     return;
@@ -152,7 +156,7 @@ async function look() {
 function sample(select) {
   const at = preview.header.indexOf(select.value);
   const values = select.value ? preview.firstRows.map((row) => row[at]).filter(Boolean).slice(0, 3) : [];
-  document.getElementById(`sample-${select.dataset.field}`).textContent = values.join(", ");
+  document.getElementById(select.getAttribute("aria-describedby")).textContent = values.join(", ");
 }
 
 function cells(kind, texts) {
@@ -169,23 +173,26 @@ function cells(kind, texts) {
 function showColumns() {
   const { kind, header, firstRows, totalRows, mapping, overwrite, remembered } = preview;
   const areFans = kind === "fans";
+  kindSelect.value = kind;
   all("[data-fans]").forEach((part) => show(part, areFans));
-  show(find("[data-earnings]"), !areFans);
-  const known = Object.values(mapping).filter(Boolean);
-  find("[data-known]").textContent = interpolate(gettext("Columns that are read: %s. Rename one in the file to have it read as another."), [known.join(", ")]);
+  all("[data-earnings]").forEach((part) => show(part, !areFans));
   const names = [...new Set(header)].filter(Boolean);
   for (const select of selects) {
     select.replaceChildren(new Option(gettext("not in the file"), ""), ...names.map((name) => new Option(name, name)));
-    select.value = (areFans && mapping[fieldOf(select)]) || "";
+    select.value = (selectsOf(kind).includes(select) && mapping[fieldOf(select)]) || "";
     sample(select);
   }
   overwrites.forEach((box) => { box.checked = overwrite.includes(box.value); });
   dayFirst.value = "";
   const rows = interpolate(ngettext("%s row.", "%s rows.", totalRows), [counted(totalRows)]);
-  const needed = gettext("Username or Fan ID says who the fan is; one of them is needed.");
-  find("[data-about]").textContent = areFans ? `${rows} ${needed}` : rows;
+  const needed = areFans
+    ? gettext("Username or Fan ID says who the fan is; one of them is needed.")
+    : gettext("Time and two of Gross, Fee and Net are needed; the third follows.");
+  find("[data-about]").textContent = `${rows} ${needed}`;
   const when = remembered && new Date(remembered.createdAt).toLocaleDateString(LOCALE, { dateStyle: "medium" });
-  const asBefore = gettext("Columns and overwriting are chosen as in your import of %s on %s.");
+  const asBefore = areFans
+    ? gettext("Columns and overwriting are chosen as in your import of %s on %s.")
+    : gettext("Columns are chosen as in your import of %s on %s.");
   tell(find("[data-remembered]"), remembered ? [interpolate(asBefore, [remembered.filename, when])] : []);
   const table = find("[data-rows]");
   table.tHead.replaceChildren(cells("th", header));
@@ -203,14 +210,12 @@ function changed() {
 }
 
 function choices() {
-  if (preview.kind !== "fans") return { kind: preview.kind, ...(dayFirst.value && { dayFirst: dayFirst.value }) };
-  const fields = {
-    mapping: JSON.stringify(Object.fromEntries(selects.map((select) => [fieldOf(select), select.value || null]))),
-    overwrite: overwrites.filter((box) => box.checked).map((box) => box.value).join(","),
-    /* Of the last import only the order of dates is left to take. */
-    remembered: "true",
-  };
-  return dayFirst.value ? { ...fields, dayFirst: dayFirst.value } : fields;
+  const { kind } = preview;
+  const mapping = Object.fromEntries(selectsOf(kind).map((select) => [fieldOf(select), select.value || null]));
+  const fields = { kind, mapping: JSON.stringify(mapping), ...(dayFirst.value && { dayFirst: dayFirst.value }) };
+  if (kind !== "fans") return fields;
+  /* Of the last import only the order of dates is left to take. */
+  return { ...fields, overwrite: overwrites.filter((box) => box.checked).map((box) => box.value).join(","), remembered: "true" };
 }
 
 /* --- Check and import ------------------------------------------------------------------------------------------------- */
@@ -270,7 +275,11 @@ all("[data-plain]").forEach((element) => element.remove());
 all("[data-script]").forEach((element) => show(element, true));
 begin();
 form.addEventListener("submit", (event) => event.preventDefault());
-file.addEventListener("change", look);
+file.addEventListener("change", () => look());
+kindSelect.addEventListener("change", async () => {
+  await look(kindSelect.value);
+  kindSelect.focus();
+});
 selects.forEach((select) => select.addEventListener("change", () => { sample(select); changed(); }));
 [...overwrites, dayFirst].forEach((control) => control.addEventListener("change", changed));
 find("[data-check]").addEventListener("click", check);

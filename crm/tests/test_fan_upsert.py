@@ -6,6 +6,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from crm import fan_upsert
 from crm.fan_upsert import FanOutcome, FanUpsert, fan_bulk_upsert
 from crm.models import Creator, Fan
 from crm.payloads import FanRow
@@ -45,6 +46,23 @@ def test_two_batches_fit_in_one_transaction(creator: Creator) -> None:
     with transaction.atomic():
         assert upsert(creator, FanRow("7")).outcomes == [INSERTED]
         assert upsert(creator, FanRow("7"), FanRow("8")).outcomes == [UNCHANGED, INSERTED]
+
+
+def test_many_fans_are_written_in_parts_in_the_order_of_their_keys(
+    creator: Creator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_upsert, "_SLICE_ROWS", 1)
+    told: list[tuple[int, int]] = []
+    with fan_upsert.fan_upsert_open(creator=creator) as upsertion:
+        upsertion.copy_rows(FanRow(f"fan{number % 1_000:04}", f"fan{number % 1_000:04}") for number in range(1_500))
+        counts = upsertion.write(lambda done, total: told.append((done, total)))
+    assert (counts[INSERTED], counts[OVERTAKEN]) == (1_000, 500)
+    assert len(told) > 3
+    assert told == sorted(told)
+    assert told[-1] == (1_000, 1_000)
+    [(first, last)] = upsertion.inserted
+    assert last - first == 999
+    assert [key for key, _ in stored(creator)] == sorted(key for key, _ in stored(creator))
 
 
 def test_outcomes_are_told_row_by_row(creator: Creator) -> None:

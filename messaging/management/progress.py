@@ -26,6 +26,7 @@ class Progress:
     def close(self) -> None:
         if self._done:
             self._write(f"\r{self._done}{self._of} {self._what}", ending="\n")
+            self._done = 0
 
     def _write(self, text: str, *, ending: str) -> None:
         if self._stream is not None:

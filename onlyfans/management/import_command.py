@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -25,7 +26,13 @@ class ImportCommand(BaseCommand):
     fields: tuple[str, ...]
 
     def bring_in(
-        self, *, creator: Creator, file: IO[bytes], progress: Progress, options: dict[str, Any]
+        self,
+        *,
+        creator: Creator,
+        file: IO[bytes],
+        progress: Callable[[int, int], None],
+        writing: Callable[[int, int], None],
+        options: dict[str, Any],
     ) -> ImportBatch:
         raise NotImplementedError
 
@@ -57,16 +64,23 @@ class ImportCommand(BaseCommand):
         creator = Creator.objects.filter(pk=options["creator"]).first()
         if creator is None:
             raise CommandError(f"There is no creator {options['creator']}.")
-        progress = Progress(self.stderr, "rows read")
+        reading, made = Progress(self.stderr, "rows read"), Progress(self.stderr, "new fans written")
+
+        def writing(done: int, total: int) -> None:
+            reading.close()
+            made(done, total)
+
         try:
             with path.open("rb") as file:
-                batch = self.bring_in(creator=creator, file=file, progress=progress, options=options)
-            progress.close()
+                batch = self.bring_in(creator=creator, file=file, progress=reading, writing=writing, options=options)
+            reading.close()
+            made.close()
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
         except HuntazeError as error:
             details = [each.detail for each in error.errors if each.detail != error.detail]
-            raise CommandError(" ".join([error.detail, *details])) from error
+            how = ["Use --day-first or --month-first."] if error.code == "date_order_unknown" else []
+            raise CommandError(" ".join([error.detail, *details, *how])) from error
         if options["rejected"] is not None and batch.rejected_rows:
             self._rejected(batch, options["rejected"])
         if options["json"]:

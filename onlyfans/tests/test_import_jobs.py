@@ -18,10 +18,11 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from rest_framework.test import APIClient
 
+from crm import fan_upsert
 from crm.fan_upsert import LOCK
 from crm.models import Creator, Fan, Membership, Role
 from crm.tests.factories import CreatorFactory, MembershipFactory
-from onlyfans import csv_import, import_services
+from onlyfans import csv_import, csv_reader, import_services
 from onlyfans.import_jobs import ImportStopped, import_run, import_soon
 from onlyfans.models import ImportBatch, ImportJob, ImportKind, ImportPart
 
@@ -196,16 +197,44 @@ def test_a_failed_import_changed_nothing_that_could_be_undone() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_how_far_it_is_is_seen_from_outside_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     batch = queued(CreatorFactory.create())
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int, int, int]] = []
     progress = import_services.import_job_progress
 
     def store(**values: Any) -> None:
         progress(**values)
-        told.append(ImportJob.objects.values_list("rows_done", "rows_total").get())
+        told.append(ImportJob.objects.values_list("rows_done", "rows_total", "fans_done", "fans_total").get())
 
     monkeypatch.setattr(import_services, "import_job_progress", store)
     run(batch)
-    assert told == [(3, 3)]
+    assert told == [(3, 3, 0, 0), (3, 3, 1, 1)]
+
+
+@pytest.mark.django_db
+def test_how_far_it_is_is_told_twice_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_upsert, "_SLICE_ROWS", 1)
+    monkeypatch.setattr(csv_reader, "CHUNK_ROWS", 10)
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(import_services, "import_job_progress", lambda **values: told.append(values))
+    # Quotation marks within cells are read row by row, in pieces of CHUNK_ROWS.
+    run(queued(CreatorFactory.create(), b"Username,Name\n" + b"".join(b'a%d,a "b\n' % n for n in range(100))))
+    assert [(each["done"], each["writing"]) for each in told if each["done"] == 100] == [(100, False), (100, True)]
+    assert len(told) < 10
+
+
+@pytest.mark.django_db
+def test_a_worker_that_is_told_to_end_while_it_writes_puts_the_import_back() -> None:
+    batch = queued(CreatorFactory.create())
+    asked: list[None] = []
+
+    def stopping() -> bool:
+        # Once the rows are read; the second time is that of the fans.
+        asked.append(None)
+        return len(asked) == 2
+
+    with pytest.raises(ImportStopped):
+        import_run(import_id=batch.pk, stopping=stopping)
+    batch.refresh_from_db()
+    assert (batch.status, Fan.objects.count()) == ("queued", 0)
 
 
 @pytest.mark.django_db(transaction=True)

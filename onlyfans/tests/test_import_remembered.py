@@ -4,18 +4,23 @@ import json
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
+from django.utils.translation import override
 from rest_framework.test import APIClient
 
+from crm import stored_words
 from crm.errors import Unreadable
 from crm.models import Creator, Fan, Membership, Role
 from crm.tests.factories import CreatorFactory, FanFactory, MembershipFactory
+from onlyfans import csv_choices
 from onlyfans.csv_import import fans_import, file_preview
+from onlyfans.earnings_import import earnings_import
 from onlyfans.import_services import import_undo
-from onlyfans.models import ImportBatch
+from onlyfans.models import ImportBatch, ImportKind
 
 pytestmark = pytest.mark.django_db
 HEADER = "Who,Name,Last Seen\n"
@@ -41,7 +46,11 @@ def test_columns_and_the_order_of_dates_are_as_the_last_time(creator: Creator) -
     assert (again.mapping, again.day_first) == (first.mapping, True)
     assert str(Fan.objects.get(handle="bob").last_seen_at)[:10] == "2026-06-05"
     assert Fan.objects.get(handle="bob").name == ""
-    assert "handle was read from 'Who', name was left out" in texts(again)
+    assert (
+        f"As in the import of 'f.csv' on {first.created_at:%Y-%m-%d}, columns are read as somebody chose: 'Who'."
+        in (texts(again))
+    )
+    assert "these are left out: Name." in texts(again)
     assert "as in the last import" in texts(again)
     assert imported(creator, HEADER + "eve,Eve,5/6/2026\n", remembered=True).day_first is True
 
@@ -64,14 +73,14 @@ def test_fields_are_overwritten_again_and_that_is_told(creator: Creator) -> None
     imported(creator, "Username,Name\nbob,Bob\n", overwrite=["name"])
     batch = imported(creator, "Username,Name\nada,Theirs\n", remembered=True)
     assert Fan.objects.get(handle="ada").name == "Theirs"
-    assert "the file overwrote name" in texts(batch)
+    assert "the file overwrites: Name." in texts(batch)
 
 
 def test_nothing_is_taken_unasked_but_it_is_told(creator: Creator) -> None:
     imported(creator, "Username,Nom\nada,Ada\n", mapping={"name": None})
     batch = imported(creator, "Username,Nom\nada,Ada\n", dry_run=True)
     assert batch.mapping["name"] == "Nom"
-    assert "name was left out; ask for it with `remembered`" in texts(batch)
+    assert "these were left out: Name; ask for it with `remembered`" in texts(batch)
 
 
 @pytest.mark.parametrize("kind", ["dry run", "undone", "other columns", "other creator"])
@@ -153,4 +162,30 @@ def test_the_command_asks_for_it_by_an_option(creator: Creator, tmp_path: Path) 
     out = StringIO()
     call_command("import_fans", str(file), "--creator", str(creator.pk), "--remembered", stdout=out, no_color=True)
     assert "1 inserted" in out.getvalue()
-    assert "handle was read from 'Who'" in out.getvalue()
+    assert "columns are read as somebody chose: 'Who'" in out.getvalue()
+
+
+def test_columns_of_transactions_are_remembered_too(creator: Creator) -> None:
+    content = b"Day,Before,After\n2026-06-30,10.00,8.00\n"
+    assert file_preview(creator=creator, content=content).kind == ImportKind.FANS
+    asked = file_preview(creator=creator, content=content, kind=ImportKind.EARNINGS)
+    assert (asked.kind, asked.mapping["gross_cents"], asked.remembered) == (ImportKind.EARNINGS, None, None)
+    mapping = {"occurred_at": "Day", "gross_cents": "Before", "net_cents": "After"}
+    earnings_import(creator=creator, user=None, filename="e.csv", content=content, mapping=mapping)
+    again = file_preview(creator=creator, content=content)
+    assert again.kind == ImportKind.EARNINGS
+    assert {name: column for name, column in again.mapping.items() if column} == mapping
+
+
+def test_what_was_as_before_is_told_in_the_readers_language() -> None:
+    catalogue = {csv_choices.LEFT_OUT: "Comme %(file)s du %(day)s : sans %(fields)s.", "Name": "Nom", "Notes": "Notes"}
+    told = csv_choices.LEFT_OUT % {"file": "'f.csv'", "day": "2026-11-01", "fields": "Name, Notes"}
+    with override("fr"), patch.object(stored_words, "gettext", lambda text: catalogue.get(text, text)):
+        assert stored_words.in_words(told) == "Comme 'f.csv' du 2026-11-01 : sans Nom, Notes."
+
+
+def test_a_preview_is_of_the_kind_that_is_asked_for() -> None:
+    client = client_of(MembershipFactory.create())
+    upload = SimpleUploadedFile("f.csv", b"Date,Gross,Net,Fan ID\n2026-06-30,10,8,7\n")
+    body = client.post("/api/onlyfans/import/preview", {"file": upload, "kind": "fans"}, format="multipart").json()
+    assert (body["kind"], body["mapping"]["platformId"]) == ("fans", "Fan ID")

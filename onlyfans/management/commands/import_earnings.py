@@ -1,9 +1,9 @@
 """Answers `manage.py import_earnings`: a file of transactions becomes money. Touches earnings_import alone."""
 
+from collections.abc import Callable
 from typing import IO, Any
 
 from crm.models import Creator
-from messaging.management.progress import Progress
 from onlyfans.earnings_import import earnings_import
 from onlyfans.earnings_payloads import FIELDS
 from onlyfans.management.import_command import ImportCommand
@@ -17,7 +17,13 @@ class Command(ImportCommand):
     fields = FIELDS
 
     def bring_in(
-        self, *, creator: Creator, file: IO[bytes], progress: Progress, options: dict[str, Any]
+        self,
+        *,
+        creator: Creator,
+        file: IO[bytes],
+        progress: Callable[[int, int], None],
+        writing: Callable[[int, int], None],
+        options: dict[str, Any],
     ) -> ImportBatch:
         return earnings_import(
             creator=creator,

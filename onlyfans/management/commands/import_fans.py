@@ -1,11 +1,11 @@
 """Answers `manage.py import_fans`: a file of any size becomes a creator's fans. Touches fans_import alone."""
 
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import IO, Any
 
 from crm.fan_upsert import EDITED_HERE
 from crm.models import Creator
-from messaging.management.progress import Progress
 from onlyfans.csv_import import fans_import
 from onlyfans.management.import_command import ImportCommand
 from onlyfans.models import ImportBatch
@@ -31,7 +31,13 @@ class Command(ImportCommand):
         )
 
     def bring_in(
-        self, *, creator: Creator, file: IO[bytes], progress: Progress, options: dict[str, Any]
+        self,
+        *,
+        creator: Creator,
+        file: IO[bytes],
+        progress: Callable[[int, int], None],
+        writing: Callable[[int, int], None],
+        options: dict[str, Any],
     ) -> ImportBatch:
         return fans_import(
             creator=creator,
@@ -44,4 +50,5 @@ class Command(ImportCommand):
             remembered=options["remembered"],
             dry_run=options["dry_run"],
             progress=progress,
+            writing=writing,
         ).batch
