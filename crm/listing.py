@@ -4,21 +4,15 @@ Touches the database alone.
 A model's instance for each row costs more than the query does, and so does planning it each time; see `make bench-api`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db.models import Field
 
 from crm.statements import statement_run
 
-R = TypeVar("R", covariant=True)
-
-
-class RowClass(Protocol[R]):
-    """The class of a row: a NamedTuple."""
-
-    def _make(self, values: Sequence[Any], /) -> R: ...
+R = TypeVar("R")
 
 
 class Key(NamedTuple):
@@ -35,13 +29,13 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Generic[R]):
-    """`columns` make a row in the order of its class; each `%s` of the conditions has its value in `values`.
+    """`row` makes one of the `columns` in their order, as a NamedTuple's `_make` does.
 
-    A row has its place in the order in fields that are called as the keys are. The texts are our own; whatever comes
-    from outside is a value.
+    Each `%s` of the conditions has its value in `values`. A row has its place in the order in fields that are called as
+    the keys are. The texts are our own; whatever comes from outside is a value.
     """
 
-    row: RowClass[R]
+    row: Callable[[Iterable[Any]], R]
     columns: str
     source: str
     conditions: Sequence[str]
@@ -64,4 +58,4 @@ class Listing(Generic[R]):
             f"SELECT {self.columns} FROM {self.source} WHERE {' AND '.join(conditions)} "  # noqa: S608
             f"ORDER BY {order} LIMIT {limit:d}"
         )
-        return [*map(self.row._make, statement_run(text, values, binary=True))]
+        return [*map(self.row, statement_run(text, values, binary=True))]

@@ -157,7 +157,7 @@ def fan_list(
             conditions.append(condition)
             values.append(value)
     return Listing(
-        row=FanRow, columns=_FAN_COLUMNS, source="crm_fan f", conditions=conditions, values=values, keys=_FAN_KEYS
+        row=FanRow._make, columns=_FAN_COLUMNS, source="crm_fan f", conditions=conditions, values=values, keys=_FAN_KEYS
     )
 
 
@@ -298,7 +298,7 @@ def conversation_list(*, creator: Creator, unread: bool = False, search: str = "
         conditions.append("(f.name ILIKE %s OR f.handle ILIKE %s)")
         values += [_containing(search), _containing(search.lstrip("@"))]
     return Listing(
-        row=ConversationRow,
+        row=ConversationRow._make,
         columns=_CONVERSATION_COLUMNS,
         source=_CONVERSATION_SOURCE,
         conditions=conditions,

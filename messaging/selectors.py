@@ -107,7 +107,7 @@ _CREATORS_CONVERSATION = """m.conversation_id = (SELECT c.id FROM crm_conversati
 def thread_rows(*, creator: Creator, conversation_id: int) -> Listing[ThreadRow]:
     """As thread_list, for a list that is asked for every few seconds; no rows where conversation_get would raise."""
     return Listing(
-        row=ThreadRow,
+        row=ThreadRow._make,
         columns=_THREAD_COLUMNS,
         source="crm_message m LEFT JOIN messaging_delivery d ON d.message_id = m.id",
         conditions=[_CREATORS_CONVERSATION],
