@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('crm', '0012_audit_trail'),
-        ('onlyfans', '0010_import_kind'),
+        ('onlyfans', '0011_import_job_writing'),
     ]
 
     operations = [
