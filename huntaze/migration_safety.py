@@ -10,7 +10,7 @@ the release before no longer used from one that it needs.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,7 @@ DROPPED = re.compile(
     r'|\bDROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?"?(\w+)"?',
     re.IGNORECASE,
 )
+VIEW = r"\bCREATE\s+VIEW\s+{}\b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class _Judge:
         self, app: str, migration: Migration, known: set[tuple[str, str]], given_up: set[tuple[str, str]]
     ) -> None:
         self.app, self.migration, self.known, self.given_up = app, migration, known, given_up
+        self.sql = " ; ".join(_sql(each) for each in _flat(migration.operations) if isinstance(each, operations.RunSQL))
         self.rules: dict[type, Callable[[Any, ProjectState, ProjectState], Iterator[str]]] = {
             operations.AddField: self._add_field,
             operations.AlterField: self._alter_field,
@@ -250,19 +252,34 @@ class _Judge:
             yield "there is no way back: give it a reverse_code, RunPython.noop where nothing is to be done"
 
     def _run_sql(self, operation: Any, before: ProjectState, after: ProjectState) -> Iterator[str]:
-        sql = operation.sql if isinstance(operation.sql, str) else " ; ".join(str(each) for each in operation.sql)
+        sql = _sql(operation)
         for pattern, what in IN_SQL:
             for statement in sql.split(";"):
                 if re.search(pattern, statement, re.IGNORECASE | re.DOTALL):
                     yield what
         for found in DROPPED.finditer(sql):
             table, column = (found[1], found[2]) if found[1] else (found[3], "")
-            if not {(table, column), (table, "")} & self.given_up:
+            # A view of that name, made in the same transaction, goes on answering the release.
+            kept = not column and self.migration.atomic and re.search(VIEW.format(table), self.sql, re.IGNORECASE)
+            if not kept and not {(table, column), (table, "")} & self.given_up:
                 yield f"the release still has {table}{'.' if column else ''}{column} in its models"
         if re.search(r"CONCURRENTLY", sql, re.IGNORECASE) and self.migration.atomic:
             yield "PostgreSQL refuses CONCURRENTLY in a transaction: atomic = False"
         if operation.reverse_sql is None and not DROPPED.search(sql):
             yield "there is no way back: give it a reverse_sql"
+
+
+def _flat(several: Iterable[Any]) -> Iterator[Any]:
+    """With those that change the database alone among them."""
+    for operation in several:
+        if isinstance(operation, operations.SeparateDatabaseAndState):
+            yield from _flat(operation.database_operations)
+        else:
+            yield operation
+
+
+def _sql(operation: Any) -> str:
+    return operation.sql if isinstance(operation.sql, str) else " ; ".join(str(each) for each in operation.sql)
 
 
 def _options(state: ProjectState, app: str, model: str) -> Any:

@@ -149,6 +149,12 @@ def test_a_table_goes_in_the_release_after_the_one_that_no_longer_used_it() -> N
     assert found(given_up, drop) != []
 
 
+def test_a_table_gives_way_to_a_view_of_its_name_in_the_same_transaction() -> None:
+    swap = operations.RunSQL("DROP TABLE crm_quickreply; CREATE VIEW crm_quickreply AS SELECT 1", "SELECT 1")
+    assert found([swap]) == []
+    assert "still has crm_quickreply" in found([swap], atomic=False)[0]
+
+
 def test_a_unique_constraint_that_the_version_before_may_name_stays() -> None:
     once = UniqueConstraint(fields=["creator", "notes"], name="once")
     told = found(operations.AddConstraint(FAN, once), operations.RemoveConstraint(FAN, "once"), released=1)
