@@ -31,6 +31,7 @@ TAGS = {
     "imports": "Fans from a file",
     "quick-replies": "Texts that are written often",
     "team": "Who works for a creator",
+    "creator": "What holds for all of a creator",
     "account": "The platform's account that a creator sends through",
     "analytics": "What happened, and what it was worth",
     "webhooks": "What the platform tells",

@@ -38,6 +38,8 @@ class LimitChangeSerializer(JsonTypes):
         source="gap_seconds",
         max_digits=8,
         decimal_places=3,
+        min_value=0,
+        max_value=86_400,
         coerce_to_string=False,
         help_text="Between two messages; at least `minGapSecondsLeast`.",
     )

@@ -62,7 +62,8 @@ def _window(name: str, length: timedelta) -> dict[str, float | None]:
     kept: dict[str, float | None] | None = cache.get(key)
     if kept is not None:
         return kept
-    now = datetime.now(UTC)
+    # CloudWatch counts in whole seconds, and the last one is not within: what was put just now is to be.
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     wanted = [(figure.metric, figure.statistic) for figure in FIGURES.values()]
     read = metrics.read(wanted, since=now - length, until=now)
     found = {told: _one(figure, values) for (told, figure), values in zip(FIGURES.items(), read, strict=True)}

@@ -22,7 +22,7 @@ from crm.models import Creator, Fan, FanEvent, Membership, MembershipEvent, Role
 from crm.payloads import FanRow
 from crm.team import member_add, member_change, member_remove
 from crm.tests.factories import PASSWORD, FanFactory, MembershipFactory, UserFactory
-from messaging.campaigns import campaign_cancel, campaign_pause
+from messaging.campaign_steps import campaign_cancel, campaign_pause
 from messaging.models import CampaignEvent
 from messaging.tests.campaigns import launch
 from onlyfans.models import AccountEvent
