@@ -47,6 +47,9 @@ REFUSED = {
         # Spaces alone, or placeholders that are none.
         "POST /api/crm/quick-replies",
         "PUT /api/crm/quick-replies/{quick_reply_id}",
+        # A zone that there is not, and a pace past the platform's, which the environment says.
+        "PUT /api/crm/creator",
+        "PUT /api/onlyfans/messages/limit",
         # Days outside of the years for which sums are kept, and a first day behind the last.
         "GET /api/analytics/revenue",
         "GET /api/analytics/hours",
