@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET
 from markdown_it import MarkdownIt
 
 from analytics import fan_selectors, sales_selectors, selectors
+from analytics.basis import today_of
 from analytics.forms import (
     FIGURES,
     INTERVAL_CHOICES,
@@ -30,6 +31,7 @@ from analytics.forms import (
     RevenueForm,
     SalesForm,
 )
+from analytics.periods import quick_ranges
 from analytics.sales_selectors import Hours
 from analytics.selectors import Revenue
 from crm.errors import InvalidInput
@@ -70,6 +72,7 @@ def analytics(request: HttpRequest) -> HttpResponse:
         "top_fans": selectors.top_fans(creator=membership.creator),
         "revenue": found,
         "intervals": INTERVAL_CHOICES,
+        "ranges": quick_ranges(today_of(membership.creator)),
         "may_write": membership.role in WRITERS,
     }
     if found is not None:
@@ -127,7 +130,8 @@ def analytics_sales(request: HttpRequest) -> HttpResponse:
             }
         except InvalidInput as error:
             problem = error.detail
-    context = _context(request, form, problem) | {"within_choices": WITHIN_CHOICES} | context
+    ranges = quick_ranges(today_of(creator))
+    context = _context(request, form, problem) | {"within_choices": WITHIN_CHOICES, "ranges": ranges} | context
     if "hours" in context:
         context |= _week(context["hours"], context["figure"])
     return render(request, "analytics/sales.html", context)

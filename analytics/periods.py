@@ -87,6 +87,19 @@ def days_asked(
     return Days(first, last)
 
 
+def quick_ranges(today: date) -> list[tuple[str, Days]]:
+    """What people mostly ask for, with its name; what goes on ends today, so that the days before are as many."""
+    this_month = Interval.MONTH.begin(today)
+    last_month_end = this_month - ONE_DAY
+    return [
+        (gettext("This month"), Days(this_month, today)),
+        (gettext("Last month"), Days(Interval.MONTH.begin(last_month_end), last_month_end)),
+        (gettext("Last 30 days"), Days(today - timedelta(days=29), today)),
+        (gettext("Last 90 days"), Days(today - timedelta(days=89), today)),
+        (gettext("This year"), Days(today.replace(month=1, day=1), today)),
+    ]
+
+
 def months_until(today: date, count: int) -> list[date]:
     """The first days of so many months, the one of today the last."""
     first = today.year * 12 + today.month - count

@@ -56,6 +56,8 @@ class User(AbstractUser):
     username = None  # type: ignore[assignment]
     email = models.EmailField("e-mail address", unique=True)
     name = models.CharField(max_length=150, blank=True)
+    # As a code of settings.LANGUAGES; empty where they never chose, so that the browser's language counts.
+    language = models.CharField(max_length=10, blank=True, db_default="", editable=False)
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]
 

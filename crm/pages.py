@@ -1,9 +1,11 @@
-"""Answers which creator a browser works for, and the page of fans. Touches the session, selectors and services."""
+"""Answers which creator a browser works for and what language it speaks, and the page of fans.
+Touches the session, selectors and services."""
 
 from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
@@ -14,6 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
+from django.views.i18n import set_language
 
 from crm import selectors, services
 from crm.errors import Forbidden, NotFound
@@ -95,6 +98,15 @@ def creator_choose(request: HttpRequest) -> HttpResponse:
     if not url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
         target = "/"
     return redirect(target)
+
+
+@require_POST
+def language_choose(request: HttpRequest) -> HttpResponse:
+    """What Django's own view does, and of somebody who is signed in the choice is kept for their other browsers."""
+    language = request.POST.get("language", "")
+    if isinstance(request.user, User) and language in dict(settings.LANGUAGES):
+        services.user_language_set(user=request.user, language=language)
+    return set_language(request)
 
 
 def api_answer(

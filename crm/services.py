@@ -35,6 +35,11 @@ def user_create(*, email: str, password: str, name: str = "", staff: bool = Fals
     return create(email, password, name=name)
 
 
+def user_language_set(*, user: User, language: str) -> None:
+    """What the pages speak to them from now on, in whichever browser they sign in next."""
+    User.objects.filter(pk=user.pk).exclude(language=language).update(language=language)
+
+
 @transaction.atomic
 def creator_create(*, name: str, owner: User, time_zone: str = "UTC") -> Creator:
     creator = Creator.objects.create(name=name, time_zone=time_zone)

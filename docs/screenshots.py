@@ -34,6 +34,41 @@ def fan(page: Page) -> None:
     page.goto(page.locator("a[href^='/platforms/onlyfans/fans/']").first.get_attribute("href") or "")
 
 
+def campaign(page: Page) -> None:
+    """One that the demo sends to its own simulator; begun where there is none yet."""
+    page.goto("/messages/campaigns")
+    if not page.locator("#campaigns a[href^='/messages/campaigns/']").count():
+        page.goto("/messages/bulk")
+        page.locator("#tags").fill("VIP")
+        page.locator("#name").fill("Weekend")
+        page.locator("#words").fill("Hey {firstName}, something new is here for you!")
+        page.wait_for_timeout(1_500)
+        page.locator("main button[type=submit].button--primary").click()
+        page.get_by_role("dialog").locator(".button--primary").click()
+        page.locator("#recipients").wait_for()
+        return
+    page.goto(page.locator("#campaigns a[href^='/messages/campaigns/']").first.get_attribute("href") or "")
+
+
+def choose_file(page: Page, content: bytes) -> None:
+    """In the import, which looks into it at once."""
+    page.goto("/platforms/onlyfans/import")
+    page.locator("#file").set_input_files(files=[{"name": "fans.csv", "mimeType": "text/csv", "buffer": content}])
+    page.locator("[data-columns]").wait_for()
+
+
+def import_columns(page: Page) -> None:
+    """No column names the fan by itself."""
+    choose_file(page, b"Who,Alias,Worth,Last Seen\nlea,Lea,12.50,2026-04-03\nmax,Max,7,2026-05-03\n")
+
+
+def import_outcome(page: Page) -> None:
+    """What the import would do, with rows that it would reject."""
+    choose_file(page, b"Username,Total Spend\nlea,12.50\nm x,7\nsam,much\n")
+    page.locator("[data-check]").click()
+    page.locator("[data-outcome]").wait_for()
+
+
 def opened(path: str) -> Callable[[Page], Any]:
     return lambda page: page.goto(path)
 
@@ -43,16 +78,23 @@ PAGES: dict[str, Callable[[Page], Any]] = {
     "inbox": conversation,
     "conversations": opened("/messages/onlyfans"),
     "status": opened("/messages/onlyfans/status"),
+    # Before the list, so that one is on it.
+    "campaign": campaign,
     "campaigns": opened("/messages/campaigns"),
     "campaign-new": opened("/messages/bulk"),
     "fans": opened("/platforms/onlyfans/fans"),
     "fan": fan,
     "import": opened("/platforms/onlyfans/import"),
+    "import-columns": import_columns,
+    "import-outcome": import_outcome,
     "analytics": opened("/platforms/onlyfans/analytics"),
     "analytics-fans": opened("/platforms/onlyfans/analytics/fans"),
     "analytics-sales": opened("/platforms/onlyfans/analytics/sales"),
+    "analytics-definitions": opened("/platforms/onlyfans/analytics/definitions"),
     "connect": opened("/platforms/connect/onlyfans"),
     "settings": opened("/settings"),
+    "changes": opened("/settings/changes"),
+    "security": opened("/security/"),
     "sign-ins": opened("/sign-ins"),
 }
 

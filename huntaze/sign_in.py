@@ -1,10 +1,11 @@
-"""Answers who signs in by which step, what django-axes asks about it, and tells the CRM of one in a browser.
-Touches no table itself."""
+"""Answers who signs in by which step, what django-axes asks about it, tells the CRM of one in a browser,
+and has it speak the user's language. Touches no table itself."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
+from allauth.account.signals import user_logged_in as signed_in
 from allauth.account.utils import perform_login
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
@@ -40,6 +41,19 @@ def browser_note(sender: type[User], request: HttpRequest, user: User, **kwargs:
     if not request.session.session_key:  # another user was signed in there, so that all was thrown away
         request.session.save()
     sign_in_note(user=user, agent=request.headers.get("User-Agent", ""), session_key=request.session.session_key)
+
+
+@receiver(signed_in)
+def language_recall(sender: type[User], response: HttpResponse, user: User, **kwargs: Any) -> None:
+    """The browser speaks what the user chose in another one."""
+    if user.language in dict(settings.LANGUAGES):
+        response.set_cookie(
+            settings.LANGUAGE_COOKIE_NAME,
+            user.language,
+            max_age=settings.LANGUAGE_COOKIE_AGE,
+            secure=settings.LANGUAGE_COOKIE_SECURE,
+            samesite=settings.LANGUAGE_COOKIE_SAMESITE,  # type: ignore[arg-type]  # Django says no more than that it is a text
+        )
 
 
 def sign_in_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:

@@ -6,10 +6,10 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.cache import cache_control
 from django.views.generic import RedirectView
-from django.views.i18n import JavaScriptCatalog, set_language
+from django.views.i18n import JavaScriptCatalog
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from crm.pages import creator_choose
+from crm.pages import creator_choose, language_choose
 from huntaze import api, browser_reports, dashboard, monitoring, prometheus
 from huntaze.sign_in import SignInView
 
@@ -36,7 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("security/", include("allauth.mfa.urls")),
     path("sign-out", LogoutView.as_view(), name="sign-out"),
     path("creator", creator_choose, name="creator-choose"),
-    path("language", set_language, name="language-choose"),
+    path("language", language_choose, name="language-choose"),
     # Only what static/*.js says; the catalogues of other packages are long and no page of ours asks for them.
     path("words.js", WORDS(JavaScriptCatalog.as_view(packages=["crm"])), name="words"),
     path("", include("crm.page_urls")),

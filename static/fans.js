@@ -1,4 +1,4 @@
-/* What is done to many fans: the ticks outlast a search and a filter. A tag can be taken back; a campaign is written on
+/* Filters that fold on a phone, and what is done to many fans: the ticks outlast a search and a filter. A tag can be taken back; a campaign is written on
    a page of its own, which finds the ticked ones in this tab (campaign.js). */
 
 import { LOCALE } from "./words.js";
@@ -8,6 +8,9 @@ const done = document.querySelector("[data-tagged]");
 /* Names by ids. */
 const chosen = new Map();
 let undo = null;
+const fold = document.querySelector("[data-fold]");
+
+fold.addEventListener("click", () => fold.setAttribute("aria-expanded", String(fold.getAttribute("aria-expanded") === "false")));
 
 const count = (one, many, number) => (number === 1 ? one : many.replace("%s", number.toLocaleString(LOCALE)));
 

@@ -113,6 +113,14 @@ def test_an_owner_sends_slower_and_counts_by_other_days(
         language.get_by_role("button", name={"en": "English", "fr": "Français"}[other.language]).click()
         expect(page.get_by_role("heading", name=other("Settings"))).to_be_visible()
         context.close()
+
+        # Another browser asks for its own language until it knows who is there.
+        context = browser.new_context(locale=say.locale, base_url=live_server.url, **screen)
+        page = context.new_page()
+        page.goto("/sign-in?next=/settings")
+        sign_in(page, say)
+        expect(page.get_by_role("heading", name=other("Settings"))).to_be_visible()
+        context.close()
     profile = SendingProfile.objects.get(creator=creator)
     assert (profile.limit_messages, profile.min_gap_ms) == (6, 4_500)
     assert Creator.objects.get(pk=creator.pk).time_zone == "Asia/Tokyo"

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
@@ -213,3 +214,14 @@ def test_a_page_asks_as_often_however_many_rows_there_are(membership, path, djan
     # Session, user and memberships, then one for each table; the revenue takes four.
     with django_assert_max_num_queries(10):
         client.get(PAGE + path)
+
+
+@pytest.mark.parametrize(("address", "choice"), [("", "interval=week"), ("/sales", "withinDays=3")])
+@time_machine.travel("2026-03-15T12:00:00Z", tick=False)
+def test_a_usual_range_keeps_the_other_choices_and_is_marked_once_it_is_shown(membership, address, choice):
+    FanFactory(creator=membership.creator, value_cents=200)
+    last_month = "from=2026-02-01&amp;to=2026-02-28"
+    html = page(membership, f"{address}?{choice}&figure=gross&from=2026-01-01")
+    assert f'href="?{choice}&amp;figure=gross&amp;{last_month}">Last month<' in html
+    html = page(membership, f"{address}?from=2026-02-01&to=2026-02-28")
+    assert f'href="?{last_month}" aria-current="true">Last month<' in html

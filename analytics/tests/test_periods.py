@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.periods import PERIODS_MAX, Days, Interval, days_asked
+from analytics.periods import PERIODS_MAX, Days, Interval, days_asked, quick_ranges
 from crm.errors import InvalidInput
 
 TODAY = date(2026, 11, 18)
@@ -54,3 +54,19 @@ def test_a_question_that_makes_no_sense_names_its_parameter(begin, end, field: s
     with pytest.raises(InvalidInput) as refused:
         days_asked(interval=Interval.DAY, begin=begin, end=end, today=TODAY)
     assert [(each.field, each.code) for each in refused.value.errors] == [(field, code)]
+
+
+def test_the_usual_ranges_end_today_but_for_the_last_month() -> None:
+    assert dict(quick_ranges(date(2026, 1, 18))) == {
+        "This month": Days(date(2026, 1, 1), date(2026, 1, 18)),
+        "Last month": Days(date(2025, 12, 1), date(2025, 12, 31)),
+        "Last 30 days": Days(date(2025, 12, 20), date(2026, 1, 18)),
+        "Last 90 days": Days(date(2025, 10, 21), date(2026, 1, 18)),
+        "This year": Days(date(2026, 1, 1), date(2026, 1, 18)),
+    }
+
+
+@given(today=A_DAY)
+def test_every_usual_range_can_be_asked_for_day_by_day(today: date) -> None:
+    for _, days in quick_ranges(today):
+        assert days_asked(begin=days.begin, end=days.end, today=today) == days

@@ -268,3 +268,25 @@ def test_a_filter_without_a_match_says_so(owner, creator):
     FanFactory(creator=creator, value_cents=5)
     html = page(signed_in(owner), f"{FANS}?minValueCents=500")
     assert "No fan matches" in html
+
+
+@pytest.mark.parametrize(("chosen", "kept"), [("fr", "fr"), ("tlh", "en"), ("", "en")])
+def test_the_language_is_kept_for_other_browsers_if_it_is_one_of_ours(owner, chosen, kept):
+    User.objects.update(language="en")
+    UserFactory(language="en")
+    answer = signed_in(owner).post("/language", {"language": chosen, "next": "/settings"})
+    assert (answer.status_code, answer["Location"]) == (302, "/settings")
+    # Nobody else's.
+    assert sorted(User.objects.values_list("language", flat=True)) == sorted([kept, "en"])
+
+
+def test_a_visitor_may_choose_a_language(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        answer = Client().post("/language", {"language": "fr", "next": "/sign-in"})
+    assert answer.cookies["django_language"].value == "fr"
+
+
+def test_the_filters_are_open_on_a_phone_where_one_is_in_use(owner):
+    folded = 'data-fold aria-expanded="false"'
+    assert folded in page(signed_in(owner), f"{FANS}?search=lea")
+    assert folded not in page(signed_in(owner), f"{FANS}?search=lea&tag=vip")

@@ -86,3 +86,11 @@ def test_an_operator_unlocks_a_name(user: User) -> None:
         attempt("/sign-in", user)
     call_command("axes_reset_username", user.email)
     assert signs_in(attempt("/sign-in", user, PASSWORD))
+
+
+@pytest.mark.parametrize(("language", "spoken"), [("fr", "fr"), ("", "en")])
+def test_a_browser_speaks_the_language_that_its_user_chose_elsewhere(user: User, language: str, spoken: str) -> None:
+    User.objects.update(language=language)
+    browser = Client(headers={"Accept-Language": "en"})
+    browser.post("/sign-in", {"username": user.email, "password": PASSWORD})
+    assert f'<html lang="{spoken}">' in browser.get("/sign-ins").content.decode()
