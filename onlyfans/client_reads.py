@@ -7,7 +7,8 @@ from typing import Any
 
 import stamina
 
-from onlyfans.client import VendorClient, VendorError
+from onlyfans.client import VendorClient
+from onlyfans.vendor_answers import VendorError
 
 READ_SECONDS = 20.0
 # A read that goes wrong on the way may be asked again: it changes nothing there.

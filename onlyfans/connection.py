@@ -8,11 +8,12 @@ from django.utils.translation import gettext
 from crm.errors import Conflict, FieldError, HuntazeError, InvalidInput, Unavailable
 from crm.models import Creator
 from onlyfans import client_reads
-from onlyfans.client import VendorClient, VendorError
+from onlyfans.client import VendorClient
 from onlyfans.client_reads import VendorAccount
 from onlyfans.models import Account, AccountState
 from onlyfans.selectors import account_for_creator
 from onlyfans.services import API_KEY, account_connect, account_disconnect, account_state_set
+from onlyfans.vendor_answers import VendorError
 from onlyfans.webhook_setup import webhook_connect, webhook_disconnect
 
 logger = structlog.get_logger(__name__)

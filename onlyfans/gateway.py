@@ -11,11 +11,12 @@ from django.utils.translation import gettext_noop
 from messaging.gateways import CannotSay, Found, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
 from messaging.reasons import LOOKUP_FAILED
 from onlyfans.account_client import vendor_client
-from onlyfans.client import ChatMessage, VendorClient, VendorError, reach
+from onlyfans.client import ChatMessage, VendorClient, reach
 from onlyfans.event_payloads import html_to_text
 from onlyfans.models import AccountState
 from onlyfans.refusals import rejected
 from onlyfans.selectors import account_for_creator
+from onlyfans.vendor_answers import VendorError
 
 # Of 100 messages each: what a chat holds beyond them since the first attempt is nobody's conversation.
 PAGES_MAX = 5

@@ -17,7 +17,8 @@ import httpx
 
 from crm.stored_words import kept_sentence
 from messaging.reasons import VENDOR_REFUSED, VENDOR_TROUBLED
-from onlyfans.client import CONNECT_SECONDS, KEEPALIVE_SECONDS, NOT_WRITTEN, VendorError, retry_after_of
+from onlyfans.client import CONNECT_SECONDS, KEEPALIVE_SECONDS
+from onlyfans.vendor_answers import NOT_WRITTEN, VendorError, retry_after_of
 
 PAGE = 100
 NUMBER = re.compile(r"[0-9]{1,20}")

@@ -12,12 +12,12 @@ from django.conf import settings
 from django.utils.translation import gettext_noop
 
 from messaging.gateways import CannotSay, Found, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
-from onlyfans.client import VendorError
 from onlyfans.event_payloads import html_to_text
 from onlyfans.models import AccountState
 from onlyfans.ofauth_client import OFAuthClient, Seen, reach
 from onlyfans.refusals import rejected
 from onlyfans.selectors import account_for_creator
+from onlyfans.vendor_answers import VendorError
 
 PAGES_MAX = 5
 NOT_CONNECTED = gettext_noop("No OnlyFans account is connected for this creator. Connect one, then retry.")

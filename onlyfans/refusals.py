@@ -1,7 +1,7 @@
 """Answers how a vendor's error is told to messaging where it is certain that nothing was sent. Touches nothing."""
 
 from messaging.gateways import Rejected, Scope
-from onlyfans.client import VendorError
+from onlyfans.vendor_answers import VendorError
 
 
 def rejected(error: VendorError, *, code: str = "", reason: str = "") -> Rejected:

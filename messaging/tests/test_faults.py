@@ -3,20 +3,23 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from conftest import Queues
 from crm.models import Fan, MessageStatus
 from crm.tests.factories import FanFactory
-from messaging import metrics, publishing, queue, services, sweeper
+from messaging import campaign_steps, metrics, publishing, queue, selectors, services, sweeper, transitions
 from messaging.delivery import Consumer, Disposition
 from messaging.errors import QueueRefused
+from messaging.gateways import OutboundMessage, Sent
 from messaging.models import Delivery, SendingProfile
 from messaging.queue_overview import queue_overview
 from messaging.rate_limiter import RedisRateLimiter
@@ -225,6 +228,95 @@ def test_malformed_json_in_a_batch_goes_to_the_dead_letters_and_the_rest_is_deli
     [dead] = queue.receive(wait_seconds=0, queue_url=sqs_queues.dead_letter_url)
     assert dead.body == "{broken"
     assert sqs_queues.depth() == 0
+
+
+def cut_off() -> None:
+    """PostgreSQL ends this thread's connection, as it ends all when it stops."""
+    with suppress(OperationalError), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+@pytest.mark.parametrize(
+    ("where", "step"),
+    [(selectors, "delivery_for_dispatch"), (transitions, "delivery_claimed")],
+    ids=["before it is read", "before the claim"],
+)
+def test_postgresql_down_in_a_worker_sends_nothing_and_the_message_is_redelivered_and_sent_once(
+    consumer: Consumer,
+    gateway: ScriptedGateway,
+    sqs_queues: Queues,
+    on_queue: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    where: Any,
+    step: str,
+) -> None:
+    well = getattr(where, step)
+
+    def down(*args: Any, **more: Any) -> Any:
+        cut_off()
+        return well(*args, **more)
+
+    delivery = send(FanFactory())
+    with monkeypatch.context() as patched:
+        patched.setattr(where, step, down)
+        assert worked_through(Worker(consumer, concurrency=1)) == 1
+    assert gateway.calls == []
+    assert Delivery.objects.get().state == MessageStatus.QUEUED
+    assert (sqs_queues.depth(), sqs_queues.depth(sqs_queues.dead_letter_url)) == (1, 0)
+    # The visibility time-out goes by.
+    on_queue()[0].visible_at = 0
+    assert worked_through(Worker(consumer, concurrency=1)) == 1
+    assert gateway.reached == [delivery.pk]
+    assert (Delivery.objects.get().state, len(gateway.calls), sqs_queues.depth()) == (MessageStatus.SENT, 1, 0)
+
+
+@pytest.mark.parametrize(("honours", "state"), [(True, "sent"), (False, "unknown")], ids=["same key", "no key support"])
+def test_postgresql_gone_between_the_answer_and_the_commit_is_one_message_at_the_fan_or_unknown_and_not_resent(
+    consumer_with: Callable[[ScriptedGateway], Consumer],
+    on_queue: Callable[[], list[Any]],
+    honours: bool,
+    state: str,
+) -> None:
+    def taken(message: OutboundMessage) -> Sent:
+        cut_off()
+        return Sent("platform-1")
+
+    gateway = ScriptedGateway(taken, honours=honours)
+    delivery = send(FanFactory(creator=profile_make().creator))
+    worked_through(Worker(consumer_with(gateway), concurrency=1))
+    assert (gateway.reached, Delivery.objects.get().state) == ([delivery.pk], MessageStatus.SENDING)
+    # The visibility time-out and the lease go by, whichever is over first.
+    on_queue()[0].visible_at = 0
+    consume(consumer_with(gateway))
+    aged(delivery, 1, "lease_expires_at")
+    sweeper.sweep(gateway=gateway)
+    consume(consumer_with(gateway))
+    assert (gateway.reached, Delivery.objects.get().state) == ([delivery.pk], state)
+    assert len(gateway.calls) == (2 if honours else 1)
+    assert on_queue() == []
+
+
+def test_with_copies_on_sqs_nothing_goes_out_while_paused_each_once_after_a_resume_and_none_after_a_cancel(
+    consumer: Consumer, gateway: ScriptedGateway, sqs_queues: Queues
+) -> None:
+    creator = profile_make(messages=1_000).creator
+    fans_make(creator, 8)
+    campaign = launch(creator)
+    copies = queue.receive(wait_seconds=0)
+    assert len(copies) == 8
+    campaign_steps.campaign_pause(creator=creator, campaign_id=campaign.pk)
+    assert {consumer.handle(copy) for copy in copies[:4]} == {Disposition.ACKNOWLEDGE}
+    assert gateway.calls == []
+    campaign_steps.campaign_resume(creator=creator, campaign_id=campaign.pk)
+    for copy in copies[4:]:
+        consumer.handle(copy)
+    consume(consumer)
+    assert len(gateway.calls) == len(set(gateway.reached)) == 8
+    cancelled = launch(creator)
+    assert sqs_queues.depth() == 16
+    campaign_steps.campaign_cancel(creator=creator, campaign_id=cancelled.pk)
+    consume(consumer)
+    assert len(gateway.calls) == 8
 
 
 def test_while_cloudwatch_is_down_sending_goes_on(consumer: Consumer, gateway: ScriptedGateway, settings: Any) -> None:

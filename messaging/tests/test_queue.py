@@ -175,6 +175,7 @@ def test_a_batch_holds_one_mebibyte(sqs_faults):
 
 def test_a_batch_counts_bytes_and_not_characters(sqs_faults):
     queue.send([outgoing(str(n), body="é" * 200_000) for n in range(3)])
+    # Side by side, so in either order.
     assert sorted(len(request["Entries"]) for request in sqs_faults.requests) == [1, 2]
 
 

@@ -16,8 +16,9 @@ import httpx
 import pytest
 
 from onlyfans import client as client_module
-from onlyfans.client import Identity, VendorClient, VendorError, pools_close, reach
+from onlyfans.client import Identity, VendorClient, pools_close, reach
 from onlyfans.simulator.server import SimulatorServer
+from onlyfans.vendor_answers import VendorError
 
 KEY = "sim_key_demo1"
 TEXT = "a secret between two"

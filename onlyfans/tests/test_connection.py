@@ -15,12 +15,12 @@ from messaging.models import SendingProfile
 from messaging.services import sending_pause
 from onlyfans import client_reads
 from onlyfans.account_client import vendor_client
-from onlyfans.client import VendorError
 from onlyfans.models import Account, AccountState, Resource, SyncState
 from onlyfans.services import account_connect, account_state_set
 from onlyfans.simulator import shapes
 from onlyfans.simulator.app import AGENCY_KEY, EMPTY_KEY
 from onlyfans.simulator.server import SimulatorServer
+from onlyfans.vendor_answers import VendorError
 
 pytestmark = pytest.mark.django_db
 PAGE = "/platforms/connect/onlyfans"

@@ -9,13 +9,13 @@ import pytest
 
 from crm.models import Creator
 from messaging.gateways import OutboundMessage, Rejected, Scope, Sent, Unknown, gateway_load
-from onlyfans.client import VendorError
 from onlyfans.gateway import OnlyFansGateway, text_to_html
 from onlyfans.models import Account
 from onlyfans.selectors import account_for_creator
 from onlyfans.services import account_connect, account_disconnect
 from onlyfans.simulator.server import SimulatorServer
 from onlyfans.simulator.shapes import plain
+from onlyfans.vendor_answers import VendorError
 
 pytestmark = pytest.mark.django_db
 

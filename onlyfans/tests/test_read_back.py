@@ -16,10 +16,11 @@ from messaging.models import Delivery
 from messaging.rate_limiter import RedisRateLimiter
 from messaging.tests.factories import aged, copy_of, delivery_make
 from onlyfans import gateway as gateway_module
-from onlyfans.client import ChatMessage, VendorClient, VendorError
+from onlyfans.client import ChatMessage, VendorClient
 from onlyfans.gateway import OnlyFansGateway, text_to_html
 from onlyfans.services import account_connect, account_disconnect
 from onlyfans.simulator.server import SimulatorServer
+from onlyfans.vendor_answers import VendorError
 
 pytestmark = pytest.mark.django_db
 GATEWAY = OnlyFansGateway()

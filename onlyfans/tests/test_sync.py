@@ -15,7 +15,6 @@ from crm.errors import Conflict
 from crm.models import Conversation, Fan, Message, Transaction
 from crm.tests.factories import CreatorFactory, FanFactory
 from onlyfans import client_reads
-from onlyfans.client import VendorError
 from onlyfans.events import events_apply
 from onlyfans.models import Account, Resource, SyncState
 from onlyfans.services import account_connect
@@ -23,6 +22,7 @@ from onlyfans.simulator.life import Life
 from onlyfans.simulator.server import SimulatorServer
 from onlyfans.sync import account_sync
 from onlyfans.tests.test_events import recorded, store
+from onlyfans.vendor_answers import VendorError
 
 pytestmark = pytest.mark.django_db
 TABLES = (Fan, Conversation, Message, Transaction)

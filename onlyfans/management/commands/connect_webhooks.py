@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from onlyfans.client import VendorError
 from onlyfans.selectors import account_list
+from onlyfans.vendor_answers import VendorError
 from onlyfans.webhook_setup import webhook_connect, webhook_url
 
 

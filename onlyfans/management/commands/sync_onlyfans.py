@@ -17,10 +17,10 @@ from django.db import close_old_connections
 from crm.errors import HuntazeError
 from messaging.management.progress import Progress
 from messaging.worker import heartbeat_file_touch
-from onlyfans.client import VendorError
 from onlyfans.models import Account, Resource
 from onlyfans.selectors import account_list
 from onlyfans.sync import account_sync
+from onlyfans.vendor_answers import VendorError
 
 logger = structlog.get_logger(__name__)
 BEAT_SECONDS = 20
