@@ -235,20 +235,15 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
 
 def conversation_shown(row: selectors.ConversationRow) -> dict[str, Any]:
     """What ConversationSerializer shows of the same conversation; its time is left to whatever renders it."""
-    last = None if row.direction is None else {"direction": row.direction, "text": row.text, "status": row.status}
+    # Taken apart at once: by name, each field of each row of a page is looked for anew.
+    (id, at, unread_count, fan_id, name, handle, avatar, value_cents, platform, direction, text, status) = row  # noqa: A001
     return {
-        "id": row.id,
-        "fan": {
-            "id": row.fan_id,
-            "name": row.name,
-            "handle": row.handle,
-            "avatar": row.avatar,
-            "valueCents": row.value_cents,
-        },
-        "platform": row.platform,
-        "lastMessageAt": row.last_message_at,
-        "lastMessage": last,
-        "unreadCount": row.unread_count,
+        "id": id,
+        "fan": {"id": fan_id, "name": name, "handle": handle, "avatar": avatar, "valueCents": value_cents},
+        "platform": platform,
+        "lastMessageAt": at,
+        "lastMessage": None if direction is None else {"direction": direction, "text": text, "status": status},
+        "unreadCount": unread_count,
     }
 
 
