@@ -17,7 +17,7 @@ from analytics.csv_tables import decimal, revenue_table
 from analytics.models import RevenueMonth
 from analytics.periods import Interval
 from analytics.selectors import revenue
-from crm.admin import ReadOnlyAdmin
+from crm.admin import LargeAdmin
 
 
 def _amount(name: str, description: str) -> Any:
@@ -26,7 +26,7 @@ def _amount(name: str, description: str) -> Any:
 
 
 @admin.register(RevenueMonth)
-class RevenueMonthAdmin(ReadOnlyAdmin):
+class RevenueMonthAdmin(LargeAdmin):
     """Money that is on its way counts, what was taken back does not; both stand beside it."""
 
     amounts = (
@@ -39,7 +39,6 @@ class RevenueMonthAdmin(ReadOnlyAdmin):
     list_filter = ("currency", "creator")
     list_select_related = ("creator",)
     ordering = ("-month", "creator_id", "currency")
-    show_full_result_count = False
 
     @admin.display(description="report")
     def report(self, row: RevenueMonth) -> str:

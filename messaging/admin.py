@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
 
 from crm.admin import LargeAdmin, ReadOnlyAdmin
 from crm.errors import HuntazeError
@@ -108,6 +109,8 @@ class CampaignAdmin(ReadOnlyAdmin):
     # The text is the creator's; an operator needs the state, not the words.
     exclude = ("status", "content", "attachments")
     readonly_fields = ("getting_on",)
+    ordering = ("-pk",)
+    paginator = InfinitePaginator
     show_full_result_count = False
     actions = ("pause", "cancel")
 

@@ -13,6 +13,7 @@ from import_export.admin import ImportExportModelAdmin
 from import_export.forms import ConfirmImportForm
 from unfold.admin import ModelAdmin
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
+from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
 from crm.admin import LargeAdmin, ReadOnlyAdmin
@@ -123,8 +124,9 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     list_filter = ("status", "creator")
     list_select_related = ("creator", "created_by")
     search_fields = ("filename",)
-    ordering = ("-created_at",)
+    ordering = ("-pk",)
     fields = (*list_display, "kind", "error", "mapping", "overwrite", "undone_at", "told", "problems")
+    paginator = InfinitePaginator
     show_full_result_count = False
     actions = ("undo",)
 
