@@ -201,11 +201,16 @@ def send(messages: Sequence[Outgoing], *, queue_url: str = "") -> dict[str, Queu
     if len(batches) < 2:
         return _send_batch(url, batches[0]) if batches else {}
     results: dict[str, QueueError | None] = {}
-    with ThreadPoolExecutor(min(len(batches), BATCHES_AT_ONCE), thread_name_prefix="sqs") as pool:
-        # What the log says of the request that is being answered holds for its batches too.
-        for sent in [pool.submit(copy_context().run, _send_batch, url, batch) for batch in batches]:
-            results.update(sent.result())
+    # What the log says of the request that is being answered holds for its batches too.
+    for sent in [_senders().submit(copy_context().run, _send_batch, url, batch) for batch in batches]:
+        results.update(sent.result())
     return results
+
+
+@cache
+def _senders() -> ThreadPoolExecutor:
+    """Kept, because starting threads takes a tenth of a batch's time; made by the first who needs it, after any fork."""
+    return ThreadPoolExecutor(BATCHES_AT_ONCE, thread_name_prefix="sqs")
 
 
 def _batches(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
