@@ -1,6 +1,7 @@
 """Answers how sending went over the last minutes, hour and day, as CloudWatch has it. Reads it, keeps it in the cache.
 
 Asking costs a cent for a thousand figures, so an answer is kept for a twelfth of its window, and for all processes.
+A refusal is kept for a minute, so that pages do not wait for a CloudWatch that is away each time.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from messaging import metrics
 
 WINDOWS = {"5m": timedelta(minutes=5), "1h": timedelta(hours=1), "24h": timedelta(hours=24)}
 KEPT_SECONDS_LEAST = 60
+TROUBLE_KEPT_SECONDS = 60
 Statistic = Literal["Sum", "Maximum", "p95"]
 
 
@@ -51,14 +53,22 @@ def metric_history() -> MetricHistory:
     """Never raises: where CloudWatch is not set up or refuses, `trouble` is the sentence to show."""
     if not (settings.CLOUDWATCH_NAMESPACE and settings.AWS_REGION):
         return MetricHistory({}, "CLOUDWATCH_NAMESPACE is not set: what is counted is put into no CloudWatch.")
+    trouble: str = cache.get(_key("trouble"), "")
+    if trouble:
+        return MetricHistory({}, trouble)
     try:
         return MetricHistory({name: _window(name, length) for name, length in WINDOWS.items()})
     except metrics.MetricsUnreadable as error:
+        cache.set(_key("trouble"), str(error), timeout=TROUBLE_KEPT_SECONDS)
         return MetricHistory({}, str(error))
 
 
+def _key(name: str) -> str:
+    return f"messaging:metrics:history:{settings.CLOUDWATCH_NAMESPACE}:{name}"
+
+
 def _window(name: str, length: timedelta) -> dict[str, float | None]:
-    key = f"messaging:metrics:history:{settings.CLOUDWATCH_NAMESPACE}:{name}"
+    key = _key(name)
     kept: dict[str, float | None] | None = cache.get(key)
     if kept is not None:
         return kept

@@ -104,10 +104,15 @@ def test_a_cloudwatch_that_is_away_is_said(settings: Any, error: Exception, word
     assert words in history.metric_history().trouble
 
 
-def test_a_refusal_is_not_kept(settings: Any) -> None:
+def test_a_refusal_is_kept_for_a_minute(settings: Any) -> None:
     refused(settings, denied("AccessDenied"))
-    assert history.metric_history().trouble
+    said = history.metric_history().trouble
     metrics._client.cache_clear()
+    asked = requests(settings)
+    assert (history.metric_history().trouble, asked) == (said, [])
+    left: int = cache.ttl(history._key("trouble"))  # type: ignore[attr-defined]  # django-redis's own
+    assert 0 < left <= history.TROUBLE_KEPT_SECONDS
+    cache.delete(history._key("trouble"))
     assert not history.metric_history().trouble
 
 
