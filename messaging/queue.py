@@ -209,7 +209,7 @@ def send(messages: Sequence[Outgoing], *, queue_url: str = "") -> dict[str, Queu
 
 @cache
 def _senders() -> ThreadPoolExecutor:
-    """Kept, because starting threads takes a tenth of a batch's time; made by the first who needs it, after any fork."""
+    """Kept, since starting threads takes a tenth of a batch's time; made by the first who needs it, after any fork."""
     return ThreadPoolExecutor(BATCHES_AT_ONCE, thread_name_prefix="sqs")
 
 
