@@ -148,7 +148,9 @@ def test_a_bulk_that_sqs_took_in_part_names_the_others(fans: list[Fan], sqs_faul
     answer = post(client, BULK, {"recipientIds": [fan.platform_id for fan in fans], "content": "hi"})
     assert answer.status_code == 202
     failed = answer.json()["failed"]
-    assert [each["recipientId"] for each in failed] == [fan.platform_id for fan in fans[10:]]
+    # Batches go out side by side, so either may meet the refusal.
+    named, known = [each["recipientId"] for each in failed], [fan.platform_id for fan in fans]
+    assert named in (known[:10], known[10:])
     assert set(failed[0]) == {"recipientId", "messageId", "code", "reason"}
     again = post(client, f"/api/onlyfans/messages/{failed[0]['messageId']}/retry")
     assert (again.status_code, again.json()["status"]) == (202, "queued")
