@@ -117,10 +117,12 @@ def test_what_sqs_did_not_take_of_a_bulk_is_told_one_by_one(creator, sqs_faults)
     fans = fans_make(creator, 12)
     sqs_faults.script = [None, DENIED]
     receipt = bulk(creator, fans)
-    assert [failed.recipient_id for failed in receipt.failed] == [fan.platform_id for fan in fans[10:]]
+    # Batches go out side by side, so either may meet the refusal.
+    named, known = [failed.recipient_id for failed in receipt.failed], [fan.platform_id for fan in fans]
+    assert named in (known[:10], known[10:])
     assert {failed.reason for failed in receipt.failed} == {"AWS refuses these credentials access to the queue."}
-    assert states(Campaign.objects.get()) == {"queued": 10, "failed": 2}
-    assert receipt.report.counts["failed"] == 2
+    assert states(Campaign.objects.get()) == {"queued": 12 - len(named), "failed": len(named)}
+    assert receipt.report.counts["failed"] == len(named)
 
 
 def test_a_bulk_of_which_sqs_took_nothing_is_stored_as_failed_and_says_so(creator, sqs_faults):
