@@ -56,6 +56,9 @@ async function attempt(work) {
 }
 
 if (bar) {
+  /* Ticked before this was loaded, or by a browser that keeps ticks over a reload. */
+  for (const box of boxes()) if (box.checked) chosen.set(box.value, box.dataset.tick);
+  if (chosen.size) draw();
   document.addEventListener("change", ({ target }) => {
     if (!target.matches("[data-tick], [data-tick-all]")) return;
     for (const box of target.matches("[data-tick]") ? [target] : boxes()) {
