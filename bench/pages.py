@@ -81,7 +81,7 @@ def main() -> None:
         user.set_password(PASSWORD)
         user.save()
         with ExitStack() as stack:
-            base_url = f"http://127.0.0.1:{stack.enter_context(server('huntaze.asgi:application'))}"
+            base_url = f"http://127.0.0.1:{stack.enter_context(server('huntaze.asgi:application')).port}"
             playwright = stack.enter_context(sync_playwright())
             path = str(DEBIAN_CHROMIUM) if DEBIAN_CHROMIUM.exists() else None
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
