@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET
 
 from crm import audit_selectors
 from crm.audit_selectors import SYSTEM, Asked, Entry, Position
-from crm.csv_lines import BYTE_ORDER_MARK, csv_lines
+from crm.csv_lines import csv_file
 from crm.models import Creator, Role
 from crm.pages import creator_for_request
 from crm.templatetags.crm_format import money, role_name
@@ -136,15 +136,10 @@ def audit_csv(request: HttpRequest) -> HttpResponseBase:
     form = AuditForm(request.GET, creator=membership.creator)
     if not form.is_valid():
         return HttpResponse("\n".join(str(e) for each in form.errors.values() for e in each), status=400)
-    lines = csv_lines(HEADER, _cells(creator=membership.creator, asked=form.asked()))
-    answer = StreamingHttpResponse(_marked(lines), content_type="text/csv; charset=utf-8")
+    lines = csv_file(HEADER, _cells(creator=membership.creator, asked=form.asked()))
+    answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = 'attachment; filename="changes.csv"'
     return answer
-
-
-def _marked(lines: Iterator[str]) -> Iterator[str]:
-    yield BYTE_ORDER_MARK
-    yield from lines
 
 
 def _cells(*, creator: Creator, asked: Asked) -> Iterator[list[str]]:

@@ -17,8 +17,14 @@ class _Echo:
 
 
 def csv_lines(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """The file line by line. What a spreadsheet would run as a formula is shown as the text that it is."""
+    """The rows for a program, line by line. What a spreadsheet would run as a formula is the text that it is."""
     writer = csv.writer(_Echo())
     yield writer.writerow(header)
     for row in rows:
         yield writer.writerow(row)
+
+
+def csv_file(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """The same as a file for a person, whose spreadsheet is to read its accents right."""
+    yield BYTE_ORDER_MARK
+    yield from csv_lines(header, rows)

@@ -4,10 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pghistory
-from csp.constants import NONE, SELF
 from django.templatetags.static import static
 
-from huntaze import env
+from huntaze import api_description, browser_policies, env
 from huntaze.logs import logging_config
 
 env.env_files_load()
@@ -316,22 +315,7 @@ SIMPLE_JWT = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Huntaze API",
-    "DESCRIPTION": """The open CRM for OnlyFans creators: fans, conversations and messages that go out once and in time.
-
-* **Signing in.** `POST /api/auth/token` with e-mail address and password, and with two-step sign-in a code as `otp`;
-  send its access token as `Authorization: Bearer …`. `GET /api/auth/me` says who is signed in, for which creators, and
-  in which role.
-* **Creators.** Everything belongs to one creator. A user of several names one, in the header `X-Creator` or as
-  `?creator=`. What is not the caller's looks as if it did not exist: 404.
-* **Roles.** Owners and managers do everything. Chatters change fans and write messages to one fan at a time; analysts
-  read. Imports, exports, deletion, campaigns' starts and settings are for owners and managers alone.
-* **Values.** Members are in camelCase, times ISO 8601 in UTC, money in whole cents.
-* **Lists.** They answer `results`, `next` and `previous`: follow those two as they are, they are null at the ends.
-* **Errors.** Problem documents (RFC 9457). Show `detail` to a person, decide by `code`; `errors` names each field.
-* **Once.** Whatever sends or imports takes an `Idempotency-Key`, so that a request can be repeated safely.
-* **Often.** `RateLimit` says how many requests are left in the minute; 429 comes with `Retry-After` in seconds.
-* **Support.** Each answer has an `X-Request-Id`, which finds it in the logs.
-""",
+    "DESCRIPTION": api_description.DESCRIPTION,
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -380,41 +364,8 @@ WHITENOISE_USE_FINDERS = DEBUG
 
 # --- What a browser may do ------------------------------------------------------------------------------------------
 
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "base-uri": [NONE],
-        "connect-src": [SELF],
-        "font-src": [SELF],
-        "form-action": [SELF],
-        "frame-ancestors": [NONE],
-        # Avatars and media come from the vendor's file servers.
-        "img-src": [SELF, "data:", "https:"],
-        "manifest-src": [SELF],
-        "script-src": [SELF],
-        "style-src": [SELF],
-    },
-}
-# What a browser held back; a line in the log says where (huntaze/browser_reports.py).
-CONTENT_SECURITY_POLICY["DIRECTIVES"]["report-uri"] = ["/browser-reports"]
-# Nothing here uses a sensor, a camera or a payment, and no script that got in may.
-PERMISSIONS_POLICY: dict[str, list[str]] = {
-    feature: []
-    for feature in (
-        "accelerometer",
-        "autoplay",
-        "camera",
-        "display-capture",
-        "encrypted-media",
-        "geolocation",
-        "gyroscope",
-        "magnetometer",
-        "microphone",
-        "midi",
-        "payment",
-        "usb",
-    )
-}
+CONTENT_SECURITY_POLICY = browser_policies.CONTENT_SECURITY
+PERMISSIONS_POLICY = browser_policies.PERMISSIONS
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", default=not DEBUG)

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from crm.csv_lines import BYTE_ORDER_MARK, csv_lines
+from crm.csv_lines import csv_file
 from crm.errors import FieldError, InvalidInput, TooLarge, Unreadable
 from crm.fan_upsert import EDITED_HERE, FanOutcome, FanUpsertion, fan_upsert_open
 from crm.models import Creator, User
@@ -306,5 +306,4 @@ def rejected_csv(batch: ImportBatch) -> Iterator[str]:
         )
         return [reasons, *without_old(row.cells)]
 
-    yield BYTE_ORDER_MARK
-    yield from csv_lines([ERROR_COLUMN, *without_old(batch.header)], map(told, selectors.import_rejected(batch)))
+    return csv_file([ERROR_COLUMN, *without_old(batch.header)], map(told, selectors.import_rejected(batch)))

@@ -9,7 +9,7 @@ from import_export.resources import ModelResource
 from import_export.results import Error, Result, RowResult
 from import_export.tmp_storages import CacheStorage
 
-from crm.csv_lines import BYTE_ORDER_MARK, csv_lines
+from crm.csv_lines import csv_file
 from crm.errors import HuntazeError
 from crm.fan_upsert import FanOutcome
 from crm.models import Creator, Fan, User
@@ -61,7 +61,7 @@ class FanCsv(CSV):  # type: ignore[misc]
 
     def export_data(self, dataset: Any, **kwargs: Any) -> str:
         # import-export's own way drops a leading "=" and leaves "+", "-" and "@" as they are.
-        return BYTE_ORDER_MARK + "".join(csv_lines(dataset.headers, dataset))
+        return "".join(csv_file(dataset.headers, dataset))
 
 
 class UploadError(Error):  # type: ignore[misc]

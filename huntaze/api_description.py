@@ -1,0 +1,18 @@
+"""Answers what the OpenAPI document says of the API as a whole, in Markdown. Touches nothing."""
+
+DESCRIPTION = """The open CRM for OnlyFans creators: fans, conversations and messages that go out once and in time.
+
+* **Signing in.** `POST /api/auth/token` with e-mail address and password, and with two-step sign-in a code as `otp`;
+  send its access token as `Authorization: Bearer …`. `GET /api/auth/me` says who is signed in, for which creators, and
+  in which role.
+* **Creators.** Everything belongs to one creator. A user of several names one, in the header `X-Creator` or as
+  `?creator=`. What is not the caller's looks as if it did not exist: 404.
+* **Roles.** Owners and managers do everything. Chatters change fans and write messages to one fan at a time; analysts
+  read. Imports, exports, deletion, campaigns' starts and settings are for owners and managers alone.
+* **Values.** Members are in camelCase, times ISO 8601 in UTC, money in whole cents.
+* **Lists.** They answer `results`, `next` and `previous`: follow those two as they are, they are null at the ends.
+* **Errors.** Problem documents (RFC 9457). Show `detail` to a person, decide by `code`; `errors` names each field.
+* **Once.** Whatever sends or imports takes an `Idempotency-Key`, so that a request can be repeated safely.
+* **Often.** `RateLimit` says how many requests are left in the minute; 429 comes with `Retry-After` in seconds.
+* **Support.** Each answer has an `X-Request-Id`, which finds it in the logs.
+"""
