@@ -6,7 +6,7 @@ says as of when. Money that is taken back, or whose fan nobody told, is in none.
 docs/analytics.md has the definitions.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from analytics.basis import CURRENCY, Basis, basis_of, moments_of, today_of
@@ -151,13 +151,13 @@ def cohorts(*, creator: Creator, months: int = MONTHS, currency: str = CURRENCY)
     basis, begins = basis_of(creator, currency=currency), months_until(today_of(creator), months)
     found: dict[date, dict[int, tuple[int, int, int]]] = {begin: {} for begin in begins}
     values = [basis.time_zone, creator.pk, currency, begins[0]]
-    rows, as_of = rows_recent(creator=creator, sql=_COHORTS, values=values)
+    rows, basis = rows_recent(creator=creator, basis=basis, sql=_COHORTS, values=values)
     for begin, month, *figures in rows:
         # What lies in the future is a mistake of its source.
         if begin in found and month <= begins[-1]:
             found[begin][months_between(begin, month)] = (figures[0], figures[1], figures[2])
     results = [_cohort(begin, found[begin], months_between(begin, begins[-1])) for begin in begins]
-    return Cohorts(replace(basis, as_of=as_of), results)
+    return Cohorts(basis, results)
 
 
 def churn(*, creator: Creator, months: int = MONTHS, currency: str = CURRENCY) -> Churn:
@@ -166,7 +166,7 @@ def churn(*, creator: Creator, months: int = MONTHS, currency: str = CURRENCY) -
     before, *begins = months_until(today_of(creator), months + 1)
     since, _ = moments_of(creator, Days(before, before))
     values = [basis.time_zone, creator.pk, currency, since]
-    rows, as_of = rows_recent(creator=creator, sql=_SUBSCRIBERS, values=values)
+    rows, basis = rows_recent(creator=creator, basis=basis, sql=_SUBSCRIBERS, values=values)
     found = {month: tuple(figures) for month, *figures in rows}
     results, there = [], found.get(before, (0,))[0]
     for begin in begins:
@@ -186,7 +186,7 @@ def churn(*, creator: Creator, months: int = MONTHS, currency: str = CURRENCY) -
             )
         )
         there = fans
-    return Churn(replace(basis, as_of=as_of), results)
+    return Churn(basis, results)
 
 
 def _cohort(begin: date, found: dict[int, tuple[int, int, int]], last: int) -> Cohort:

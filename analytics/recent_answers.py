@@ -7,12 +7,14 @@ hour. The moment of the answer comes with it, so that a page says as of when it 
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
 from django.utils import timezone
 
+from analytics.basis import Basis
 from crm.models import Creator, TransactionKind
 from crm.statements import statement_run
 
@@ -25,14 +27,19 @@ FROM analytics_keptday WHERE creator_id = %s
 """  # noqa: S608  names of our own
 
 
-def rows_recent(*, creator: Creator, sql: str, values: Sequence[Any]) -> tuple[list[tuple[Any, ...]], datetime]:
-    """The rows of a statement about this creator, and as of when they are; at most KEPT_FOR ago.
+def rows_recent(
+    *, creator: Creator, basis: Basis, sql: str, values: Sequence[Any]
+) -> tuple[list[tuple[Any, ...]], Basis]:
+    """The rows of a statement about this creator, and the basis as of when they are; at most KEPT_FOR ago.
 
     Whatever changes the answer but the transactions themselves, as the time zone does, must be in the values.
     """
     [(stored,)] = statement_run(_STORED, [creator.pk])
-    if stored <= MANY:
-        return _asked(sql, values)
+    rows, as_of = _asked(sql, values) if stored <= MANY else _remembered(sql, values)
+    return rows, replace(basis, as_of=as_of)
+
+
+def _remembered(sql: str, values: Sequence[Any]) -> tuple[list[tuple[Any, ...]], datetime]:
     # The statement is in the key, so that another release asks anew.
     key = f"analytics-{hashlib.sha256(repr((sql, list(values))).encode()).hexdigest()}"
     found: tuple[list[tuple[Any, ...]], datetime] | None = cache.get(key)

@@ -5,7 +5,7 @@ says as of when. Messages are messaging's and crm's, and are only looked at here
 docs/analytics.md has the definitions.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from analytics.basis import CURRENCY, Basis, basis_of, moments_of, today_of
@@ -172,11 +172,11 @@ def hours(*, creator: Creator, begin: date | None = None, end: date | None = Non
     """When fans pay, by the hours of a week. Raises InvalidInput as days_asked does."""
     basis, days = basis_of(creator, currency=currency), _days(creator, begin, end, HOURS_DAYS)
     values = [basis.time_zone, creator.pk, currency, *moments_of(creator, days)]
-    rows, as_of = rows_recent(creator=creator, sql=_HOURS, values=values)
+    rows, basis = rows_recent(creator=creator, basis=basis, sql=_HOURS, values=values)
     found = {(weekday, hour): Hour(weekday, hour, *figures) for weekday, hour, *figures in rows}
     best = max(found.values(), key=lambda each: each.net_cents, default=None)
     week = [(weekday, hour) for weekday in range(1, 8) for hour in range(24)]
-    return Hours(replace(basis, as_of=as_of), days, best, [found.get(each, Hour(*each)) for each in week])
+    return Hours(basis, days, best, [found.get(each, Hour(*each)) for each in week])
 
 
 def campaigns(
@@ -192,8 +192,8 @@ def campaigns(
     since, until = moments_of(creator, days)
     within = timedelta(days=within_days)
     values = [creator.pk, since, within, creator.pk, since, currency, creator.pk, since, until, CAMPAIGNS_MAX]
-    rows, as_of = rows_recent(creator=creator, sql=_CAMPAIGNS, values=values)
-    return CampaignsSales(replace(basis, as_of=as_of), days, within_days, [CampaignSales(*row) for row in rows])
+    rows, basis = rows_recent(creator=creator, basis=basis, sql=_CAMPAIGNS, values=values)
+    return CampaignsSales(basis, days, within_days, [CampaignSales(*row) for row in rows])
 
 
 def chatters(
@@ -203,8 +203,8 @@ def chatters(
     basis, days = basis_of(creator, currency=currency), _days(creator, begin, end, CHATTER_DAYS)
     since, until = moments_of(creator, days)
     values = [creator.pk, since, since, until, creator.pk, since, until, currency]
-    rows, as_of = rows_recent(creator=creator, sql=_CHATTERS, values=values)
-    return Chatters(replace(basis, as_of=as_of), days, [Chatter(*row) for row in rows])
+    rows, basis = rows_recent(creator=creator, basis=basis, sql=_CHATTERS, values=values)
+    return Chatters(basis, days, [Chatter(*row) for row in rows])
 
 
 def _days(creator: Creator, begin: date | None, end: date | None, usual: int) -> Days:
