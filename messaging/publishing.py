@@ -76,7 +76,7 @@ def publish(message_ids: Sequence[UUID], *, fail: bool) -> dict[UUID, Refusal]:
         if withheld is None:
             ready.append(delivery)
         else:
-            aside.setdefault(withheld, []).append(Copy(delivery.pk, delivery.dispatch_id))
+            aside.setdefault(withheld, []).append(Copy.of(delivery))
     for state, copies in aside.items():
         transitions.delivery_set_aside(copies, to=state)
     return publish_written([body_of(delivery) for delivery in ready], fail=fail)

@@ -41,6 +41,11 @@ class Copy:
     message_id: UUID
     dispatch_id: UUID
 
+    @classmethod
+    def of(cls, delivery: Delivery) -> "Copy":
+        """The copy that counted when the row was read."""
+        return cls(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
+
 
 def _change(
     copy: Copy,
