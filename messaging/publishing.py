@@ -43,6 +43,12 @@ def sending_check() -> None:
         )
 
 
+def queueing_check() -> None:
+    """The same for whoever puts messages on the queue; while the rate limiter is off nothing goes there."""
+    if settings.RATE_LIMITER_ENABLED:
+        sending_check()
+
+
 def limiter_check() -> None:
     """Raise SendingDisabled while the rate limiter is off: nothing goes out then, and what waits stays as it is."""
     if not settings.RATE_LIMITER_ENABLED:

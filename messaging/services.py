@@ -91,8 +91,7 @@ class OnlyFansRateLimiterService:
 
         on_stored: called with each message's id in that transaction; what it raises takes all of it back.
         """
-        if settings.RATE_LIMITER_ENABLED:
-            publishing.sending_check()
+        publishing.queueing_check()
         fans = self._check(requests)
         with transaction.atomic():
             written = self._create(user=user, requests=requests, fans=fans)
