@@ -7,7 +7,6 @@ from collections.abc import Collection
 from datetime import timedelta
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext, gettext_noop
 
@@ -36,8 +35,7 @@ def campaign_pause(*, creator: Creator, campaign_id: int) -> CampaignReport:
 
 def campaign_resume(*, creator: Creator, campaign_id: int) -> CampaignReport:
     """Let the rest of it go out, spaced anew from now on. Raises Conflict where it is not paused."""
-    if settings.RATE_LIMITER_ENABLED:
-        publishing.sending_check()
+    publishing.queueing_check()
     with transaction.atomic():
         campaign = _changed(
             creator,

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -128,7 +127,7 @@ def bulk_send(
     Raises InvalidInput that names each recipient it does not find, with nothing stored, and QueueRefused where SQS
     took none of the messages: then all are stored as `failed`.
     """
-    _sending_check()
+    publishing.queueing_check()
     name = request.campaign_name.strip() or f"Bulk message of {timezone.now():%Y-%m-%d %H:%M} UTC"
     errors = check_content(content=request.content, media_urls=request.media_urls, price_cents=request.price_cents)
     errors += _check_name(name, "campaignName")
@@ -180,7 +179,7 @@ def campaign_create(
     Raises InvalidInput, naming the fields; an audience without a fan is one. Where SQS has trouble, the messages stay
     `pending` and the sweeper brings them there.
     """
-    _sending_check()
+    publishing.queueing_check()
     audience = _check_campaign(creator=creator, request=request)
     campaign = Campaign(
         creator=creator,
@@ -311,11 +310,6 @@ def _failed(campaign: Campaign, refused: Collection[UUID]) -> tuple[Failed, ...]
         )
         for delivery in rows.order_by("pk")
     )
-
-
-def _sending_check() -> None:
-    if settings.RATE_LIMITER_ENABLED:
-        publishing.sending_check()
 
 
 def _check_name(name: str, field_name: str) -> list[FieldError]:

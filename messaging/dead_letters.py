@@ -400,7 +400,7 @@ def _dispatch_again(delivery: Delivery) -> bool:
     if delivery.given_up_count >= DISPATCHES_MORE:
         return False
     fresh = transitions.delivery_rescheduled(
-        Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id),
+        Copy.of(delivery),
         expected=[MessageStatus.QUEUED],
         creator_id=delivery.creator_id,
         campaign=delivery.kind == Kind.CAMPAIGN,
@@ -412,7 +412,7 @@ def _dispatch_again(delivery: Delivery) -> bool:
 
 
 def _give_up(delivery: Delivery) -> bool:
-    copy = Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
+    copy = Copy.of(delivery)
     reason = GIVEN_UP % {"times": queue.MAX_RECEIVES * (delivery.given_up_count + 1)}
     if not transitions.delivery_given_up(copy, code="given_up", reason=reason):
         return False

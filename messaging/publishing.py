@@ -43,6 +43,12 @@ def sending_check() -> None:
         )
 
 
+def queueing_check() -> None:
+    """The same for whoever puts messages on the queue; while the rate limiter is off nothing goes there."""
+    if settings.RATE_LIMITER_ENABLED:
+        sending_check()
+
+
 def limiter_check() -> None:
     """Raise SendingDisabled while the rate limiter is off: nothing goes out then, and what waits stays as it is."""
     if not settings.RATE_LIMITER_ENABLED:
@@ -76,7 +82,7 @@ def publish(message_ids: Sequence[UUID], *, fail: bool) -> dict[UUID, Refusal]:
         if withheld is None:
             ready.append(delivery)
         else:
-            aside.setdefault(withheld, []).append(Copy(delivery.pk, delivery.dispatch_id))
+            aside.setdefault(withheld, []).append(Copy.of(delivery))
     for state, copies in aside.items():
         transitions.delivery_set_aside(copies, to=state)
     return publish_written([body_of(delivery) for delivery in ready], fail=fail)

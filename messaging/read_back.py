@@ -53,7 +53,7 @@ def read_back(rows: QuerySet[Delivery], *, gateway: Gateway) -> int:
     found = 0
     until = time.monotonic() + SECONDS_A_SWEEP
     for delivery in rows.select_related("message", "fan").order_by("finished_at")[:CHATS_A_SWEEP]:
-        copy = Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
+        copy = Copy.of(delivery)
         if transitions.delivery_read_begun(copy, last=delivery.read_back_at):
             found += _look(delivery, copy, gateway)
         if time.monotonic() > until:

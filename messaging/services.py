@@ -91,8 +91,7 @@ class OnlyFansRateLimiterService:
 
         on_stored: called with each message's id in that transaction; what it raises takes all of it back.
         """
-        if settings.RATE_LIMITER_ENABLED:
-            publishing.sending_check()
+        publishing.queueing_check()
         fans = self._check(requests)
         with transaction.atomic():
             written = self._create(user=user, requests=requests, fans=fans)
@@ -280,7 +279,7 @@ def message_reopen(*, creator: Creator, message_id: UUID, on_stored: Callable[[U
         raise Conflict(gettext("The fan of this message was deleted."), code="fan_deleted")
     with transaction.atomic():
         fresh = transitions.delivery_rescheduled(
-            Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id),
+            Copy.of(delivery),
             expected=selectors.TROUBLE,
             creator_id=creator.pk,
             campaign=delivery.kind == Kind.CAMPAIGN,
@@ -341,7 +340,7 @@ def delivery_recognise(*, fan: Fan, text: str, platform_message_id: str, sent_at
     ours = next((row for row in rows if " ".join(row.message.text.split()) == words), None)
     if ours is None:
         return False
-    copy = Copy(message_id=ours.pk, dispatch_id=ours.dispatch_id)
+    copy = Copy.of(ours)
     if not transitions.delivery_sent(copy, platform_message_id=platform_message_id):
         message_status_set(
             message_ids=[ours.pk], status=MessageStatus(ours.state), platform_message_id=platform_message_id

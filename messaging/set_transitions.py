@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 from crm.models import Fan, MessageStatus, uuid7
 from messaging import selectors, slot_book
 from messaging.models import Campaign, CampaignStatus, Delivery
-from messaging.transitions import SET_MAX, WAITING, change_set, finish
+from messaging.transitions import SET_MAX, WAITING, change_set
 
 
 def campaign_changed(campaign: Campaign, *, expected: Collection[CampaignStatus], to: CampaignStatus) -> bool:
@@ -29,7 +29,7 @@ def campaign_parked(campaign: Campaign) -> int:
 def campaign_cancelled(campaign: Campaign) -> int:
     """What has not gone out never will; what is being sent in this moment is sent."""
     rows = campaign.deliveries.filter(state__in=[*WAITING, MessageStatus.PARKED])
-    return len(change_set(rows, to=MessageStatus.CANCELLED, **finish(MessageStatus.CANCELLED)))
+    return len(change_set(rows, to=MessageStatus.CANCELLED))
 
 
 def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[UUID]:
@@ -73,7 +73,6 @@ def fan_withdrawn(fan: Fan) -> int:
             to=MessageStatus.CANCELLED,
             reason_code="fan_deleted",
             reason=gettext_noop("The fan was deleted before this went out."),
-            **finish(MessageStatus.CANCELLED),
         )
     )
 

@@ -133,10 +133,6 @@ def _each(rows: QuerySet[Delivery], step: Callable[[Delivery], UUID | None]) -> 
     return total
 
 
-def _copy(delivery: Delivery) -> Copy:
-    return Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
-
-
 def _reschedule(
     delivery: Delivery,
     state: MessageStatus,
@@ -147,7 +143,7 @@ def _reschedule(
     reason: str = "",
 ) -> UUID | None:
     fresh = transitions.delivery_rescheduled(
-        _copy(delivery),
+        Copy.of(delivery),
         expected=[state],
         creator_id=delivery.creator_id,
         campaign=delivery.kind == Kind.CAMPAIGN,
@@ -172,7 +168,7 @@ def _release_parked(now: datetime) -> int:
         # Its slot is kept unless it has passed: then the creator was paused, and all that waited would be due at once.
         if delivery.due_at < now:
             return _reschedule(delivery, MessageStatus.PARKED)
-        return delivery.pk if transitions.delivery_released(_copy(delivery)) else None
+        return delivery.pk if transitions.delivery_released(Copy.of(delivery)) else None
 
     return _each(_parked_rows(now), release)
 
@@ -250,7 +246,7 @@ def _resolve_leases(now: datetime, gateway: Gateway) -> int:
         if known and wanted and delivery.attempts + 1 < settings.SEND_MAX_ATTEMPTS:
             return _reschedule(delivery, MessageStatus.SENDING, attempted=True)
         transitions.delivery_unknown(
-            _copy(delivery),
+            Copy.of(delivery),
             code="lease_expired",
             reason=gettext_noop(
                 "The sender stopped before the answer came. Look in the chat before you send it again."

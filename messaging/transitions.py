@@ -41,6 +41,11 @@ class Copy:
     message_id: UUID
     dispatch_id: UUID
 
+    @classmethod
+    def of(cls, delivery: Delivery) -> "Copy":
+        """The copy that counted when the row was read."""
+        return cls(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
+
 
 def _change(
     copy: Copy,
@@ -68,6 +73,8 @@ def change_set(
 
     dispatches: change only the rows of which one of these copies is the one that counts.
     """
+    if to is MessageStatus.CANCELLED:
+        fields["finished_at"] = Now()
     with transaction.atomic():
         # Locked in one order, so that two sets that overlap wait in line and not for each other.
         locked = list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk", "dispatch_id"))
@@ -77,10 +84,6 @@ def change_set(
             Delivery.objects.filter(pk__in=some).update(state=to, state_changed_at=Now(), **fields)
             message_status_set(message_ids=some, status=to)
     return ids
-
-
-def finish(to: MessageStatus) -> dict[str, Any]:
-    return {"finished_at": Now()} if to is MessageStatus.CANCELLED else {}
 
 
 # One statement, because it runs for every message. Locked in one order, as in change_set, and found one by one by
@@ -120,7 +123,6 @@ def delivery_set_aside(copies: Collection[Copy], *, to: MessageStatus) -> None:
             Delivery.objects.filter(pk__in=[copy.message_id for copy in copies], state__in=WAITING),
             dispatches=set(copies),
             to=to,
-            **finish(to),
         )
 
 

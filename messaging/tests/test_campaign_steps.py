@@ -202,7 +202,7 @@ def test_a_pause_while_messages_are_claimed_neither_loses_nor_doubles_any(creato
     """A claim and the pause want the same rows; each row goes to one of the two."""
     fans_make(creator, 60)
     campaign = launch(creator)
-    copies = [Copy(d.pk, d.dispatch_id) for d in campaign.deliveries.order_by("-pk")]
+    copies = [Copy.of(each) for each in campaign.deliveries.order_by("-pk")]
     claimed = []
 
     def claim() -> None:

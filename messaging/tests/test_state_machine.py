@@ -125,7 +125,7 @@ class Deliveries(RuleBasedStateMachine):
             kind=Kind.CAMPAIGN if campaign else Kind.REPLY,
             state=MessageStatus.PENDING,
         )
-        row = Row(Copy(made.pk, made.dispatch_id), campaign)
+        row = Row(Copy.of(made), campaign)
         row.moved(row.copy)
         self.rows.append(row)
 
@@ -334,7 +334,7 @@ def test_deliveries_go_the_way_of_the_model_and_out_once():
 def test_a_producer_that_gives_up_does_not_fail_what_a_worker_sends():
     """Every answer of SQS was lost on the way, though it took the message, and a worker was quick."""
     delivery = delivery_make(state=MessageStatus.PENDING)
-    copy = Copy(delivery.pk, delivery.dispatch_id)
+    copy = Copy.of(delivery)
     assert transitions.delivery_claimed(copy, creator_id=delivery.creator_id, lease=LEASE)
     transitions.delivery_failed(
         copy, stage=Stage.ENQUEUE, code="ReadTimeoutError", reason="No answer.", attempted=False

@@ -19,12 +19,8 @@ pytestmark = pytest.mark.django_db
 LEASE = timedelta(seconds=30)
 
 
-def copy(delivery: Delivery) -> Copy:
-    return Copy(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
-
-
 def claim(delivery: Delivery) -> bool:
-    return transitions.delivery_claimed(copy(delivery), creator_id=delivery.creator_id, lease=LEASE)
+    return transitions.delivery_claimed(Copy.of(delivery), creator_id=delivery.creator_id, lease=LEASE)
 
 
 @pytest.mark.parametrize("state", ["pending", "queued"])
@@ -52,7 +48,7 @@ def test_what_does_not_wait_cannot_be_claimed(state):
 
 def test_a_stale_copy_changes_nothing():
     delivery = delivery_make()
-    stale = copy(delivery)
+    stale = Copy.of(delivery)
     transitions.delivery_rescheduled(
         stale, expected=[MessageStatus.QUEUED], creator_id=delivery.creator_id, campaign=False
     )
@@ -64,8 +60,8 @@ def test_a_stale_copy_changes_nothing():
 @pytest.mark.parametrize("state", ["pending", "sending", "sent", "parked", "unknown"])
 def test_only_what_is_queued_can_be_given_up_and_that_is_no_claim(state):
     queued, other = delivery_make(), delivery_make(state=MessageStatus(state))
-    assert transitions.delivery_given_up(copy(queued), code="given_up", reason="No worker.")
-    assert not transitions.delivery_given_up(copy(other), code="given_up", reason="No worker.")
+    assert transitions.delivery_given_up(Copy.of(queued), code="given_up", reason="No worker.")
+    assert not transitions.delivery_given_up(Copy.of(other), code="given_up", reason="No worker.")
     row = Delivery.objects.select_related("message").get(pk=queued.pk)
     assert row.state == row.message.status == "failed"
     assert (row.first_attempt_at, row.attempts, row.finished_at is None) == (None, 0, False)
@@ -81,7 +77,7 @@ def test_the_first_attempt_is_remembered_through_later_ones():
 
 def test_a_certain_answer_that_comes_late_ends_the_doubt():
     delivery = delivery_make(state=MessageStatus.UNKNOWN, reason="x", reason_code="lease_expired", stage=Stage.SEND)
-    assert transitions.delivery_sent(copy(delivery), platform_message_id="p1")
+    assert transitions.delivery_sent(Copy.of(delivery), platform_message_id="p1")
     delivery.refresh_from_db()
     assert (delivery.state, delivery.reason, delivery.stage) == ("sent", "", "")
     assert Message.objects.get().platform_message_id == "p1"
@@ -90,7 +86,7 @@ def test_a_certain_answer_that_comes_late_ends_the_doubt():
 def test_a_message_that_a_webhook_stored_first_is_sent_all_the_same():
     delivery = delivery_make(state=MessageStatus.SENDING)
     message_record_sent(fan=delivery.fan, text="Hello", sent_at=timezone.now(), platform_message_id="p1")
-    assert transitions.delivery_sent(copy(delivery), platform_message_id="p1")
+    assert transitions.delivery_sent(Copy.of(delivery), platform_message_id="p1")
     message = Message.objects.get(pk=delivery.pk)
     assert (message.status, message.platform_message_id) == ("sent", None)
 
@@ -99,13 +95,13 @@ def test_platforms_that_name_no_id_can_send_more_than_one_message():
     fan = FanFactory()
     for _ in range(2):
         assert transitions.delivery_sent(
-            copy(delivery_make(fan=fan, state=MessageStatus.SENDING)), platform_message_id=""
+            Copy.of(delivery_make(fan=fan, state=MessageStatus.SENDING)), platform_message_id=""
         )
 
 
 def test_long_reasons_are_cut_to_what_the_row_holds():
     delivery = delivery_make(state=MessageStatus.SENDING)
-    transitions.delivery_failed(copy(delivery), stage=Stage.SEND, code="c" * 99, reason="r" * 999, attempted=True)
+    transitions.delivery_failed(Copy.of(delivery), stage=Stage.SEND, code="c" * 99, reason="r" * 999, attempted=True)
     delivery.refresh_from_db()
     assert (len(delivery.reason_code), len(delivery.reason), delivery.attempts) == (50, 300, 1)
 
@@ -121,7 +117,7 @@ def test_a_message_that_waits_alone_takes_no_slot():
     delivery = delivery_make()
     until = timezone.now() + timedelta(minutes=10)
     transitions.delivery_rescheduled(
-        copy(delivery),
+        Copy.of(delivery),
         expected=[MessageStatus.QUEUED],
         creator_id=delivery.creator_id,
         campaign=False,
@@ -143,7 +139,7 @@ def test_a_pause_keeps_its_first_reason():
 
 def test_a_set_changes_only_the_copies_that_count_and_only_where_the_state_is_the_expected_one():
     queued, sending, stale = (delivery_make(state=MessageStatus(state)) for state in ("pending", "sending", "pending"))
-    copies = [copy(queued), copy(sending), Copy(stale.pk, queued.dispatch_id)]
+    copies = [Copy.of(queued), Copy.of(sending), Copy(stale.pk, queued.dispatch_id)]
     transitions.delivery_queued(copies)
     for delivery, state in ((queued, "queued"), (sending, "sending"), (stale, "pending")):
         delivery.refresh_from_db()
@@ -152,7 +148,7 @@ def test_a_set_changes_only_the_copies_that_count_and_only_where_the_state_is_th
 
 
 def test_a_set_costs_the_same_however_large_it_is(django_assert_num_queries):
-    copies = [copy(delivery_make(state=MessageStatus.PENDING)) for _ in range(20)]
+    copies = [Copy.of(delivery_make(state=MessageStatus.PENDING)) for _ in range(20)]
     with django_assert_num_queries(1):
         transitions.delivery_queued(copies)
     transitions.delivery_queued([])
@@ -169,7 +165,7 @@ def test_what_is_queued_is_found_by_its_ids_however_much_is_pending():
 @pytest.mark.parametrize(("to", "finished"), [("parked", False), ("cancelled", True)])
 def test_what_waits_is_set_aside(to, finished):
     waiting, sent = delivery_make(), delivery_make(state=MessageStatus.SENT)
-    transitions.delivery_set_aside([copy(waiting), copy(sent)], to=MessageStatus(to))
+    transitions.delivery_set_aside([Copy.of(waiting), Copy.of(sent)], to=MessageStatus(to))
     waiting.refresh_from_db()
     assert waiting.state == Message.objects.get(pk=waiting.pk).status == to
     assert (waiting.finished_at is not None) == finished
