@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from django.apps import apps
@@ -72,10 +71,6 @@ def event_models() -> list[Any]:
 def kind_of(model: Any) -> str:
     """fan, membership, campaign or account."""
     return str(model._meta.model_name).removesuffix("event")  # noqa: SLF001  Django's documented way
-
-
-def audit_kinds() -> list[str]:
-    return [kind_of(model) for model in event_models()]
 
 
 def audit_user_list(*, creator: Creator) -> QuerySet[User]:
@@ -197,14 +192,15 @@ def _before(rows: Sequence[Any]) -> dict[tuple[Any, int], Any]:
     found: dict[tuple[Any, int], Any] = {}
     for model in {type(row) for row in rows}:
         changed = [row for row in rows if type(row) is model and row.pgh_label == "changed"]
-        was = model.objects.filter(
-            pgh_label=BEFORE,
-            id__in={row.id for row in changed},
-            pgh_created_at__in={row.pgh_created_at for row in changed},
-        ).order_by("-pgh_id")
-        candidates = list(was)
+        candidates = list(
+            model.objects.filter(
+                pgh_label=BEFORE,
+                id__in={row.id for row in changed},
+                pgh_created_at__in={row.pgh_created_at for row in changed},
+            ).order_by("-pgh_id")
+        )
         for row in changed:
             matching = (each for each in candidates if each.id == row.id and each.pk < row.pk)
-            if earlier := list(islice(matching, 1)):
-                found[model, row.pk] = earlier[0]
+            if earlier := next(matching, None):
+                found[model, row.pk] = earlier
     return found

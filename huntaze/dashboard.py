@@ -21,7 +21,7 @@ from crm.models import Creator, MessageStatus
 from messaging import dead_letters, vitals, worker
 from messaging.dead_letters import Fate
 from messaging.errors import QueueError
-from messaging.metric_history import metric_history
+from messaging.metric_history import figure_text, metric_history
 from messaging.models import Delivery
 from messaging.queue_overview import PausedCreator, QueueOverview, queue_overview, unsettled
 from onlyfans.models import ImportBatch
@@ -184,19 +184,10 @@ def _history() -> dict[str, Any]:
         "dispatchLagSeconds": _("Seconds after their turn, 95 % within"),
         "outboxOldestSeconds": _("Seconds in the outbox, at most"),
     }
-    windows = list(found.windows.values())
-    values = [[figures[key] for figures in windows] for key in labels]
-    return _table(
-        _("From CloudWatch"),
-        [_("Figure"), _("5 minutes"), _("1 hour"), _("24 hours")],
-        [
-            [label, *("–" if value is None else f"{value:g}" for value in row)]
-            for label, row in zip(labels.values(), values, strict=True)
-        ]
-        if windows
-        else [],
-        found.trouble,
-    )
+    windows = found.windows.values()
+    rows = [[label, *(figure_text(figures[key]) for figures in windows)] for key, label in labels.items()]
+    headers = [_("Figure"), _("5 minutes"), _("1 hour"), _("24 hours")]
+    return _table(_("From CloudWatch"), headers, rows if windows else [], found.trouble)
 
 
 def _table(title: str, headers: list[str], rows: list[list[Any]], empty: str) -> dict[str, Any]:

@@ -63,6 +63,11 @@ def metric_history() -> MetricHistory:
         return MetricHistory({}, str(error))
 
 
+def figure_text(value: float | None) -> str:
+    """A figure for a person; a dash where nobody measured it."""
+    return "–" if value is None else f"{value:g}"
+
+
 def _key(name: str) -> str:
     return f"messaging:metrics:history:{settings.CLOUDWATCH_NAMESPACE}:{name}"
 

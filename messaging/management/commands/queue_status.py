@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from messaging import worker
-from messaging.metric_history import MetricHistory, metric_history
+from messaging.metric_history import MetricHistory, figure_text, metric_history
 from messaging.queue import QueueCounts
 from messaging.queue_overview import QueueOverview, queue_overview
 
@@ -66,8 +66,8 @@ def _words(counts: QueueCounts | None) -> str:
 
 
 def _history(figures: dict[str, float | None]) -> str:
-    """One line of what CloudWatch has; a level or time that nobody measured is a dash."""
-    told = {name: "–" if value is None else f"{value:g}" for name, value in figures.items()}
+    """One line of what CloudWatch has."""
+    told = {name: figure_text(value) for name, value in figures.items()}
     return (
         "{queued} queued, {sent} sent, {failed} failed, {unknown} unknown, {deferred} deferred; "
         "at most {queueDepth} due, {dlqDepth} dead letters, {outboxOldestSeconds} s in the outbox; "
