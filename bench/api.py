@@ -112,7 +112,7 @@ def measure(servers: Mapping[str, Server], requests: Mapping[str, list[bytes]]) 
 def _run_one(of: Server, requests: list[bytes]) -> Run:
     used = of.cpu_seconds()
     run = load(of.port, requests, seconds=SECONDS)
-    return Run(*astuple(run), cpu_ms=(of.cpu_seconds() - used) * 1_000 / (run.per_second * SECONDS))
+    return Run(*astuple(run), cpu_ms=(of.cpu_seconds() - used) * 1_000 / run.answers)
 
 
 def show(title: str, found: Mapping[str, Run]) -> None:

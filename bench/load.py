@@ -3,6 +3,10 @@
 The requests are bytes made beforehand, written by uvloop as soon as the connection's last answer is complete, of which
 only the length is read, so that the client takes little of the cores it shares
 with the servers; each run tells its part.
+
+A connection is opened once the one before it had an answer, and the clock starts with the last. Were all opened in one
+go, whichever process of the server wakes first would take them all: fifteen to one was seen, and those fifteen waited
+for each other while the other process had one to serve.
 """
 
 import asyncio
@@ -19,12 +23,16 @@ CONNECTIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a run found; times in milliseconds. `client_share` is the part of one core that the client itself took."""
+    """What a run found; times in milliseconds. `client_share` is the part of one core that the client itself took.
+
+    `answers` counts those as well that came before the clock was started.
+    """
 
     per_second: float
     p50: float
     p99: float
     client_share: float
+    answers: int
 
 
 def request_bytes(path: str, headers: dict[str, str]) -> bytes:
@@ -32,12 +40,27 @@ def request_bytes(path: str, headers: dict[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-class _Caller(asyncio.Protocol):
-    """One connection: the next request goes out when the last answer is complete."""
+class _Clock:
+    """When a run begins and ends, in `time.perf_counter`; `took` are the seconds of each answer asked for meanwhile."""
 
-    def __init__(self, requests: "cycle[bytes]", until: float, took: list[float], ended: asyncio.Future[None]) -> None:
-        self.requests, self.until, self.took, self.ended = requests, until, took, ended
+    def __init__(self) -> None:
+        self.begin = self.end = float("inf")
+        self.cpu, self.answers, self.took = 0.0, 0, list[float]()
+
+    def start(self, seconds: float) -> None:
+        self.begin, self.cpu = time.perf_counter(), time.process_time()
+        self.end = self.begin + seconds
+
+
+class _Caller(asyncio.Protocol):
+    """One connection: the next request goes out when the last answer is complete, until the clock says that it ends."""
+
+    def __init__(self, requests: "cycle[bytes]", clock: _Clock) -> None:
+        self.requests, self.clock = requests, clock
         self.received, self.begin = b"", 0.0
+        loop = asyncio.get_running_loop()
+        self.answered: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
@@ -60,45 +83,53 @@ class _Caller(asyncio.Protocol):
         if len(body) < int(length):
             return
         now = time.perf_counter()
-        self.took.append(now - self.begin)
-        if now < self.until:
+        self.clock.answers += 1
+        if self.begin >= self.clock.begin:
+            self.clock.took.append(now - self.begin)
+        if not self.answered.done():
+            self.answered.set_result(None)
+        if now < self.clock.end:
             self._ask()
         else:
             self.transport.close()
 
     def _fail(self, error: Exception) -> None:
-        if not self.ended.done():
-            self.ended.set_exception(error)
+        self._end(error)
         self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self.ended.done():
-            return
-        if time.perf_counter() < self.until:
-            self.ended.set_exception(error or RuntimeError("The server closed the connection."))
-        else:
-            self.ended.set_result(None)
+        early = time.perf_counter() < self.clock.end
+        self._end((error or RuntimeError("The server closed the connection.")) if early else None)
+
+    def _end(self, error: Exception | None) -> None:
+        """Say so to whoever waits for the first answer or for the end."""
+        for waited in (self.answered, self.ended):
+            if waited.done():
+                continue
+            if error:
+                waited.set_exception(error)
+            else:
+                waited.set_result(None)
 
 
-async def _run(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> list[float]:
-    loop, following, took = asyncio.get_running_loop(), cycle(requests), list[float]()
-    until = time.perf_counter() + seconds
-    ends = [loop.create_future() for _ in range(connections)]
-    for ended in ends:
-        await loop.create_connection(
-            lambda ended=ended: _Caller(following, until, took, ended),  # type: ignore[misc]
-            "127.0.0.1",
-            port,
-        )
-    await asyncio.wait_for(asyncio.gather(*ends), timeout=seconds + 30)
-    return took
+async def _run(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> _Clock:
+    loop, following, clock = asyncio.get_running_loop(), cycle(requests), _Clock()
+    callers = []
+    async with asyncio.timeout(seconds + 60):
+        for _ in range(connections):
+            _, caller = await loop.create_connection(lambda: _Caller(following, clock), "127.0.0.1", port)
+            callers.append(caller)
+            await caller.answered
+        clock.start(seconds)
+        await asyncio.gather(*(caller.ended for caller in callers))
+    return clock
 
 
 def load(port: int, requests: Sequence[bytes], *, connections: int = CONNECTIONS, seconds: float) -> Load:
     """Ask for each of the requests in turn, over so many connections. Raises RuntimeError for anything but 200."""
-    begin, cpu = time.perf_counter(), time.process_time()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        took = runner.run(_run(port, requests, connections, seconds))
-    passed, used = time.perf_counter() - begin, time.process_time() - cpu
+        clock = runner.run(_run(port, requests, connections, seconds))
+    passed, took = time.perf_counter() - clock.begin, clock.took
     cuts = statistics.quantiles(took, n=100) if len(took) > 1 else took * 99
-    return Load(len(took) / passed, cuts[49] * 1_000, cuts[98] * 1_000, used / passed)
+    used = time.process_time() - clock.cpu
+    return Load(len(took) / passed, cuts[49] * 1_000, cuts[98] * 1_000, used / passed, clock.answers)

@@ -4,6 +4,10 @@ Django's own handler starts two threads for a request and goes to them and back 
 for views and middleware of either kind at each step: 2 ms of the processor's time on the way to a view that takes 1 ms.
 Ours are synchronous but for streams, so all that happens before the first byte happens in one go, in a thread that was
 there before. A view that is a coroutine runs on the server's own loop, as it would under Django's handler.
+
+A few requests are at work at a time, in the order in which they came. Of a process's threads one alone runs Python, and
+which is the next is left to chance: with sixteen at work the unlucky wait several times as long as the others for the
+same answer. Whoever is slow, be it the database or a vendor, is passed after a moment, so that nobody waits for long.
 """
 
 import asyncio
@@ -20,6 +24,32 @@ from django.core.handlers.base import BaseHandler
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+# So many are at work: one that runs, and those that wait for PostgreSQL or Redis meanwhile.
+PLACES = 4
+# Most requests take a few milliseconds; a report or a call to the vendor takes longer, and makes room for the next.
+LONG_SECONDS = 0.05
+
+
+class Place:
+    """One of those at work. Whoever keeps it for long gives it up, and works on beside the others."""
+
+    def __init__(self, free: asyncio.Semaphore) -> None:
+        self.free, self.kept = free, False
+
+    async def __aenter__(self) -> None:
+        await self.free.acquire()
+        self.kept = True
+        self.timer = asyncio.get_running_loop().call_later(LONG_SECONDS, self.give_up)
+
+    def give_up(self) -> None:
+        if self.kept:
+            self.kept = False
+            self.free.release()
+
+    async def __aexit__(self, *error: object) -> None:
+        self.timer.cancel()
+        self.give_up()
+
 
 class Handler(ASGIHandler):
     """As Django's, for middleware that is synchronous."""
@@ -27,7 +57,8 @@ class Handler(ASGIHandler):
     def __init__(self) -> None:
         BaseHandler.__init__(self)
         self.load_middleware(is_async=False)
-        # More would wait for a connection to the database, and then for nobody's good.
+        self.free = asyncio.Semaphore(PLACES)
+        # The slow among them; more would wait for a connection to the database, and then for nobody's good.
         self.threads = ThreadPoolExecutor(settings.DATABASES["default"]["OPTIONS"]["pool"]["max_size"])
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
@@ -40,7 +71,8 @@ class Handler(ASGIHandler):
             self.answer, thread_sensitive=False, executor=self.threads, context=contextvars.Context()
         )
         with body:
-            response = await answer(scope, body)
+            async with Place(self.free):
+                response = await answer(scope, body)
             if response.streaming:
                 await self.stream(response, receive, send)
             else:

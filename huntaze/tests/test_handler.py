@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import override_settings
 from django.urls import path
 
+from huntaze import handler
 from huntaze.handler import Handler
 
 ended = threading.Event()
@@ -31,6 +33,23 @@ def asking(request: HttpRequest) -> HttpResponse:
         return HttpResponse(str(cursor.fetchone()[0]))
 
 
+at_work: list[int] = []
+most: list[int] = []
+go_on = threading.Event()
+
+
+def crowded(request: HttpRequest) -> HttpResponse:
+    at_work.append(1)
+    most.append(len(at_work))
+    time.sleep(0.002)
+    at_work.pop()
+    return HttpResponse()
+
+
+def slow(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(go_on.wait(5)))
+
+
 async def live(request: HttpRequest) -> StreamingHttpResponse:
     loop = asyncio.get_running_loop()
 
@@ -44,7 +63,8 @@ async def live(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(pieces())
 
 
-urlpatterns = [path("plain", plain), path("broken", broken), path("asking", asking), path("live", live)]
+VIEWS = (plain, broken, asking, crowded, slow, live)
+urlpatterns = [path(view.__name__, view) for view in VIEWS]  # type: ignore[arg-type]
 Told = list[dict[str, Any]]
 
 
@@ -93,6 +113,41 @@ def test_a_connection_goes_back_to_the_pool_with_the_answer(run: Any) -> None:
 
     assert {answer for answers in run(often) for answer in answers} == {(200, b"42")}
     assert connection.pool is None or connection.pool.get_stats().get("requests_waiting", 0) == 0
+
+
+def test_a_few_are_at_work_at_a_time(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler, "LONG_SECONDS", 60)
+
+    async def many(to: Handler) -> Any:
+        return await asyncio.gather(*(ask(to, "/crowded") for _ in range(5 * handler.PLACES)))
+
+    assert {status for status, _ in run(many)} == {200}
+    assert 1 < max(most) <= handler.PLACES
+
+
+def test_nobody_waits_for_those_that_are_slow(run: Any) -> None:
+    async def beside(to: Handler) -> Any:
+        slow = [asyncio.create_task(ask(to, "/slow")) for _ in range(2 * handler.PLACES)]
+        await asyncio.sleep(0)  # they are there first
+        quick = await ask(to, "/plain", b"quick ")
+        waiting = sum(not each.done() for each in slow)
+        go_on.set()
+        return quick[1].partition(b" ")[0], waiting, {body for _, body in await asyncio.gather(*slow)}
+
+    go_on.clear()
+    assert run(beside) == (b"quick", 2 * handler.PLACES, {b"True"})
+
+
+def test_a_place_that_was_given_up_is_not_given_back_twice() -> None:
+    async def long() -> Any:
+        free = asyncio.Semaphore(1)
+        async with handler.Place(free):
+            await asyncio.sleep(handler.LONG_SECONDS * 1.5)
+            assert not free.locked()
+        await free.acquire()
+        return free.locked()
+
+    assert asyncio.run(long())
 
 
 def test_a_stream_runs_on_the_servers_loop_and_ends_when_the_caller_leaves(run: Any) -> None:
