@@ -25,6 +25,11 @@ def uuid7() -> uuid.UUID:
     return uuid_utils.uuid7()
 
 
+def search_index(name: str, *columns: str) -> GinIndex:
+    """Finds what contains some letters, of three at the least, by ILIKE."""
+    return GinIndex(fields=columns, name=name, opclasses=["gin_trgm_ops"] * len(columns))
+
+
 class UserManager(DjangoUserManager["User"]):
     """Users are known by their e-mail address alone; it is kept in lower case."""
 
@@ -71,6 +76,7 @@ class User(AbstractUser):
             # Two accounts that differ only in case would be one person's mailbox.
             models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_lower"),
         ]
+        indexes = [search_index("user_search", "email", "name")]
 
     def __str__(self) -> str:
         return self.email
@@ -138,6 +144,7 @@ class Creator(models.Model):
             models.CheckConstraint(condition=Q(platform__in=Platform.values), name="creator_platform_known"),
             models.CheckConstraint(condition=~Q(name=""), name="creator_name_given"),
         ]
+        indexes = [search_index("creator_search", "name")]
 
     def __str__(self) -> str:
         return self.name
@@ -228,7 +235,7 @@ class Fan(models.Model):
                 "deleted_at", name="fan_deleted", condition=Q(deleted_at__isnull=False, erased_at__isnull=True)
             ),
             GinIndex(fields=["tags"], name="fan_by_tag"),
-            GinIndex(fields=["name", "handle"], name="fan_search", opclasses=["gin_trgm_ops", "gin_trgm_ops"]),
+            search_index("fan_search", "name", "handle"),
         ]
 
     def __str__(self) -> str:
