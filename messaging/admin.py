@@ -7,9 +7,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
-from unfold.paginator import InfinitePaginator
 
-from crm.admin import LargeAdmin, ReadOnlyAdmin
+from crm.admin import LargeAdmin, UncountedAdmin
 from crm.errors import HuntazeError
 from messaging import campaign_steps, selectors, services
 from messaging.models import STORED_CAMPAIGN_STATUSES, Campaign, Delivery, SendingProfile
@@ -61,7 +60,7 @@ class SendingProfileAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no 
 
     list_display = ("creator", "limit_messages", "window_ms", "min_gap_ms", "paused_at", "paused_reason")
     list_select_related = ("creator",)
-    search_fields = ("creator__name",)
+    search_fields = ("creator__name__ilike",)
     list_filter = (("paused_at", admin.EmptyFieldListFilter),)
     fields = ("creator", "limit_messages", "window_ms", "min_gap_ms", "paused_at", "paused_reason", "last_claimed_at")
     readonly_fields = ("creator", "paused_at", "paused_reason", "last_claimed_at")
@@ -101,17 +100,15 @@ class DecidedFilter(admin.SimpleListFilter):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(ReadOnlyAdmin):
+class CampaignAdmin(UncountedAdmin):
     list_display = ("name", "creator", "getting_on", "scheduled_at", "created_at")
     list_filter = (DecidedFilter, "creator")
     list_select_related = ("creator",)
-    search_fields = ("name",)
+    search_fields = ("name__ilike",)
     # The text is the creator's; an operator needs the state, not the words.
     exclude = ("status", "content", "attachments")
     readonly_fields = ("getting_on",)
     ordering = ("-pk",)
-    paginator = InfinitePaginator
-    show_full_result_count = False
     actions = ("pause", "cancel")
 
     @admin.action(description="Pause: nothing more of it goes out until it is resumed", permissions=["operate"])

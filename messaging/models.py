@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy
 
-from crm.models import Creator, Message, MessageStatus, audit_indexes, audit_model, uuid7
+from crm.models import Creator, Message, MessageStatus, audit_indexes, audit_model, search_index, uuid7
 
 
 def limit_default() -> int:
@@ -88,7 +88,10 @@ class Campaign(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(status__in=STORED_CAMPAIGN_STATUSES), name="campaign_status_known"),
         ]
-        indexes = [models.Index("creator", F("created_at").desc(), name="campaign_by_time")]
+        indexes = [
+            models.Index("creator", F("created_at").desc(), name="campaign_by_time"),
+            search_index("campaign_search", "name"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -13,10 +13,9 @@ from import_export.admin import ImportExportModelAdmin
 from import_export.forms import ConfirmImportForm
 from unfold.admin import ModelAdmin
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
-from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
-from crm.admin import LargeAdmin, ReadOnlyAdmin
+from crm.admin import AcrossTables, LargeAdmin, ReadOnlyAdmin, UncountedAdmin
 from crm.errors import Conflict
 from crm.models import Creator, Fan
 from onlyfans import selectors
@@ -64,12 +63,12 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
 
 
 @admin.register(Account)
-class AccountAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+class AccountAdmin(AcrossTables, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     form = AccountForm
     list_display = ("creator", "account_id", "state", "created_at")
     list_filter = ("state",)
     list_select_related = ("creator",)
-    search_fields = ("account_id", "creator__name")
+    search_fields = ("account_id__ilike", "creator__name__ilike")
     fields = ("creator", "account_id", "new_key", "state", "created_at")
     readonly_fields = ("state", "created_at")
     actions = ("disconnect",)
@@ -107,7 +106,7 @@ class WebhookEventAdmin(LargeAdmin):
 
 
 @admin.register(ImportBatch)
-class ImportBatchAdmin(ReadOnlyAdmin):
+class ImportBatchAdmin(UncountedAdmin):
     list_display = (
         "filename",
         "creator",
@@ -123,11 +122,9 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     )
     list_filter = ("status", "creator")
     list_select_related = ("creator", "created_by")
-    search_fields = ("filename",)
+    search_fields = ("filename__ilike",)
     ordering = ("-pk",)
     fields = (*list_display, "kind", "error", "mapping", "overwrite", "undone_at", "told", "problems")
-    paginator = InfinitePaginator
-    show_full_result_count = False
     actions = ("undo",)
 
     @admin.action(description="Undo: delete the fans it made, put back those it changed", permissions=["operate"])
@@ -173,6 +170,7 @@ class ImportRowAdmin(LargeAdmin):
     fields = list_display
     list_select_related = ("batch",)
     ordering = ("-id",)
+    search_exact = {"batch": ""}
 
 
 @admin.register(ImportJob)
@@ -183,6 +181,7 @@ class ImportJobAdmin(LargeAdmin):
     fields = list_display
     list_select_related = ("batch",)
     ordering = ("-batch",)
+    search_like = ("batch__filename",)
 
 
 @admin.register(SyncState)
@@ -190,7 +189,7 @@ class SyncStateAdmin(ReadOnlyAdmin):
     list_display = ("account", "resource", "begun_at", "finished_at", "since")
     list_filter = ("resource",)
     list_select_related = ("account",)
-    search_fields = ("account__account_id",)
+    search_fields = ("account__account_id__ilike",)
 
 
 DAY_FIRST = {"true": True, "false": False}

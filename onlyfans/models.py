@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy
 from encrypted_fields.fields import EncryptedTextField
 
-from crm.models import Creator, FanBatch, audit_indexes, audit_model
+from crm.models import Creator, FanBatch, audit_indexes, audit_model, search_index
 
 
 class AccountState(models.TextChoices):
@@ -37,6 +37,7 @@ class Account(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(state__in=AccountState.values), name="account_state_known"),
         ]
+        indexes = [search_index("account_search", "account_id")]
 
     def __str__(self) -> str:
         return self.account_id
@@ -186,7 +187,10 @@ class ImportBatch(models.Model):
                 name="import_rows_add_up",
             ),
         ]
-        indexes = [models.Index("creator", F("created_at").desc(), name="import_by_time")]
+        indexes = [
+            models.Index("creator", F("created_at").desc(), name="import_by_time"),
+            search_index("import_search", "filename"),
+        ]
 
     def __str__(self) -> str:
         return self.filename

@@ -7,6 +7,7 @@ from crm.models.creators import Creator, Membership, Platform, Role
 from crm.models.fans import FAN_NAME_ORDER, FAN_SEEN_ORDER, Fan, FanBatch, FanBefore
 from crm.models.idempotency import IdempotencyKey
 from crm.models.ids import uuid7
+from crm.models.indexes import search_index
 from crm.models.transactions import Transaction, TransactionKind, TransactionSource, TransactionStatus
 from crm.models.users import EndedSignIn, SignIn, User, UserManager
 
@@ -39,5 +40,6 @@ __all__ = [
     "UserManager",
     "audit_indexes",
     "audit_model",
+    "search_index",
     "uuid7",
 ]

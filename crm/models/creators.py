@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy
 
+from crm.models.indexes import search_index
 from crm.models.users import User
 
 
@@ -27,6 +28,7 @@ class Creator(models.Model):
             models.CheckConstraint(condition=Q(platform__in=Platform.values), name="creator_platform_known"),
             models.CheckConstraint(condition=~Q(name=""), name="creator_name_given"),
         ]
+        indexes = [search_index("creator_search", "name")]
 
     def __str__(self) -> str:
         return self.name

@@ -9,6 +9,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Lower, Now, NullIf
 
 from crm.models.creators import Creator, Platform
+from crm.models.indexes import search_index
 
 # What fans are sorted by where NULL or an empty text cannot be: never seen counts as the longest ago, and the name is
 # the one that a list shows.
@@ -70,7 +71,7 @@ class Fan(models.Model):
                 "deleted_at", name="fan_deleted", condition=Q(deleted_at__isnull=False, erased_at__isnull=True)
             ),
             GinIndex(fields=["tags"], name="fan_by_tag"),
-            GinIndex(fields=["name", "handle"], name="fan_search", opclasses=["gin_trgm_ops", "gin_trgm_ops"]),
+            search_index("fan_search", "name", "handle"),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 
+from crm.models.indexes import search_index
+
 
 class UserManager(DjangoUserManager["User"]):
     """Users are known by their e-mail address alone; it is kept in lower case."""
@@ -55,6 +57,7 @@ class User(AbstractUser):
             # Two accounts that differ only in case would be one person's mailbox.
             models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_lower"),
         ]
+        indexes = [search_index("user_search", "email", "name")]
 
     def __str__(self) -> str:
         return self.email
