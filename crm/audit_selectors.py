@@ -74,10 +74,6 @@ def kind_of(model: Any) -> str:
     return str(model._meta.model_name).removesuffix("event")  # noqa: SLF001  Django's documented way
 
 
-def audit_kinds() -> list[str]:
-    return [kind_of(model) for model in event_models()]
-
-
 def audit_user_list(*, creator: Creator) -> QuerySet[User]:
     """Who works or worked for the creator, as far as that is remembered."""
     were = MembershipEvent.objects.filter(creator=creator).values("user")
