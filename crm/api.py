@@ -1,4 +1,6 @@
-"""Answers the CRM's part of the HTTP API: fans, conversations, who is signed in. Touches selectors and services."""
+"""Answers what every view of one creator shares, and the API of conversations and of who is signed in.
+Touches selectors and services.
+"""
 
 import json
 from collections.abc import Callable

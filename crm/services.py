@@ -1,4 +1,6 @@
-"""Answers how the CRM's tables change: the only writer of users, creators, fans, conversations and messages."""
+"""Answers how users and creators come, and how fans, conversations and messages follow what is said of them.
+Touches those tables; what people do to a fan is in fan_services, what goes out in outbound_services.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Answers the pages of the fan import: upload, result, history. Touches fans_import, import_undo, selectors."""
+"""Answers the pages of imports: upload, result, history, undo. Touches import_soon, file_preview and selectors."""
 
 from datetime import timedelta
 from itertools import islice
@@ -10,7 +10,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
@@ -32,19 +31,19 @@ LATE = timedelta(minutes=1)
 DAY_FIRST = {"true": True, "false": False}
 LABELS = {name: gettext_lazy(label) for name, label in payloads.LABELS.items()}
 EARNING_LABELS = {
-    "transaction_id": _("Transaction ID"),
-    "occurred_at": _("Time"),
-    "kind": _("Type"),
-    "status": _("Status"),
-    "gross_cents": _("Gross"),
-    "fee_cents": _("Fee"),
-    "net_cents": _("Net"),
-    "vat_cents": _("VAT"),
-    "currency": _("Currency"),
-    "description": _("Description"),
-    "fan_id": _("Fan ID"),
-    "handle": _("Username"),
-    "fan_name": _("Name"),
+    "transaction_id": gettext_lazy("Transaction ID"),
+    "occurred_at": gettext_lazy("Time"),
+    "kind": gettext_lazy("Type"),
+    "status": gettext_lazy("Status"),
+    "gross_cents": gettext_lazy("Gross"),
+    "fee_cents": gettext_lazy("Fee"),
+    "net_cents": gettext_lazy("Net"),
+    "vat_cents": gettext_lazy("VAT"),
+    "currency": gettext_lazy("Currency"),
+    "description": gettext_lazy("Description"),
+    "fan_id": gettext_lazy("Fan ID"),
+    "handle": gettext_lazy("Username"),
+    "fan_name": gettext_lazy("Name"),
 }
 
 

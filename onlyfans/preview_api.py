@@ -1,4 +1,4 @@
-"""Answers over HTTP what a file of fans holds before it is imported. Touches file_preview alone."""
+"""Answers over HTTP what a file holds before it is imported. Touches file_preview alone."""
 
 from typing import Any
 

@@ -1,8 +1,9 @@
-"""Answers how tests drive a browser: the two screens, signing in, what every page must hold. Drives Chromium."""
+"""Answers how tests drive a browser: screens and languages, signing in, what every page must hold. Drives Chromium."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -39,8 +40,31 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
+@contextmanager
+def page_of(
+    base_url: str, screen: Mapping[str, Any] = DESK, scheme: str = "light", say: Words = ENGLISH, **options: Any
+) -> Iterator[Page]:
+    """An empty page in a browser of its own, as somebody with this screen, theme and language sees the server."""
+    asked = {"locale": say.locale, "color_scheme": scheme, "reduced_motion": "reduce", **screen, **options}
+    with chromium() as browser, browser.new_context(base_url=base_url, **asked) as context:
+        yield context.new_page()
+
+
+def complaints_of(page: Page, about: str = "") -> list[str]:
+    """What goes wrong from now on: errors of the page's scripts, and what the console has of `about`."""
+    found: list[str] = []
+    page.on("pageerror", lambda error: found.append(str(error)))
+    page.on(
+        "console",
+        lambda line: found.append(line.text) if line.type in {"error", "warning"} and about in line.text else None,
+    )
+    return found
+
+
 def assert_accessible(page: Page) -> None:
     """axe finds nothing, and the page is no wider than the screen."""
+    # A click that leads elsewhere may have brought no more of the next page yet than its beginning.
+    page.wait_for_load_state()
     found = Axe().run(page).response["violations"]
     assert [(v["id"], [node["target"] for node in v["nodes"]]) for v in found] == [], page.url
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url

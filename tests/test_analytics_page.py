@@ -1,8 +1,6 @@
 """Answers whether the analytics page shows its bars on a phone and on a desk. Drives Chromium."""
 
-import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -16,7 +14,7 @@ from crm.tests.factories import (
     TransactionFactory,
 )
 from messaging.models import Campaign
-from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, assert_accessible, chromium, sign_in
+from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, assert_accessible, complaints_of, page_of, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -32,11 +30,8 @@ def test_revenue_stands_as_bars_and_as_a_table_and_is_exported(transactional_db,
             occurred_at=datetime.now(UTC) - timedelta(days=day),
             gross_cents=1_000 + day * 100,
         )
-    console: list[str] = []
-    with chromium() as browser:
-        context = browser.new_context(locale=say.locale, color_scheme=scheme, base_url=live_server.url, **screen)
-        page = context.new_page()
-        page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
+    with page_of(live_server.url, screen, scheme, say) as page:
+        console = complaints_of(page)
         page.goto("/platforms/onlyfans/analytics")
         sign_in(page, say)
         by_day = say("Revenue by day; the table below has the same numbers")
@@ -54,7 +49,6 @@ def test_revenue_stands_as_bars_and_as_a_table_and_is_exported(transactional_db,
         with page.expect_download() as download:
             page.get_by_role("region", name=say("Revenue")).get_by_role("link", name=say("Download as CSV")).click()
         assert download.value.suggested_filename.startswith("revenue-")
-        context.close()
     assert console == []
 
 
@@ -70,18 +64,14 @@ def test_each_part_of_analytics_opens_by_its_tab(transactional_db, live_server, 
     conversation = ConversationFactory(fan=fan)
     MessageFactory(conversation=conversation, created_at=now - timedelta(minutes=40))
     MessageFactory(conversation=conversation, outbound=True, sender=membership.user, created_at=now)
-    console: list[str] = []
-    with chromium() as browser:
-        page = browser.new_context(color_scheme=scheme, base_url=live_server.url, **screen).new_page()
-        page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
+    with page_of(live_server.url, screen, scheme) as page:
+        console = complaints_of(page)
         page.goto("/platforms/onlyfans/analytics")
         sign_in(page)
         for tab in ("Fans over time", "What sells", "Definitions"):
             page.get_by_role("navigation", name="Analytics").get_by_role("link", name=tab).click()
             expect(page.get_by_role("navigation", name="Analytics").locator("[aria-current]")).to_have_text(tab)
             assert_accessible(page)
-            if folder := os.environ.get("SHOTS"):
-                page.screenshot(path=Path(folder) / f"analytics-{tab}-{scheme}.png", full_page=True)
         page.goto("/platforms/onlyfans/analytics/sales")
         page.get_by_text("The same as a table").first.click()
         expect(page.get_by_role("row").filter(has_text="23:00")).to_be_visible()

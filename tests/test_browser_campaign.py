@@ -9,7 +9,7 @@ from crm.models import Creator, Fan, Role
 from crm.tests.factories import MembershipFactory
 from messaging.models import Campaign, Delivery
 from messaging.tests.campaigns import launch
-from tests.browser import EMAIL, EVERYWHERE, SCREENS, assert_accessible, choose, chromium, sign_in
+from tests.browser import EMAIL, EVERYWHERE, SCREENS, assert_accessible, choose, complaints_of, page_of, sign_in
 from tests.words import Words
 
 pytestmark = pytest.mark.browser
@@ -29,14 +29,8 @@ def creator(transactional_db: None, sqs_queues: Any) -> Creator:
 def test_a_campaign_is_written_counted_confirmed_paused_and_cancelled(
     creator: Creator, live_server: Any, screen: dict[str, Any], scheme: Any, say: Words
 ) -> None:
-    console: list[str] = []
-    with chromium() as browser:
-        context = browser.new_context(
-            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
-        )
-        page = context.new_page()
-        page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: console.append(str(error)))
+    with page_of(live_server.url, screen, scheme, say) as page:
+        console = complaints_of(page)
         page.goto("/")
         sign_in(page, say)
         choose(page, say("Campaigns"), say)
@@ -100,7 +94,6 @@ def test_a_campaign_is_written_counted_confirmed_paused_and_cancelled(
             page.get_by_role("link", name=say("Export as CSV")).click()
         assert download.value.suggested_filename.startswith("campaign-")
         assert_accessible(page)
-        context.close()
     # htmx notes a refresh that a step has ended.
     assert [line for line in console if not line.startswith("htmx:")] == []
     assert Campaign.objects.get().audience == {"tags": ["vip"]}
@@ -110,11 +103,7 @@ def test_a_campaign_is_written_counted_confirmed_paused_and_cancelled(
 def test_fans_ticked_on_the_list_are_written_to(
     creator: Creator, live_server: Any, screen: dict[str, Any], scheme: Any, say: Words
 ) -> None:
-    with chromium() as browser:
-        context = browser.new_context(
-            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
-        )
-        page = context.new_page()
+    with page_of(live_server.url, screen, scheme, say) as page:
         page.goto("/sign-in?next=/platforms/onlyfans/fans")
         sign_in(page, say)
         all_shown = page.get_by_label(say("Choose all that are shown"))
@@ -139,7 +128,6 @@ def test_fans_ticked_on_the_list_are_written_to(
         page.get_by_role("button", name=say("Review and send")).click()
         page.get_by_role("dialog").get_by_role("button", name=say("Send to %%s fans").replace("%s", "2")).click()
         expect(page.get_by_role("region", name=say("Recipients")).get_by_role("rowheader")).to_have_count(2)
-        context.close()
     assert sorted(Delivery.objects.values_list("fan__name", flat=True)) == ["Fan 29", "Fan 7"]
 
 
@@ -149,9 +137,7 @@ def test_a_long_ledger_is_read_page_by_page_and_stays_where_it_is(
 ) -> None:
     Fan.objects.bulk_create(Fan(creator=creator, platform_id=f"x{n}", name=f"Extra {n}") for n in range(75))
     campaign = launch(creator, name="All")
-    with chromium() as browser:
-        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
-        page = context.new_page()
+    with page_of(live_server.url, screen, scheme) as page:
         page.goto(f"/sign-in?next=/messages/campaigns/{campaign.pk}")
         sign_in(page)
         rows = page.get_by_role("region", name="Recipients").get_by_role("rowheader")
@@ -165,4 +151,3 @@ def test_a_long_ledger_is_read_page_by_page_and_stays_where_it_is(
         expect(rows).to_have_count(5)
         page.get_by_role("link", name="Earlier turns").click()
         expect(rows).to_have_count(100)
-        context.close()

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from crm.models import Role
 from crm.tests.factories import MembershipFactory
 from onlyfans.simulator.app import AGENCY_KEY
-from tests.browser import EMAIL, EVERYWHERE, assert_accessible, choose, chromium, sign_in
+from tests.browser import EMAIL, EVERYWHERE, assert_accessible, choose, complaints_of, page_of, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -19,14 +19,8 @@ def owner(transactional_db, settings, simulator):
 
 @EVERYWHERE
 def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, live_server, screen, scheme, say):
-    console: list[str] = []
-    with chromium() as browser:
-        context = browser.new_context(
-            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
-        )
-        page = context.new_page()
-        page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: console.append(str(error)))
+    with page_of(live_server.url, screen, scheme, say) as page:
+        console = complaints_of(page)
         page.goto("/")
         sign_in(page, say)
         page.locator("summary").click()
@@ -69,5 +63,4 @@ def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, 
         page.get_by_role("link", name=say("Connect it again")).click()
         page.get_by_role("button", name=say("Connect again with the stored key")).click()
         expect(page.get_by_text(say("Connected"), exact=True)).to_be_visible()
-        context.close()
     assert console == []

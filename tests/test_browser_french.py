@@ -14,7 +14,8 @@ from crm.tests.factories import PASSWORD, FanFactory, MembershipFactory, QuickRe
 from huntaze.catalogue import PYTHON, SCRIPTS, catalogue_update
 from messaging.tests.campaigns import launch
 from messaging.tests.factories import delivery_make
-from tests.browser import EMAIL, SCREENS, assert_accessible, chromium
+from tests.browser import EMAIL, SCREENS, assert_accessible, complaints_of, page_of
+from tests.words import FRENCH
 
 pytestmark = pytest.mark.browser
 # Words that few English sentences do without and that French does not have.
@@ -86,14 +87,8 @@ def assert_french(page: Page, english: set[str]) -> None:
 def test_every_page_speaks_french_and_fits(
     places: dict[str, Any], english: set[str], live_server: Any, screen: dict[str, Any], scheme: Any
 ) -> None:
-    console: list[str] = []
-    with chromium() as browser:
-        context = browser.new_context(
-            locale="fr-FR", color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
-        )
-        page = context.new_page()
-        page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: console.append(str(error)))
+    with page_of(live_server.url, screen, scheme, FRENCH) as page:
+        console = complaints_of(page)
         page.goto("/")
         assert_french(page, english)
         page.get_by_label("Adresse e-mail").fill(EMAIL)
@@ -113,5 +108,4 @@ def test_every_page_speaks_french_and_fits(
         page.get_by_role("button", name="Vérifier le fichier").click()
         expect(page.get_by_role("heading", name="Ce que ferait l’importation")).to_be_visible()
         assert_french(page, english)
-        context.close()
     assert console == []

@@ -16,7 +16,7 @@ from onlyfans.csv_conventions import AS_BEFORE
 from onlyfans.import_jobs import import_run
 from onlyfans.models import ImportBatch, ImportJob, ImportStatus
 from onlyfans.payloads import NO_KEY
-from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, SCREENS, assert_accessible, chromium, sign_in
+from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, SCREENS, assert_accessible, complaints_of, page_of, sign_in
 from tests.words import ENGLISH, Words
 
 pytestmark = pytest.mark.browser
@@ -34,18 +34,15 @@ def creator(transactional_db: None) -> Creator:
 
 
 @contextmanager
-def signed_in(base_url: str, say: Words = ENGLISH, **options: Any) -> Iterator[Page]:
+def signed_in(
+    base_url: str, screen: dict[str, Any] = DESK, scheme: str = "light", say: Words = ENGLISH, **options: Any
+) -> Iterator[Page]:
     """A page at the import that has nothing to complain of in the end."""
-    console: list[str] = []
-    with chromium() as browser:
-        context = browser.new_context(locale=say.locale, base_url=base_url, **options)
-        page = context.new_page()
-        page.on("pageerror", lambda error: console.append(str(error)))
-        page.on("console", lambda line: console.append(line.text) if "Security Policy" in line.text else None)
+    with page_of(base_url, screen, scheme, say, **options) as page:
+        console = complaints_of(page, "Security Policy")
         page.goto(f"/sign-in?next={URL}")
         sign_in(page, say)
         yield page
-        context.close()
     assert console == []
 
 
@@ -70,7 +67,7 @@ def test_columns_are_assigned_checked_imported_and_undone(
     creator: Creator, live_server: Any, screen: dict[str, Any], scheme: str, say: Words, tmp_path: Path
 ) -> None:
     overwrite = say("Overwrite what people edited here")
-    with signed_in(live_server.url, say, color_scheme=scheme, **screen) as page:
+    with signed_in(live_server.url, screen, scheme, say) as page:
         expect(page.get_by_role("heading", name=say("Which column is what"))).to_be_hidden()
         assert_accessible(page)
         choose(page)
@@ -132,7 +129,7 @@ def test_columns_are_assigned_checked_imported_and_undone(
 
 
 def test_a_dropped_file_is_looked_into_and_a_wrong_one_is_told(creator: Creator, live_server: Any) -> None:
-    with signed_in(live_server.url, **DESK) as page:
+    with signed_in(live_server.url) as page:
         choose(page, "")
         expect(page.get_by_role("alert").get_by_text("The file is empty.")).to_be_visible()
         assert_accessible(page)
@@ -149,7 +146,7 @@ def test_a_dropped_file_is_looked_into_and_a_wrong_one_is_told(creator: Creator,
 
 
 def test_a_lost_answer_is_asked_for_again_and_nothing_is_imported_twice(creator: Creator, live_server: Any) -> None:
-    with signed_in(live_server.url, **DESK) as page:
+    with signed_in(live_server.url) as page:
         choose(page, "Username\nada\nbob\n")
         page.get_by_role("button", name="Check the file").click()
         button = page.get_by_role("button", name="Import 2 rows")
@@ -186,7 +183,7 @@ def test_a_large_file_is_followed_until_a_worker_has_done_it(
     creator: Creator, live_server: Any, settings: Any, screen: dict[str, Any], scheme: str
 ) -> None:
     settings.IMPORT_JOB_BYTES = 0
-    with signed_in(live_server.url, color_scheme=scheme, **screen) as page:
+    with signed_in(live_server.url, screen, scheme) as page:
         choose(page, "Username\nada\nbob\n")
         page.get_by_role("button", name="Check the file").click()
         expect(page.get_by_text("waits for its turn")).to_be_visible()
@@ -209,7 +206,7 @@ def test_why_a_worker_cannot_check_a_large_file_is_told_in_place(
     creator: Creator, live_server: Any, settings: Any
 ) -> None:
     settings.IMPORT_JOB_BYTES = 0
-    with signed_in(live_server.url, **DESK) as page:
+    with signed_in(live_server.url) as page:
         choose(page, "Username,Last Seen\nada,3/4/2026\n")
         page.get_by_role("button", name="Check the file").click()
         expect(page.get_by_text("waits for its turn")).to_be_visible()
@@ -222,7 +219,7 @@ def test_why_a_worker_cannot_check_a_large_file_is_told_in_place(
 def test_a_list_of_transactions_is_known_checked_and_imported(
     creator: Creator, live_server: Any, screen: dict[str, Any], scheme: str
 ) -> None:
-    with signed_in(live_server.url, color_scheme=scheme, **screen) as page:
+    with signed_in(live_server.url, screen, scheme) as page:
         choose(page, "Date,Gross,OF Fee,Net,Fan ID\n2026-06-30,10.00,2.00,8.00,7\n2026-06-31,1.00,0.20,0.80,7\n")
         expect(page.get_by_text("These are transactions.")).to_be_visible()
         expect(page.get_by_role("group", name="Overwrite")).to_be_hidden()
@@ -238,7 +235,7 @@ def test_a_list_of_transactions_is_known_checked_and_imported(
 
 
 def test_columns_of_transactions_can_be_assigned(creator: Creator, live_server: Any) -> None:
-    with signed_in(live_server.url, **PHONE) as page:
+    with signed_in(live_server.url, PHONE) as page:
         choose(page, "Day,Before,After,Fan ID\n2026-06-30,10.00,8.00,7\n")
         expect(page.locator("[data-about]")).to_contain_text("Username or Fan ID")
         page.get_by_label("Each row is").select_option("a transaction")
@@ -268,7 +265,7 @@ def test_the_steps_speak_the_readers_language(creator: Creator, live_server: Any
 
 
 def test_without_javascript_the_form_imports_with_the_guessed_columns(creator: Creator, live_server: Any) -> None:
-    with signed_in(live_server.url, java_script_enabled=False, **PHONE) as page:
+    with signed_in(live_server.url, PHONE, java_script_enabled=False) as page:
         choose(page, "Username\nada\n")
         page.get_by_role("button", name="Import", exact=True).click()
         expect(page.get_by_text("Every row of the file was taken.")).to_be_visible()

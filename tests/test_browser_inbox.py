@@ -15,7 +15,7 @@ from crm.tests.factories import (
     QuickReplyFactory,
     TransactionFactory,
 )
-from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, assert_accessible, chromium, sign_in
+from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, assert_accessible, complaints_of, page_of, sign_in
 from tests.words import Words
 
 pytestmark = pytest.mark.browser
@@ -52,14 +52,8 @@ def opened(page: Page, conversation: Conversation, say: Words) -> None:
 def test_a_message_is_drafted_filled_by_a_shortcut_priced_and_sent(
     conversation: Conversation, live_server: Any, screen: dict[str, Any], scheme: Any, say: Words
 ) -> None:
-    complaints: list[str] = []
-    with chromium() as browser:
-        context = browser.new_context(
-            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
-        )
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
+    with page_of(live_server.url, screen, scheme, say) as page:
+        complaints = complaints_of(page, "Security Policy")
         opened(page, conversation, say)
         composer = page.get_by_label(say("Message to %(fan)s", fan="Léa Martin"))
         composer.press_sequentially("/wel")
@@ -88,7 +82,6 @@ def test_a_message_is_drafted_filled_by_a_shortcut_priced_and_sent(
         page.reload()
         expect(composer).to_have_value("")
         assert_accessible(page)
-        context.close()
     assert complaints == []
     assert Message.objects.get().price_cents == 500
 
@@ -99,11 +92,7 @@ def test_a_fan_is_changed_beside_somebody_else_deleted_and_brought_back(
 ) -> None:
     theirs = Fan.objects.filter(pk=conversation.fan_id)
     theirs_now = say("%s: %s").replace("%s", say("Notes"), 1).replace("%s", "Their second note")
-    with chromium() as browser:
-        context = browser.new_context(
-            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
-        )
-        page = context.new_page()
+    with page_of(live_server.url, screen, scheme, say) as page:
         opened(page, conversation, say)
         if screen is PHONE:
             page.get_by_role("link", name="Léa Martin").first.click()
@@ -133,7 +122,6 @@ def test_a_fan_is_changed_beside_somebody_else_deleted_and_brought_back(
         assert_accessible(page)
         page.get_by_role("button", name=say("Undo")).click()
         expect(page.get_by_label(say("Notes"))).to_have_value("My note")
-        context.close()
     fan = theirs.get()
     assert (fan.tags, fan.notes, fan.deleted_at) == (["vip", "whale"], "My note", None)
 
@@ -143,11 +131,7 @@ def test_fans_are_tagged_together_and_it_is_undone(
     conversation: Conversation, live_server: Any, screen: dict[str, Any], scheme: Any, say: Words
 ) -> None:
     FanFactory.create(creator=conversation.creator, name="Noa Petit")
-    with chromium() as browser:
-        context = browser.new_context(
-            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
-        )
-        page = context.new_page()
+    with page_of(live_server.url, screen, scheme, say) as page:
         page.goto("/sign-in?next=/platforms/onlyfans/fans")
         sign_in(page, say)
         page.get_by_label(say("Choose %(name)s", name="Léa Martin")).check()
@@ -162,5 +146,4 @@ def test_fans_are_tagged_together_and_it_is_undone(
         assert_accessible(page)
         page.get_by_role("button", name=say("Undo")).click()
         expect(page.get_by_text(say("1 fan changed"))).to_be_hidden()
-        context.close()
     assert list(Fan.objects.order_by("name").values_list("tags", flat=True)) == [["vip"], []]

@@ -17,7 +17,7 @@ from onlyfans.events import events_apply
 from onlyfans.models import AccountState
 from onlyfans.services import account_state_set
 from onlyfans.simulator.server import SimulatorServer
-from tests.browser import DESK, EMAIL, chromium, sign_in
+from tests.browser import EMAIL, page_of, sign_in
 from tests.serving import serving
 from tests.test_browser_path import simulator  # noqa: F401  a fixture
 
@@ -69,14 +69,11 @@ def conversation(transactional_db, simulator, server):  # noqa: F811
 
 @pytest.fixture
 def inbox(server, conversation) -> Iterator[Page]:
-    with chromium() as browser:
-        context = browser.new_context(base_url=server, **DESK)
-        page = context.new_page()
+    with page_of(server) as page:
         page.goto("/")
         sign_in(page)
         listens(page)
         yield page
-        context.close()
 
 
 def listens(page: Page) -> None:
@@ -153,16 +150,14 @@ def in_a_thread(do) -> None:  # type: ignore[no-untyped-def]
 def test_a_lost_connection_says_so_and_mends_itself(transactional_db, simulator):  # noqa: F811
     membership = MembershipFactory(user__email=EMAIL, role=Role.OWNER)
     ConversationFactory(fan__creator=membership.creator, fan__name="Léa Martin", unread_count=1)
-    with ExitStack() as first, chromium() as browser:
-        address = first.enter_context(serving())
-        page = browser.new_context(base_url=address, **DESK).new_page()
+    with ExitStack() as first, page_of(first.enter_context(serving())) as page:
         page.goto("/")
         sign_in(page)
         listens(page)
         first.close()
         lost = page.get_by_text("The connection is lost.")
         expect(lost).to_be_visible(timeout=SOON)
-        with serving(port=urlsplit(address).port):
+        with serving(port=urlsplit(page.url).port):
             expect(lost).to_be_hidden(timeout=3 * SOON)
             listens(page)
             page.context.close()

@@ -15,7 +15,7 @@ from crm.services import message_receive
 from crm.tests.factories import ConversationFactory, MembershipFactory, MessageFactory
 from onlyfans.services import account_connect
 from onlyfans.simulator.server import SAMPLE_FANS, SimulatorServer
-from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, assert_accessible, choose, chromium, sign_in
+from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, assert_accessible, choose, complaints_of, page_of, sign_in
 from tests.sending import sending
 
 WRITE = 'Write<span class="visually-hidden"> to %(called)s</span>'
@@ -43,12 +43,8 @@ def creator(transactional_db, simulator):
 def test_a_creator_signs_in_imports_writes_and_sees_it_sent(
     creator, simulator, sqs_queues, live_server, screen, scheme, say
 ):
-    console: list[str] = []
-    with chromium() as browser:
-        context = browser.new_context(locale=say.locale, color_scheme=scheme, base_url=live_server.url, **screen)
-        page = context.new_page()
-        page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: console.append(str(error)))
+    with page_of(live_server.url, screen, scheme, say, reduced_motion="no-preference") as page:
+        console = complaints_of(page)
 
         page.goto("/")
         assert_accessible(page)
@@ -105,7 +101,6 @@ def test_a_creator_signs_in_imports_writes_and_sees_it_sent(
             page.get_by_role("link", name=say("Back to the conversations")).click()
         expect(page.get_by_role("list", name=say("Conversations"))).to_contain_text(f"{say('You:')} Hello Léa")
         assert_accessible(page)
-        context.close()
 
     (delivery,) = simulator.deliveries()
     assert delivery["text"] == TEXT
@@ -132,9 +127,7 @@ def test_news_neither_moves_what_is_being_read_nor_loses_the_draft(creator, live
         MessageFactory(
             conversation=conversation, text=f"number {n};", created_at=timezone.now() - timedelta(minutes=200 - n)
         )
-    with chromium() as browser:
-        context = browser.new_context(base_url=live_server.url, **DESK)
-        page = context.new_page()
+    with page_of(live_server.url, reduced_motion="no-preference") as page:
         page.goto("/")
         sign_in(page)
         page.get_by_role("list", name="Conversations").get_by_text("Léa Martin").click()
@@ -169,11 +162,10 @@ def test_news_neither_moves_what_is_being_read_nor_loses_the_draft(creator, live
         expect(to_newest).to_be_hidden()
 
         lost = page.get_by_text("The connection is lost.")
-        context.set_offline(True)
+        page.context.set_offline(True)
         expect(lost).to_be_visible()
         fan_writes(conversation, "Hello?")
-        context.set_offline(False)
+        page.context.set_offline(False)
         expect(lost).to_be_hidden()
         expect(page.get_by_role("log").get_by_text("Hello?")).to_be_in_viewport()
         expect(composer).to_have_value("A draft")
-        context.close()

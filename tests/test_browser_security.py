@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from crm.models import Role, User
 from crm.tests.factories import PASSWORD, MembershipFactory
-from tests.browser import EMAIL, SCREENS, assert_accessible, chromium, sign_in
+from tests.browser import EMAIL, SCREENS, assert_accessible, complaints_of, page_of, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -50,10 +50,8 @@ def sign_out(page: Page) -> None:
 
 @SCREENS
 def test_an_app_is_set_up_and_asked_for(user: User, live_server: Any, screen: dict[str, Any], scheme: Any) -> None:
-    with chromium() as browser:
-        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
-        page, refused = context.new_page(), []
-        page.on("console", lambda line: refused.append(line.text) if "Content Security Policy" in line.text else None)
+    with page_of(live_server.url, screen, scheme) as page:
+        refused = complaints_of(page, "Content Security Policy")
         page.goto("/")
         sign_in(page)
         open_security(page)
@@ -94,7 +92,6 @@ def test_an_app_is_set_up_and_asked_for(user: User, live_server: Any, screen: di
         assert_accessible(page)
         page.get_by_role("button", name="Turn off").click()
         expect(page.get_by_text("Only your password protects this account.")).to_be_visible()
-        context.close()
     assert refused == []
     assert not Authenticator.objects.exists()
 
@@ -105,10 +102,8 @@ def test_a_passkey_is_added_named_and_signs_in_alone(
 ) -> None:
     # A passkey is of a domain, which an address in numbers is not.
     url = live_server.url.replace("127.0.0.1", "localhost")
-    with chromium() as browser:
-        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=url, **screen)
-        page = context.new_page()
-        cdp = context.new_cdp_session(page)
+    with page_of(url, screen, scheme) as page:
+        cdp = page.context.new_cdp_session(page)
         cdp.send("WebAuthn.enable")
         device = {
             "protocol": "ctap2",
@@ -165,4 +160,3 @@ def test_a_passkey_is_added_named_and_signs_in_alone(
         page.get_by_role("button", name="Use a passkey").click()
         expect(page.get_by_text("This account is closed.")).to_be_visible()
         cdp.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": key})
-        context.close()

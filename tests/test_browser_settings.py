@@ -9,7 +9,7 @@ from crm.models import Creator, Membership, MessageStatus, QuickReply, Role
 from crm.tests.factories import FanFactory, MembershipFactory, UserFactory
 from messaging.models import SendingProfile
 from messaging.tests.factories import delivery_make
-from tests.browser import EMAIL, EVERYWHERE, SCREENS, assert_accessible, chromium, sign_in
+from tests.browser import EMAIL, EVERYWHERE, SCREENS, assert_accessible, complaints_of, page_of, sign_in
 from tests.words import ENGLISH, FRENCH, Words
 
 pytestmark = pytest.mark.browser
@@ -25,14 +25,9 @@ def test_an_owner_looks_after_the_team_and_the_quick_replies(
     creator: Creator, live_server: Any, screen: dict[str, Any], scheme: Any, say: Words
 ) -> None:
     UserFactory.create(email="mia@example.com", name="Mia Chat")
-    complaints: list[str] = []
-    with chromium() as browser:
-        context = browser.new_context(
-            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
-        )
-        page = context.new_page()
+    with page_of(live_server.url, screen, scheme, say) as page:
         page.on("dialog", lambda asked: asked.accept())
-        page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
+        complaints = complaints_of(page, "Security Policy")
         page.goto("/")
         sign_in(page, say)
         page.locator("summary").click()
@@ -73,7 +68,6 @@ def test_an_owner_looks_after_the_team_and_the_quick_replies(
         expect(text).to_have_value("Hello {name}")
         page.get_by_role("button", name=f"{say('Delete')} /hello").click()
         expect(text).to_have_count(0)
-        context.close()
     assert complaints == []
     assert Membership.objects.get(user__email="mia@example.com").role == Role.MANAGER
     assert not QuickReply.objects.exists()
@@ -83,11 +77,7 @@ def test_an_owner_looks_after_the_team_and_the_quick_replies(
 def test_an_owner_sends_slower_and_counts_by_other_days(
     creator: Creator, live_server: Any, screen: dict[str, Any], scheme: Any, say: Words
 ) -> None:
-    with chromium() as browser:
-        context = browser.new_context(
-            locale=say.locale, color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen
-        )
-        page = context.new_page()
+    with page_of(live_server.url, screen, scheme, say) as page:
         page.goto("/sign-in?next=/settings")
         sign_in(page, say)
         messages = page.get_by_label(say("Messages in any %(seconds)s seconds", seconds=60))
@@ -112,15 +102,12 @@ def test_an_owner_sends_slower_and_counts_by_other_days(
         language = page.get_by_role("region", name=say("Language"))
         language.get_by_role("button", name={"en": "English", "fr": "Français"}[other.language]).click()
         expect(page.get_by_role("heading", name=other("Settings"))).to_be_visible()
-        context.close()
 
-        # Another browser asks for its own language until it knows who is there.
-        context = browser.new_context(locale=say.locale, base_url=live_server.url, **screen)
-        page = context.new_page()
+    # Another browser asks for its own language until it knows who is there.
+    with page_of(live_server.url, screen, scheme, say) as page:
         page.goto("/sign-in?next=/settings")
         sign_in(page, say)
         expect(page.get_by_role("heading", name=other("Settings"))).to_be_visible()
-        context.close()
     profile = SendingProfile.objects.get(creator=creator)
     assert (profile.limit_messages, profile.min_gap_ms) == (6, 4_500)
     assert Creator.objects.get(pk=creator.pk).time_zone == "Asia/Tokyo"
@@ -132,9 +119,7 @@ def test_what_failed_is_found_on_the_status_page_and_sent_again(
 ) -> None:
     fan = FanFactory.create(creator=creator, name="Léa Martin")
     delivery_make(fan=fan, state=MessageStatus.FAILED, reason="The fan cannot be reached.")
-    with chromium() as browser:
-        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", base_url=live_server.url, **screen)
-        page = context.new_page()
+    with page_of(live_server.url, screen, scheme) as page:
         page.goto("/")
         sign_in(page)
         page.locator("summary").click()
@@ -145,4 +130,3 @@ def test_what_failed_is_found_on_the_status_page_and_sent_again(
         expect(page.get_by_text("Everything that was due has gone out.")).to_be_visible()
         expect(page.get_by_text("What waits goes out in its turn.")).to_be_visible()
         assert_accessible(page)
-        context.close()

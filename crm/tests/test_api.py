@@ -9,7 +9,8 @@ from rest_framework.test import APIClient
 
 from crm.models import Conversation, Role
 from crm.services import message_receive
-from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MembershipFactory, UserFactory
+from crm.tests.clients import signed_in
+from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -18,13 +19,6 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 @pytest.fixture
 def creator() -> Any:
     return CreatorFactory()
-
-
-def signed_in(creator: Any = None, role: Role = Role.OWNER) -> APIClient:
-    client = APIClient()
-    user = UserFactory() if creator is None else MembershipFactory(creator=creator, role=role).user
-    client.force_authenticate(user)
-    return client
 
 
 @pytest.mark.parametrize("path", ["/api/crm/fans", "/api/crm/conversations", "/api/auth/me"])

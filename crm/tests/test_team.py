@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from rest_framework.test import APIClient
 
 from crm.models import Creator, Membership, Role
+from crm.tests.clients import signed_in
 from crm.tests.factories import CreatorFactory, MembershipFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -16,12 +16,6 @@ TEAM = "/api/crm/team"
 @pytest.fixture
 def creator() -> Creator:
     return CreatorFactory.create()
-
-
-def signed_in(creator: Creator, role: Role = Role.OWNER) -> APIClient:
-    client = APIClient()
-    client.force_authenticate(MembershipFactory.create(creator=creator, role=role).user)
-    return client
 
 
 def roles(answer: Any) -> dict[str, str]:

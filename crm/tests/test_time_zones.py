@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import translation
-from rest_framework.test import APIClient
 
 from crm.models import Creator, Role
+from crm.tests.clients import signed_in
 from crm.tests.factories import CreatorFactory, MembershipFactory
 from crm.time_zones import zone_choices
 
@@ -21,9 +21,7 @@ def creator() -> Creator:
 
 
 def put(creator: Creator, role: Role, zone: Any) -> Any:
-    client = APIClient()
-    client.force_authenticate(MembershipFactory.create(creator=creator, role=role).user)
-    return client.put(CREATOR, {"timeZone": zone})
+    return signed_in(creator, role).put(CREATOR, {"timeZone": zone})
 
 
 @pytest.mark.parametrize("role", [Role.OWNER, Role.MANAGER])

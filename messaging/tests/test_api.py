@@ -6,14 +6,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from crm.models import Fan, Message, MessageStatus, Role
-from crm.tests.factories import (
-    ConversationFactory,
-    CreatorFactory,
-    FanFactory,
-    MembershipFactory,
-    MessageFactory,
-    UserFactory,
-)
+from crm.tests.clients import signed_in
+from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MessageFactory
 from messaging.models import Delivery
 from messaging.tests.conftest import aws_error
 from messaging.tests.factories import delivery_make, profile_make
@@ -25,12 +19,6 @@ SEND = "/api/onlyfans/messages/send"
 @pytest.fixture
 def fan() -> Fan:
     return FanFactory()
-
-
-def signed_in(creator: Any = None, role: Role = Role.OWNER) -> APIClient:
-    client = APIClient()
-    client.force_authenticate(UserFactory() if creator is None else MembershipFactory(creator=creator, role=role).user)
-    return client
 
 
 def addresses(fan: Fan) -> list[tuple[str, str]]:

@@ -6,7 +6,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from crm.models import Fan, Message, MessageStatus, Role
-from crm.tests.factories import CreatorFactory, FanFactory, MembershipFactory, UserFactory
+from crm.tests.clients import signed_in
+from crm.tests.factories import CreatorFactory, FanFactory
 from messaging.models import Campaign, Delivery, SendingProfile
 from messaging.tests.conftest import aws_error
 
@@ -19,12 +20,6 @@ WISH = {"name": "News", "content": "Hey {name}", "audience": {}}
 @pytest.fixture
 def fans() -> list[Fan]:
     return FanFactory.create_batch(12, creator=CreatorFactory())
-
-
-def signed_in(creator: Any = None, role: Role = Role.OWNER) -> APIClient:
-    client = APIClient()
-    client.force_authenticate(UserFactory() if creator is None else MembershipFactory(creator=creator, role=role).user)
-    return client
 
 
 def post(client: APIClient, address: str, body: Any = None, **headers: str) -> Any:

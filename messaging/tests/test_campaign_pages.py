@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from crm.models import Creator, MessageStatus, Role
+from crm.tests.clients import page_client
 from crm.tests.factories import FanFactory, MembershipFactory
 from messaging.campaigns import Audience
 from messaging.failed_retry import campaign_retry
@@ -23,12 +24,6 @@ WISH: dict[str, Any] = {"name": "News", "content": "Hey {name}", "audience": {}}
 @pytest.fixture
 def creator() -> Creator:
     return MembershipFactory.create().creator
-
-
-def client_of(creator: Creator, role: Role = Role.OWNER) -> Client:
-    client = Client()
-    client.force_login(MembershipFactory.create(creator=creator, role=role).user)
-    return client
 
 
 def page(client: Client, path: str, **headers: str) -> str:
@@ -52,14 +47,14 @@ def failed(campaign: Campaign, count: int) -> None:
 
 
 def test_no_campaign_yet_says_what_one_is_and_where_to_begin(creator: Creator) -> None:
-    assert "No campaigns yet" in page(client_of(creator), "/messages/campaigns")
-    assert 'href="/messages/bulk"' in page(client_of(creator, Role.MANAGER), "/messages/campaigns")
+    assert "No campaigns yet" in page(page_client(creator), "/messages/campaigns")
+    assert 'href="/messages/bulk"' in page(page_client(creator, Role.MANAGER), "/messages/campaigns")
 
 
 @pytest.mark.parametrize("role", [Role.CHATTER, Role.ANALYST])
 def test_who_may_not_send_reads_and_finds_no_button(creator: Creator, role: Role) -> None:
     fans_make(creator, 2)
-    campaign, client = launch(creator), client_of(creator, role)
+    campaign, client = launch(creator), page_client(creator, role)
     failed(campaign, 1)
     assert "/messages/bulk" not in page(client, "/messages/campaigns")
     one = page(client, f"/messages/campaigns/{campaign.pk}")
@@ -71,7 +66,7 @@ def test_who_may_not_send_reads_and_finds_no_button(creator: Creator, role: Role
 def test_the_list_shows_how_each_is_getting_on(creator: Creator) -> None:
     fans_make(creator, 3)
     launch(creator, name="Weekend")
-    rows = page(client_of(creator), "/messages/campaigns")
+    rows = page(page_client(creator), "/messages/campaigns")
     assert "Weekend" in rows
     assert "badge--running" in rows
 
@@ -79,7 +74,7 @@ def test_the_list_shows_how_each_is_getting_on(creator: Creator) -> None:
 def test_a_campaigns_page_has_progress_steps_and_every_recipient(creator: Creator) -> None:
     fans_make(creator, 3)
     campaign = launch(creator)
-    shown = page(client_of(creator), f"/messages/campaigns/{campaign.pk}")
+    shown = page(page_client(creator), f"/messages/campaigns/{campaign.pk}")
     assert all(f"Name {n}" in shown for n in range(3))
     assert 'max="3" value="0"' in shown
     assert all(
@@ -90,7 +85,7 @@ def test_a_campaigns_page_has_progress_steps_and_every_recipient(creator: Creato
 
 def test_a_step_answers_with_the_head_of_the_page(creator: Creator) -> None:
     fans_make(creator, 2)
-    campaign, client = launch(creator), client_of(creator)
+    campaign, client = launch(creator), page_client(creator)
     answer = client.post(f"/api/messages/campaigns/{campaign.pk}/pause", headers=HTML)
     assert "campaign-resume" in answer.content.decode()
     assert "badge--paused" in answer.content.decode()
@@ -100,7 +95,7 @@ def test_the_ledger_can_be_cut_down_to_one_state(creator: Creator) -> None:
     fans_make(creator, 3)
     campaign = launch(creator)
     failed(campaign, 1)
-    shown = page(client_of(creator), f"/messages/campaigns/{campaign.pk}?status=failed")
+    shown = page(page_client(creator), f"/messages/campaigns/{campaign.pk}?status=failed")
     assert shown.count("Not sent: =1+1") == 1
     assert sum(f"Name {n}</a>" in shown for n in range(3)) == 1
 
@@ -108,14 +103,14 @@ def test_the_ledger_can_be_cut_down_to_one_state(creator: Creator) -> None:
 def test_a_stranger_finds_no_campaign(creator: Creator) -> None:
     fans_make(creator, 1)
     campaign = launch(creator)
-    stranger = client_of(MembershipFactory.create().creator)
+    stranger = page_client(MembershipFactory.create().creator)
     assert stranger.get(f"/messages/campaigns/{campaign.pk}").status_code == 404
     assert stranger.get(f"/api/messages/campaigns/{campaign.pk}/recipients.csv").status_code == 404
 
 
 def test_a_preview_names_count_and_time_and_three_texts(creator: Creator) -> None:
     fans_make(creator, 5)
-    shown = preview(client_of(creator)).content.decode()
+    shown = preview(page_client(creator)).content.decode()
     assert "5 fans" in shown
     assert "Done about" in shown
     assert shown.count("Hey Name") == 3
@@ -124,7 +119,7 @@ def test_a_preview_names_count_and_time_and_three_texts(creator: Creator) -> Non
 
 def test_whom_it_reaches_is_counted_before_it_is_written(creator: Creator) -> None:
     fans_make(creator, 2)
-    shown = preview(client_of(creator), name="", content="").content.decode()
+    shown = preview(page_client(creator), name="", content="").content.decode()
     assert "2 fans" in shown
     assert "As they read it" not in shown
 
@@ -132,14 +127,14 @@ def test_whom_it_reaches_is_counted_before_it_is_written(creator: Creator) -> No
 def test_what_is_unwritten_is_no_campaign(creator: Creator) -> None:
     fans_make(creator, 2)
     wish = WISH | {"name": "", "content": ""}
-    answer = client_of(creator).post("/api/messages/campaigns", wish, content_type="application/json")
+    answer = page_client(creator).post("/api/messages/campaigns", wish, content_type="application/json")
     assert answer.status_code == 400
     assert {error["field"] for error in answer.json()["errors"]} == {"name", "content"}
 
 
 def test_a_preview_names_the_field_that_is_wrong(creator: Creator) -> None:
     fans_make(creator, 1)
-    answer = preview(client_of(creator), priceCents=100)
+    answer = preview(page_client(creator), priceCents=100)
     assert answer.status_code == 400
     assert 'data-field="priceCents"' in answer.content.decode()
 
@@ -147,7 +142,7 @@ def test_a_preview_names_the_field_that_is_wrong(creator: Creator) -> None:
 def test_a_preview_counts_as_reading_not_as_sending(creator: Creator, settings: Any) -> None:
     settings.THROTTLE_PER_MINUTE = settings.THROTTLE_PER_MINUTE | {"sends": 1}
     fans_make(creator, 1)
-    client = client_of(creator)
+    client = page_client(creator)
     assert [preview(client).status_code for _ in range(3)] == [200] * 3
 
 
@@ -161,7 +156,7 @@ def test_fans_chosen_by_hand_are_all_it_reaches(creator: Creator) -> None:
 
 def test_no_fan_chosen_is_nobody_and_not_everybody(creator: Creator) -> None:
     fans_make(creator, 2)
-    client, nobody = client_of(creator), {"recipientIds": []}
+    client, nobody = page_client(creator), {"recipientIds": []}
     assert "reaches nobody" in preview(client, audience=nobody).content.decode()
     answer = client.post("/api/messages/campaigns", WISH | {"audience": nobody}, content_type="application/json")
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "audience.recipientIds")
@@ -169,13 +164,13 @@ def test_no_fan_chosen_is_nobody_and_not_everybody(creator: Creator) -> None:
 
 def test_a_chosen_fan_of_somebody_else_is_named(creator: Creator) -> None:
     foreign = FanFactory.create()
-    answer = preview(client_of(creator), audience={"recipientIds": [f"fan_{foreign.pk}"]})
+    answer = preview(page_client(creator), audience={"recipientIds": [f"fan_{foreign.pk}"]})
     assert 'data-field="audience.recipientIds[0]"' in answer.content.decode()
 
 
 def test_fans_are_shown_to_choose_from_where_the_page_asks_so(creator: Creator) -> None:
     fans_make(creator, 2)
-    shown = page(client_of(creator), "/api/crm/fans", **HTML, **{"HX-Request": "true", "HX-Target": "fan-choices"})
+    shown = page(page_client(creator), "/api/crm/fans", **HTML, **{"HX-Request": "true", "HX-Target": "fan-choices"})
     assert shown.count("data-choose=") == 2
 
 
@@ -183,7 +178,7 @@ def test_the_ledger_comes_as_a_file_that_no_spreadsheet_executes(creator: Creato
     FanFactory.create(creator=creator, name="=HYPERLINK(1)", handle="ada", platform_id="7")
     campaign = launch(creator)
     failed(campaign, 1)
-    answer = client_of(creator).get(f"/api/messages/campaigns/{campaign.pk}/recipients.csv")
+    answer = page_client(creator).get(f"/api/messages/campaigns/{campaign.pk}/recipients.csv")
     [row] = csv.DictReader(io.StringIO(answer.content.decode()))
     assert (row["fan_id"], row["handle"], row["status"]) == ("7", "ada", "failed")
     assert (row["name"], row["reason"]) == ("'=HYPERLINK(1)", "'=1+1")
@@ -194,14 +189,14 @@ def test_what_failed_is_sent_again_and_nothing_else(creator: Creator) -> None:
     fans_make(creator, 3)
     campaign = launch(creator)
     failed(campaign, 2)
-    answer = client_of(creator).post(f"/api/messages/campaigns/{campaign.pk}/retry")
+    answer = page_client(creator).post(f"/api/messages/campaigns/{campaign.pk}/retry")
     assert answer.status_code == 200
     assert states(campaign) == {"queued": 3}
 
 
 def test_nothing_failed_is_a_conflict(creator: Creator) -> None:
     fans_make(creator, 1)
-    answer = client_of(creator).post(f"/api/messages/campaigns/{launch(creator).pk}/retry")
+    answer = page_client(creator).post(f"/api/messages/campaigns/{launch(creator).pk}/retry")
     assert (answer.status_code, answer.json()["code"]) == (409, "nothing_failed")
 
 
@@ -210,7 +205,7 @@ def test_what_failed_of_a_cancelled_campaign_stays(creator: Creator) -> None:
     campaign = launch(creator)
     failed(campaign, 1)
     Campaign.objects.update(status="cancelled")
-    answer = client_of(creator).post(f"/api/messages/campaigns/{campaign.pk}/retry")
+    answer = page_client(creator).post(f"/api/messages/campaigns/{campaign.pk}/retry")
     assert (answer.status_code, answer.json()["code"]) == (409, "campaign_cancelled")
 
 
@@ -219,7 +214,7 @@ def test_a_queue_that_takes_none_of_them_is_told(creator: Creator, sqs_faults: F
     campaign = launch(creator)
     failed(campaign, 2)
     sqs_faults.script = [aws_error("AccessDenied", 403)]
-    answer = client_of(creator).post(f"/api/messages/campaigns/{campaign.pk}/retry")
+    answer = page_client(creator).post(f"/api/messages/campaigns/{campaign.pk}/retry")
     assert answer.status_code == 503
     assert states(campaign) == {"failed": 2}
 

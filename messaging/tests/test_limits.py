@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from rest_framework.test import APIClient
 
 from crm.models import Creator, MessageStatus, Role
-from crm.tests.factories import CreatorFactory, FanFactory, MembershipFactory
+from crm.tests.clients import signed_in
+from crm.tests.factories import CreatorFactory, FanFactory
 from messaging.delivery import limit_of
 from messaging.models import Delivery, SendingProfile
 from messaging.rate_limiter import limiter_load
@@ -23,14 +23,8 @@ def creator() -> Creator:
     return CreatorFactory.create()
 
 
-def client_of(creator: Creator, role: Role = Role.OWNER) -> APIClient:
-    client = APIClient()
-    client.force_authenticate(MembershipFactory.create(creator=creator, role=role).user)
-    return client
-
-
 def test_a_new_creator_has_the_platforms_limit(creator: Creator) -> None:
-    assert client_of(creator, Role.ANALYST).get(LIMIT).json() == {
+    assert signed_in(creator, Role.ANALYST).get(LIMIT).json() == {
         "messages": 10,
         "windowSeconds": 60.0,
         "minGapSeconds": 3.0,
@@ -46,11 +40,11 @@ def test_what_went_out_lately_is_counted(creator: Creator) -> None:
     for ago, state in ((5, MessageStatus.SENT), (50, MessageStatus.UNKNOWN), (70, MessageStatus.SENT)):
         row = delivery_make(fan=fan, state=state)
         Delivery.objects.filter(pk=row.pk).update(finished_at=now - timedelta(seconds=ago))
-    assert client_of(creator).get(LIMIT).json()["sentInWindow"] == 2
+    assert signed_in(creator).get(LIMIT).json()["sentInWindow"] == 2
 
 
 def test_a_manager_makes_it_slower_and_back(creator: Creator) -> None:
-    client = client_of(creator, Role.MANAGER)
+    client = signed_in(creator, Role.MANAGER)
     for messages, gap in ((4, 5.5), (10, 3)):
         answer = client.put(LIMIT, {"messages": messages, "minGapSeconds": gap})
         assert (answer.status_code, answer.json()["messages"], answer.json()["minGapSeconds"]) == (200, messages, gap)
@@ -72,18 +66,18 @@ def test_a_manager_makes_it_slower_and_back(creator: Creator) -> None:
 )
 def test_nobody_goes_past_the_platforms(creator: Creator, messages: Any, gap: Any, fields: list[str]) -> None:
     profile_make(creator=creator)
-    answer = client_of(creator).put(LIMIT, {"messages": messages, "minGapSeconds": gap})
+    answer = signed_in(creator).put(LIMIT, {"messages": messages, "minGapSeconds": gap})
     assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (400, fields)
     assert not SendingProfile.objects.exclude(limit_messages=10).exists()
 
 
 def test_a_chatter_reads_it_alone(creator: Creator) -> None:
-    assert client_of(creator, Role.CHATTER).put(LIMIT, {"messages": 4, "minGapSeconds": 5}).status_code == 403
+    assert signed_in(creator, Role.CHATTER).put(LIMIT, {"messages": 4, "minGapSeconds": 5}).status_code == 403
 
 
 def test_a_lower_one_holds_for_the_next_message(creator: Creator) -> None:
     fan = FanFactory.create(creator=creator)
-    client_of(creator).put(LIMIT, {"messages": 1, "minGapSeconds": 3})
+    signed_in(creator).put(LIMIT, {"messages": 1, "minGapSeconds": 3})
     limiter, limit = limiter_load(), limit_of(delivery_make(fan=fan))
     assert limiter.acquire(creator_id=creator.pk, dispatch_id="first", limit=limit).granted
     limiter.settle(creator_id=creator.pk, dispatch_id="first", limit=limit)

@@ -5,11 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from onlyfans.simulator.server import SimulatorServer
-from tests.browser import DESK, PHONE, chromium
+from tests.browser import DESK, PHONE, assert_accessible, complaints_of, page_of
 
 ACCOUNT = "acct_demo1"
 
@@ -109,9 +108,8 @@ def test_it_shows_where_events_went_and_what_was_answered(http: httpx.Client, si
     hook = {"endpoint_url": f"{simulator.base_url}/nowhere", "events": ["messages.received"], "account_scope": "global"}
     http.post("/api/webhooks", json=hook, headers={"Authorization": "Bearer sim_key_demo1"})
     act(http, "write", text="hi")
-    with chromium() as browser:
-        page = browser.new_page()
-        page.goto(simulator.base_url)
+    with page_of(simulator.base_url) as page:
+        page.goto("/")
         expect(page.get_by_role("region", name="Events sent")).to_contain_text("404")
         expect(page.get_by_role("link", name=simulator.base_url)).to_be_visible()
 
@@ -119,10 +117,8 @@ def test_it_shows_where_events_went_and_what_was_answered(http: httpx.Client, si
 @pytest.mark.browser
 @pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "dark"), (DESK, "light")], ids=["phone", "desk"])
 def test_a_newcomer_writes_as_a_fan_and_sees_it(simulator: SimulatorServer, screen: Any, scheme: Any) -> None:
-    console: list[str] = []
-    with chromium() as browser:
-        page = browser.new_context(color_scheme=scheme, base_url=simulator.base_url, **screen).new_page()
-        page.on("console", lambda line: console.append(line.text) if line.type in {"error", "warning"} else None)
+    with page_of(simulator.base_url, screen, scheme) as page:
+        console = complaints_of(page)
         page.goto("/")
         page.get_by_label("Fan", exact=True).fill("lamartin0")
         page.get_by_label("Message", exact=True).fill("are you there?")
@@ -131,7 +127,5 @@ def test_a_newcomer_writes_as_a_fan_and_sees_it(simulator: SimulatorServer, scre
         expect(page.get_by_label("Fan", exact=True)).to_have_value("lamartin0")
         simulator.life(lambda life, account, fan: life.writes(account, fan, "hello?"), username="lamartin0")
         expect(page.get_by_role("region", name="Chats")).to_contain_text("hello?")
-        found = Axe().run(page).response["violations"]
-        assert [(v["id"], [node["target"] for node in v["nodes"]]) for v in found] == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert_accessible(page)
     assert console == []
