@@ -1,9 +1,8 @@
 """Answers what a creator earned in which period, by kind, from the kept days. Only reads."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any
 
 from analytics.periods import Days, Interval
 from crm.models import Creator, TransactionKind
@@ -40,9 +39,6 @@ class Period:
     kinds: Mapping[TransactionKind, Figures]
 
 
-# The values of a Figures, of each kind that there is.
-Kinds = Mapping[TransactionKind, Sequence[int]]
-
 _NAMES = [field.name for field in fields(Figures)]
 _TAKEN_BACK = _NAMES.index("taken_back_count")
 _PLACES = [(kind, place * len(_NAMES)) for place, kind in enumerate(TransactionKind)]
@@ -58,7 +54,7 @@ def _columns(read: str) -> str:
     return ", ".join(columns)
 
 
-SUMS = _columns("sum({})::bigint")
+SUMS = _columns("coalesce(sum({}), 0)::bigint")
 _OF_DAYS = "FROM analytics_keptday WHERE creator_id = %s AND day BETWEEN %s AND %s"
 _BEFORE = f"UNION ALL SELECT NULL, currency, {SUMS} {_OF_DAYS} GROUP BY currency"
 _BY_PERIOD = {
@@ -71,54 +67,38 @@ _BY_PERIOD = {
 
 
 @dataclass(frozen=True, slots=True)
-class PeriodKinds:
-    """`periods` under the first day of each whole week or month, those without money left out; `before` of as many days
-    right before. `currencies`: all that have money in the periods."""
+class PeriodSums:
+    """Sums in the order of SUMS: `periods` under the first day of each whole week or month, those without money left
+    out; `whole` of all of them, `before` of as many days right before, both empty without any.
+    `currencies`: all that have money in the periods."""
 
-    periods: Mapping[date, Kinds]
-    before: Kinds
+    periods: Mapping[date, Sequence[int]]
+    whole: Sequence[int]
+    before: Sequence[int]
     currencies: Sequence[str]
 
 
-def kinds_by_period(*, creator: Creator, currency: str, days: Days, interval: Interval) -> PeriodKinds:
+def sums_by_period(*, creator: Creator, currency: str, days: Days, interval: Interval) -> PeriodSums:
     """All that a trend shows in one statement, which reads a row for each day."""
     before, currencies = days.before(), set()
-    periods: dict[date, Kinds] = {}
-    kinds_before: Kinds = {}
+    found: dict[date | None, list[int]] = {}
     values = [creator.pk, days.begin, days.end, creator.pk, before.begin, before.end]
-    for begin, its_currency, *figures in statement_run(_BY_PERIOD[interval], values):
+    for begin, its_currency, *sums in statement_run(_BY_PERIOD[interval], values, binary=True):
         if begin is not None:
             currencies.add(its_currency)
-        if its_currency != currency:
-            continue
-        if begin is None:
-            kinds_before = kinds_read(figures)
-        else:
-            periods[begin] = kinds_read(figures)
-    return PeriodKinds(periods, kinds_before, sorted(currencies))
+        if its_currency == currency:
+            found[begin] = [value or 0 for value in sums]
+    sums_before = found.pop(None, [])
+    whole = list(map(sum, zip(*found.values(), strict=True)))
+    periods = {begin: sums for begin, sums in found.items() if begin is not None}
+    return PeriodSums(periods, whole, sums_before, sorted(currencies))
 
 
-def kinds_read(figures: Sequence[Any]) -> Kinds:
-    """From the columns of SUMS; a kind that has neither earned nor taken back money is left out."""
-    return {
-        kind: [value or 0 for value in figures[at : at + len(_NAMES)]]
-        for kind, at in _PLACES
-        if figures[at] or figures[at + _TAKEN_BACK]
-    }
-
-
-def kinds_together(several: Iterable[Kinds]) -> Kinds:
-    found: dict[TransactionKind, list[Sequence[int]]] = {}
-    for kinds in several:
-        for kind, values in kinds.items():
-            found.setdefault(kind, []).append(values)
-    return {kind: _added(found[kind]) for kind in TransactionKind if kind in found}
-
-
-def period_of(days: Days, kinds: Kinds) -> Period:
-    total = Figures(*_added(kinds.values())) if kinds else Figures()
-    return Period(days, total, {kind: Figures(*values) for kind, values in kinds.items()})
-
-
-def _added(several: Iterable[Sequence[int]]) -> list[int]:
-    return list(map(sum, zip(*several, strict=True)))
+def period_of(days: Days, sums: Sequence[int]) -> Period:
+    """From the columns of SUMS, or from nothing; a kind that has neither earned nor taken back money is left out."""
+    if not sums:
+        return Period(days, Figures(), {})
+    width = len(_NAMES)
+    total = Figures(*[sum(sums[place::width]) for place in range(width)])
+    kinds = {kind: Figures(*sums[at : at + width]) for kind, at in _PLACES if sums[at] or sums[at + _TAKEN_BACK]}
+    return Period(days, total, kinds)

@@ -29,9 +29,10 @@ class Interval(StrEnum):
 
     def following(self, begin: date) -> date:
         """The first day of the period after the one that begins so."""
-        return self.begin(begin + timedelta(days={Interval.DAY: 1, Interval.WEEK: 7, Interval.MONTH: 31}[self]))
+        return self.begin(begin + _LONGEST[self])
 
 
+_LONGEST = {Interval.DAY: ONE_DAY, Interval.WEEK: timedelta(days=7), Interval.MONTH: timedelta(days=31)}
 # What is shown where nobody says from when on: 30 days, and 12 weeks or months with the one that goes on.
 _DEFAULT_DAYS = {Interval.DAY: 29, Interval.WEEK: 77, Interval.MONTH: 334}
 

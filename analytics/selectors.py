@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from analytics.basis import CURRENCY, Basis, basis_of, today_of, zone_of
-from analytics.figures import SUMS, Figures, Period, kinds_by_period, kinds_read, kinds_together, period_of
+from analytics.figures import SUMS, Figures, Period, period_of, sums_by_period
 from analytics.periods import Days, Interval, days_asked
 from crm import selectors as crm_selectors
 from crm.models import Creator, Fan
@@ -111,9 +111,9 @@ def overview(*, creator: Creator) -> Overview:
     days = Days(today - timedelta(days=OVERVIEW_DAYS - 1), today)
     values = [basis.as_of - ACTIVE_WITHIN, creator.pk, days.begin, creator.pk, CURRENCY, days.before().begin, days.end]
     rows = statement_run(_OVERVIEW, values)
-    money = {recent: kinds_read(figures) for _, _, _, recent, *figures in rows if recent is not None}
-    whole = period_of(days, money.get(True, {}))
-    before = period_of(days.before(), money.get(False, {}))
+    money = {recent: sums for _, _, _, recent, *sums in rows if recent is not None}
+    whole = period_of(days, money.get(True, []))
+    before = period_of(days.before(), money.get(False, []))
     total, active, value_cents, *_ = rows[0]
     return Overview(
         fans=FanTotals(total=total, active=active, value_cents=value_cents, as_of=basis.as_of),
@@ -142,8 +142,8 @@ def revenue(
     Raises InvalidInput as days_asked does.
     """
     days = days_asked(interval=interval, begin=begin, end=end, today=today_of(creator))
-    found = kinds_by_period(creator=creator, currency=currency, days=days, interval=interval)
-    whole = period_of(days, kinds_together(found.periods.values()))
+    found = sums_by_period(creator=creator, currency=currency, days=days, interval=interval)
+    whole = period_of(days, found.whole)
     before = period_of(days.before(), found.before)
     return Revenue(
         interval=interval,
@@ -153,7 +153,7 @@ def revenue(
         whole=whole,
         before=before,
         change=_change(before.total, whole.total),
-        periods=[period_of(each, found.periods.get(interval.begin(each.begin), {})) for each in days.split(interval)],
+        periods=[period_of(each, found.periods.get(interval.begin(each.begin), [])) for each in days.split(interval)],
         as_of=timezone.now(),
         last_sync_at=_last_sync(settings.ANALYTICS_LAST_SYNC)(creator.pk),
     )

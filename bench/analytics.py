@@ -97,7 +97,7 @@ def clean(data: Data) -> None:
 def reads(data: Data, duck: Duck) -> None:
     """Each question asked of the rows, of DuckDB and of what is kept; the answers must be the same."""
     from analytics import selectors
-    from analytics.figures import kinds_by_period
+    from analytics.figures import sums_by_period
     from analytics.periods import Days, Interval
     from crm.models import Creator
     from crm.statements import statement_run
@@ -145,8 +145,8 @@ def reads(data: Data, duck: Duck) -> None:
                 stand.goal("times as fast as the index", found=took["covering index"].median / ours.median, wanted=10)
                 stand.goal("times as fast as DuckDB", found=took["DuckDB"].median / ours.median, wanted=1)
             whole = {
-                "all figures of the year and of the one before, in the product's shape": lambda creator=creator: (
-                    kinds_by_period(creator=creator, currency="USD", days=year, interval=Interval.DAY)
+                "all sums of the year by day and kind, beside the year before": lambda creator=creator: sums_by_period(
+                    creator=creator, currency="USD", days=year, interval=Interval.DAY
                 ),
                 "the page's revenue of the year by month": lambda creator=creator: selectors.revenue(
                     creator=creator, interval=Interval.MONTH, begin=year.begin, end=year.end

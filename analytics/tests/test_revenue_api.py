@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from analytics.api import FiguresSerializer, PeriodSerializer
+from analytics.selectors import revenue
 from analytics.tests.conftest import NOW
 from analytics.tests.test_api import api
 from crm.models import Membership, TransactionKind, TransactionStatus
@@ -137,3 +139,14 @@ def test_the_overview_tells_thirty_days_beside_the_thirty_before(membership):
     assert (revenue["period"]["from"], revenue["period"]["total"]["netCents"]) == ("2026-10-21", 800)
     assert revenue["change"] == {"grossPercent": 0.0, "netPercent": 0.0}
     assert date.fromisoformat(revenue["period"]["to"]) == date(2026, 11, 19)
+
+
+def test_figures_that_are_named_at_once_are_those_that_the_description_tells(membership):
+    for kind in (TransactionKind.TIP, TransactionKind.POST):
+        pay(membership, 2026, 11, 18, kind=kind)
+    found = revenue(creator=membership.creator).whole
+    described = PeriodSerializer().fields
+    shown = PeriodSerializer(found).data
+    assert list(shown) == list(described)
+    assert shown["total"] == FiguresSerializer(found.total).data
+    assert [each.keys() for each in shown["kinds"]] == [described["kinds"].child.fields.keys()] * 2

@@ -60,7 +60,16 @@ class Fan(models.Model):
             ),
         ]
         indexes = [
-            models.Index("creator", F("value_cents").desc(), F("id").desc(), name="fan_by_value"),
+            # Without the deleted and with last seen, so that an overview counts twenty thousand fans in a millisecond,
+            # without reading their rows.
+            models.Index(
+                "creator",
+                F("value_cents").desc(),
+                F("id").desc(),
+                name="fan_present_by_value",
+                condition=Q(deleted_at=None),
+                include=["last_seen_at"],
+            ),
             models.Index("creator", F("last_seen_at").desc(nulls_last=True), name="fan_by_last_seen"),
             models.Index("creator", Lower("handle"), name="fan_by_handle"),
             models.Index("creator", FAN_SEEN_ORDER.desc(), F("id").desc(), name="fan_by_seen_order"),

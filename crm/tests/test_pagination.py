@@ -111,7 +111,7 @@ def page_after(client: APIClient, url: str, pages: int) -> str:
 
 def test_each_order_of_fans_is_read_off_an_index_on_every_page(many: Creator, client: APIClient) -> None:
     indexes = {
-        "valueCents": "fan_by_value",
+        "valueCents": "fan_present_by_value",
         "lastSeenAt": "fan_by_seen_order",
         "name": "fan_by_name_order",
         "createdAt": "fan_by_created",
