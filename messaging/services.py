@@ -232,7 +232,8 @@ def message_send(
     """
     service = OnlyFansRateLimiterService(creator=creator, trace_id=trace_id)
     [receipt] = service.send_batch(user=user, requests=[request], on_stored=on_stored)
-    _refused_raise(receipt)
+    if receipt.status is MessageStatus.FAILED:
+        raise _refused(receipt)
     return receipt
 
 
@@ -247,8 +248,8 @@ def message_receipt(*, creator: Creator, message_id: UUID, accepted_at: datetime
         reason_code=delivery.reason_code,
         reason=delivery.reason,
     )
-    if delivery.stage == Stage.ENQUEUE:
-        _refused_raise(receipt)
+    if delivery.stage == Stage.ENQUEUE and receipt.status in selectors.TROUBLE:
+        raise _refused(receipt)
     return receipt
 
 
@@ -297,14 +298,13 @@ def message_reopen(*, creator: Creator, message_id: UUID, on_stored: Callable[[U
         )
 
 
-def _refused_raise(receipt: SendReceipt) -> None:
-    if receipt.status is MessageStatus.FAILED:
-        raise QueueRefused(
-            gettext("The message is stored but could not be queued: %(reason)s You can send it again.")
-            % {"reason": in_words(receipt.reason)},
-            extra={"messageId": str(receipt.message_id), "status": receipt.status},
-            retry_after=30,
-        )
+def _refused(receipt: SendReceipt) -> QueueRefused:
+    return QueueRefused(
+        gettext("The message is stored but could not be queued: %(reason)s You can send it again.")
+        % {"reason": in_words(receipt.reason)},
+        extra={"messageId": str(receipt.message_id), "status": receipt.status},
+        retry_after=30,
+    )
 
 
 def sending_pause(*, creator: Creator, reason: str, code: str = "") -> None:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 from crm.models import Fan, MessageStatus, uuid7
 from messaging import selectors, slot_book
 from messaging.models import Campaign, CampaignStatus, Delivery
-from messaging.transitions import SET_MAX, WAITING, change_set, finish
+from messaging.transitions import SET_MAX, WAITING, cancel_set, change_set
 
 
 def campaign_changed(campaign: Campaign, *, expected: Collection[CampaignStatus], to: CampaignStatus) -> bool:
@@ -28,8 +28,7 @@ def campaign_parked(campaign: Campaign) -> int:
 
 def campaign_cancelled(campaign: Campaign) -> int:
     """What has not gone out never will; what is being sent in this moment is sent."""
-    rows = campaign.deliveries.filter(state__in=[*WAITING, MessageStatus.PARKED])
-    return len(change_set(rows, to=MessageStatus.CANCELLED, **finish(MessageStatus.CANCELLED)))
+    return cancel_set(campaign.deliveries.filter(state__in=[*WAITING, MessageStatus.PARKED]))
 
 
 def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[UUID]:
@@ -67,15 +66,7 @@ def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[
 def fan_withdrawn(fan: Fan) -> int:
     """What has not gone out to a deleted fan never will; Delivery.held stops what is out of reach in this moment."""
     rows = Delivery.objects.filter(fan=fan, state__in=[*WAITING, MessageStatus.PARKED])
-    return len(
-        change_set(
-            rows,
-            to=MessageStatus.CANCELLED,
-            reason_code="fan_deleted",
-            reason=gettext_noop("The fan was deleted before this went out."),
-            **finish(MessageStatus.CANCELLED),
-        )
-    )
+    return cancel_set(rows, reason_code="fan_deleted", reason=gettext_noop("The fan was deleted before this went out."))
 
 
 def fan_erased(fan: Fan) -> None:

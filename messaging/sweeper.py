@@ -25,7 +25,7 @@ from crm.sign_ins import sign_ins_purge
 from messaging import dead_letters, publishing, queue, read_back, transitions
 from messaging.delivery import backoff
 from messaging.errors import QueueError
-from messaging.gateways import Gateway
+from messaging.gateways import Gateway, repeatable_since
 from messaging.models import CampaignStatus, Delivery, Kind
 from messaging.transitions import Copy
 
@@ -221,17 +221,6 @@ def _requeue_overdue(now: datetime) -> int:
     return _each(_overdue_rows(now), lambda delivery: _reschedule(delivery, MessageStatus.QUEUED))
 
 
-def _repeatable_since(gateway: Gateway, now: datetime) -> datetime | None:
-    """First attempts after this are still known by their key at the platform, so sending again cannot double them.
-
-    None where the platform knows no keys.
-    """
-    if not gateway.honours_idempotency_key:
-        return None
-    # An hour short of it, so that the repeat itself arrives in time.
-    return now - timedelta(seconds=gateway.key_lifetime_seconds) + timedelta(hours=1)
-
-
 def _expired_rows() -> QuerySet[Delivery]:
     expired = Delivery.objects.filter(state=MessageStatus.SENDING, lease_expires_at__lt=Now())
     return expired.select_related("campaign", "fan")
@@ -239,7 +228,7 @@ def _expired_rows() -> QuerySet[Delivery]:
 
 def _resolve_leases(now: datetime, gateway: Gateway) -> int:
     """Rows whose sender died between the claim and the outcome."""
-    since = _repeatable_since(gateway, now)
+    since = repeatable_since(gateway, now=now)
 
     def resolve(delivery: Delivery) -> UUID | None:
         first = delivery.first_attempt_at
@@ -262,7 +251,7 @@ def _resolve_leases(now: datetime, gateway: Gateway) -> int:
 
 
 def _repeatable_rows(now: datetime, gateway: Gateway) -> QuerySet[Delivery]:
-    since = _repeatable_since(gateway, now)
+    since = repeatable_since(gateway, now=now)
     if since is None:
         return Delivery.objects.none()
     return Delivery.objects.filter(

@@ -180,6 +180,20 @@ def test_what_a_stop_could_not_reach_is_set_aside_before_it_is_queued(creator, o
     assert on_queue() == []
 
 
+@pytest.mark.parametrize("waits", [MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED])
+def test_a_cancel_does_not_deny_an_attempt_that_may_have_reached_its_fan(creator, waits):
+    """It was about to be repeated under its key, after a sender died or no answer came."""
+    fans_make(creator, 2)
+    campaign = launch(creator)
+    doubted = campaign.deliveries.first()
+    campaign.deliveries.filter(pk=doubted.pk).update(state=waits, key_in_doubt=True, attempts=1)
+    campaign_steps.campaign_cancel(creator=creator, campaign_id=campaign.pk)
+    assert states(campaign) == {"unknown": 1, "cancelled": 1}
+    row = campaign.deliveries.get(state="unknown")
+    assert (row.pk, row.reason_code) == (doubted.pk, "stopped_in_doubt")
+    assert row.finished_at
+
+
 def test_a_message_of_a_cancelled_campaign_cannot_be_sent_again(creator):
     campaign = Campaign.objects.create(creator=creator, name="News", content="Hey", status=CampaignStatus.CANCELLED)
     failed = delivery_make(fan=FanFactory(creator=creator), state=MessageStatus.FAILED, campaign=campaign)
