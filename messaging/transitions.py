@@ -49,13 +49,15 @@ def _change(
     expected: Collection[MessageStatus],
     to: MessageStatus,
     message: dict[str, Any] | None = None,
-    only: Q = Q(),
+    only: Q | None = None,
     savepoint: bool = True,
     **fields: Any,
 ) -> bool:
     # Without a savepoint where the caller's transaction fails with it anyway: two requests less.
     with transaction.atomic(savepoint=savepoint):
-        rows = Delivery.objects.filter(only, pk=copy.message_id, dispatch_id=copy.dispatch_id, state__in=expected)
+        rows = Delivery.objects.filter(
+            only or Q(), pk=copy.message_id, dispatch_id=copy.dispatch_id, state__in=expected
+        )
         changed = rows.update(state=to, state_changed_at=Now(), **fields)
         if changed:
             message_status_set(message_ids=[copy.message_id], status=to, **(message or {}))
@@ -93,7 +95,7 @@ def cancel_set(rows: QuerySet[Delivery], *, dispatches: Collection[Copy] | None 
         stage=Stage.SEND,
         reason_code="stopped_in_doubt",
         reason=gettext_noop(
-            "It was stopped before it was sent again, and an earlier attempt may have reached the fan. Look in the chat."
+            "It was stopped before it was sent again, and an earlier attempt may have reached the fan. Look there."
         ),
     )
     cancelled = change_set(
