@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -70,7 +70,10 @@ def purge() -> None:
 
 
 def sweep(*, gateway: Gateway, progress: Callable[[int], None] | None = None) -> SweepReport:
-    """One round over everything that is open. Raises SendingDisabled where sending is off or not configured."""
+    """One round over everything that is open. Raises SendingDisabled where sending is off or not configured.
+
+    A step that breaks stops no other; what broke it is raised at the end.
+    """
     publishing.limiter_check()
     publishing.sending_check()
     now = timezone.now()
@@ -87,13 +90,23 @@ def sweep(*, gateway: Gateway, progress: Callable[[int], None] | None = None) ->
         "cleared": dead_letters.dead_letter_clear,
     }
     moved: dict[str, int] = {}
+    broken: list[Exception] = []
     for number, (name, step) in enumerate(steps.items(), start=1):
-        moved[name] = step()
+        try:
+            moved[name] = step()
+        except (OperationalError, InterfaceError):
+            # The database is away, for the others too.
+            raise
+        except Exception as error:
+            logger.exception("a step of the sweep broke", step=name)
+            broken.append(error)
         if progress:
             progress(number)
     report = SweepReport(**moved)
     if report.total:
         logger.info("sweep moved messages", **asdict(report))
+    if broken:
+        raise broken[0]
     return report
 
 
