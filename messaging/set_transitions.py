@@ -31,10 +31,10 @@ def campaign_cancelled(campaign: Campaign) -> int:
     return cancel_set(campaign.deliveries.filter(state__in=[*WAITING, MessageStatus.PARKED]))
 
 
-def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[UUID]:
+def campaign_respaced(campaign: Campaign, *, replanned: Collection[int] = ()) -> None:
     """New slots and new dispatches for all that is parked, in the old order; the caller's transaction goes on.
 
-    Returns those due within `publish_before`: they are `pending` and the caller publishes them after the commit.
+    replanned: campaigns to which the caller does the same next, so that their old slots are free for this one.
     """
     # The rows before the profile, as delivery_rescheduled locks them.
     rows = list(
@@ -43,9 +43,7 @@ def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[
         .select_for_update(of=("self",), no_key=True)
         .values_list("due_at", "pk")
     )
-    if not rows:
-        return []
-    slots = slot_book.slot_block_reserve(campaign=campaign, count=len(rows))
+    slots = slot_book.slot_block_reserve(campaign=campaign, count=len(rows), replanned=replanned)
     due = dict(zip((pk for _, pk in sorted(rows)), slots, strict=True))
     for start in range(0, len(rows), SET_MAX):
         some = [pk for _, pk in rows[start : start + SET_MAX]]
@@ -57,6 +55,10 @@ def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[
                 " WHERE messaging_delivery.message_id = fresh.message_id",
                 [some, [uuid7() for _ in some], [due[pk] for pk in some]],
             )
+
+
+def campaign_released(campaign: Campaign, *, publish_before: timedelta) -> list[UUID]:
+    """What is parked and due within `publish_before` is `pending`; the caller publishes it after the commit."""
     near = timezone.now() + publish_before
     return change_set(
         campaign.deliveries.filter(state=MessageStatus.PARKED, due_at__lte=near), to=MessageStatus.PENDING
