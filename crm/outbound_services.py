@@ -128,7 +128,7 @@ def message_bulk_create_outbound(
 
 _BEGIN = """
 INSERT INTO crm_conversation (creator_id, fan_id, unread_count, archived, created_at)
-SELECT %s::bigint, fan_id, 0, false, %s::timestamptz FROM unnest(%s::bigint[]) AS fan_id ORDER BY fan_id
+SELECT %s::bigint, fan_id, 0, true, %s::timestamptz FROM unnest(%s::bigint[]) AS fan_id ORDER BY fan_id
 ON CONFLICT (fan_id) DO NOTHING
 """
 _MOVE_ON = """
@@ -139,7 +139,8 @@ WITH newest AS (
     SELECT known.id FROM crm_conversation known JOIN newest ON newest.conversation_id = known.id
     ORDER BY known.fan_id FOR NO KEY UPDATE OF known
 )
-UPDATE crm_conversation known SET last_message_id = newest.id, last_message_at = newest.created_at
+UPDATE crm_conversation known SET last_message_id = newest.id, last_message_at = newest.created_at,
+    archived = known.archived AND known.last_message_id IS NOT NULL
 FROM newest JOIN locked ON locked.id = newest.conversation_id
 WHERE known.id = newest.conversation_id
     AND (known.last_message_id IS NULL OR known.last_message_at <= newest.created_at)
@@ -147,7 +148,10 @@ WHERE known.id = newest.conversation_id
 
 
 def conversations_begin(*, creator: Creator, fan_ids: Sequence[int]) -> None:
-    """A conversation for each of these fans; those that are there are neither changed nor locked."""
+    """A conversation for each of these fans; those that are there are neither changed nor locked.
+
+    It shows once it moves on: until then it is in the archive, since nobody has written a message yet.
+    """
     statement_run(_BEGIN, [creator.pk, timezone.now(), list(fan_ids)])
 
 
@@ -155,8 +159,8 @@ def conversations_move_on(*, message_ids: Sequence[UUID]) -> None:
     """Show the newest of these messages in each of their conversations, unless a later one is there.
 
     The last that a long transaction does. Whoever writes to one of these fans waits from here to the commit and no
-    longer, so what the commit would check of all those rows is checked before. The archive stays as it is: nobody has
-    written to these fans in particular.
+    longer, so what the commit would check of all those rows is checked before. What somebody archived stays
+    so: nobody has written to these fans in particular.
     """
     statement_run("SET CONSTRAINTS ALL IMMEDIATE", [])
     statement_run(_MOVE_ON, [list(message_ids)])

@@ -44,7 +44,8 @@ def campaign_resume(*, creator: Creator, campaign_id: int) -> CampaignReport:
             to=CampaignStatus.RUNNING,
             verb=gettext_noop("resumed"),
         )
-        pending = set_transitions.campaign_respaced(campaign, publish_before=timedelta(seconds=queue.DELAY_MAX_SECONDS))
+        set_transitions.campaign_respaced(campaign)
+        pending = set_transitions.campaign_released(campaign, publish_before=timedelta(seconds=queue.DELAY_MAX_SECONDS))
         transaction.on_commit(lambda: publishing.publish(pending, fail=False))
     return selectors.campaign_report(campaign)
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 
 from crm.errors import FieldError, InvalidInput
 from crm.models import Creator, Fan, MessageStatus, User
+from crm.outbound_services import conversations_begin
 from crm.payloads import check_content, check_template, media_attachments, media_urls, template_render
 from crm.selectors import fan_audience, fan_map_by_recipient
 from crm.stored_words import in_words
@@ -239,6 +240,8 @@ def _start(
     """Store all of it or nothing, publish after the commit what is due soon, and say what SQS did not take."""
     refusals: dict[UUID, publishing.Refusal] = {}
     slot_book.sending_profile_ensure(creator_id=campaign.creator_id)
+    # Before as well: who writes to one of these fans for the first time would wait until a long transaction ends.
+    conversations_begin(creator=campaign.creator, fan_ids=[fan.pk for fan in fans()])
     with transaction.atomic():
         # Before the fans are chosen: a second press on the button sees what the first one wrote.
         slot_book.campaign_lane_lock(creator_id=campaign.creator_id)

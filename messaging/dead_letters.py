@@ -38,6 +38,7 @@ SUSPECT_AFTER = timedelta(seconds=60)
 # Workers that are killed let SQS give up messages that none of them had begun to send. So such a message is dispatched
 # anew, so many times before it fails: then it is the message that ends its workers.
 DISPATCHES_MORE = 2
+IN_DOUBT = "Nobody knows whether the fan has it: look in the chat, then name its id or --unknown."
 Progress = Callable[[int], None]
 
 
@@ -237,7 +238,7 @@ def dead_letter_redrive(
         if fate is Fate.KEPT:
             return fate, why
         if fate is Fate.SENT_AGAIN and letter.message_id is not None:
-            if not dry_run and (refused := _send_again(letter)):
+            if not dry_run and (refused := _send_again(letter, unknown=unknown)):
                 return refused if refused[0] is Fate.KEPT else _deleted(walk, letter, refused[1], dry_run=False)
             again.add(letter.message_id)
             # The copy goes after the row is queued: the other way round a crash between the two would lose it.
@@ -285,7 +286,7 @@ def _judge(letter: DeadLetter, *, unknown: bool) -> tuple[Fate, str]:
         case MessageStatus.UNKNOWN if unknown:
             return Fate.SENT_AGAIN, ""
         case MessageStatus.UNKNOWN:
-            return Fate.KEPT, "Nobody knows whether the fan has it: look in the chat, then name its id or --unknown."
+            return Fate.KEPT, IN_DOUBT
         case MessageStatus.QUEUED if letter.current:
             # No sweep has seen it yet; this is the only copy.
             return Fate.SENT_AGAIN, ""
@@ -298,13 +299,14 @@ def _judge(letter: DeadLetter, *, unknown: bool) -> tuple[Fate, str]:
             )
 
 
-def _send_again(letter: DeadLetter) -> tuple[Fate, str] | None:
+def _send_again(letter: DeadLetter, *, unknown: bool) -> tuple[Fate, str] | None:
     """None where it is on its way again, else what the copy is to become."""
     delivery = Delivery.objects.select_related("creator").filter(pk=letter.message_id).first()
     if delivery is None:
         return Fate.DELETED, "No such row."
-    if delivery.state == MessageStatus.QUEUED and delivery.dispatch_id == letter.dispatch_id:
-        _give_up(delivery)
+    waits = delivery.state == MessageStatus.QUEUED and delivery.dispatch_id == letter.dispatch_id
+    if waits and not _give_up(delivery) and not unknown:
+        return Fate.KEPT, IN_DOUBT
     try:
         services.message_retry(creator=delivery.creator, message_id=delivery.pk)
     except Conflict as error:

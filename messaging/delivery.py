@@ -13,12 +13,13 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from crm.models import MessageStatus
 from crm.services import fan_identify
 from messaging import metrics, publishing, queue, selectors, transitions
 from messaging.errors import LimiterUnavailable, MalformedBody, QueueError
-from messaging.gateways import Bypassed, Gateway, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.gateways import Bypassed, Gateway, Outcome, Rejected, Scope, Sent, Unknown, repeatable_since
 from messaging.models import Delivery, Kind, Stage
 from messaging.payloads import dispatch_parse
 from messaging.rate_limiter import Grant, Limit, RateLimiter, Verdict
@@ -127,6 +128,7 @@ class Consumer:
         return Disposition.LEAVE if refused else Disposition.ACKNOWLEDGE
 
     def _handle_dispatch(self, copy: Copy, patience: float) -> Disposition | Later:
+        read_at = time.monotonic()
         delivery = selectors.delivery_for_dispatch(message_id=copy.message_id)
         if delivery is None or delivery.dispatch_id != copy.dispatch_id:
             # Deleted, or replaced by a newer copy.
@@ -137,6 +139,17 @@ class Consumer:
             transitions.delivery_set_aside([copy], to=delivery.held)
             return Disposition.ACKNOWLEDGE
         now = timezone.now()
+        if self._key_forgotten(delivery, now):
+            # It waited for long, with its creator paused, say.
+            transitions.delivery_unrepeated(
+                copy,
+                code="key_forgotten",
+                reason=gettext_noop(
+                    "An attempt may have reached the fan, and it waited too long to be sent again safely."
+                    " Look in the chat before you send it again."
+                ),
+            )
+            return Disposition.ACKNOWLEDGE
         gap = timedelta(milliseconds=delivery.creator.sending_profile.min_gap_ms)
         early = (delivery.due_at - now).total_seconds()
         if early > patience:
@@ -150,7 +163,7 @@ class Consumer:
                 return self._hop(delivery, copy, alone_until=until)
             return Later(max((until - now).total_seconds(), ASK_AGAIN_SECONDS), True, gap.total_seconds())
         try:
-            wait_ms = self._acquire(delivery, copy)
+            wait_ms = self._acquire(delivery, copy, read_at)
         except LimiterUnavailable:
             # Nothing goes out while nobody can say that it may; a fresh copy keeps the receive count at 1.
             return self._again(delivery, delay_seconds=LIMITER_AWAY_DELAY_SECONDS)
@@ -160,10 +173,22 @@ class Consumer:
             return Later(wait_ms / 1_000, alone=False, gap_seconds=gap.total_seconds())
         return self._send(delivery, copy)
 
-    def _acquire(self, delivery: Delivery, copy: Copy) -> int:
-        """Ask for a token; 0 when it is ours, else the milliseconds until it could be."""
+    def _key_forgotten(self, delivery: Delivery, now: datetime) -> bool:
+        """Whether it is to be repeated under a key that the platform may know no more, so that the fan could get it
+        twice. What a person sent again has no attempts, and a platform without keys is asked again by people alone."""
+        since = repeatable_since(self.gateway, now=now)
+        first = delivery.first_attempt_at
+        repeat = delivery.key_in_doubt and delivery.attempts > 0
+        return repeat and since is not None and first is not None and first <= since
+
+    def _acquire(self, delivery: Delivery, copy: Copy, read_at: float) -> int:
+        """Ask for a token; 0 when it is ours, else the milliseconds until it could be.
+
+        read_at: when the row was, by time.monotonic: it has been quiet for that much longer.
+        """
         quiet: timedelta | None = getattr(delivery, "quiet", None)
-        grant = self._ask(delivery, copy, quiet_ms=None if quiet is None else round(quiet.total_seconds() * 1_000))
+        seconds = None if quiet is None else quiet.total_seconds() + time.monotonic() - read_at
+        grant = self._ask(delivery, copy, quiet_ms=None if seconds is None else round(seconds * 1_000))
         return 0 if grant.granted else grant.wait_ms
 
     def _ask(self, delivery: Delivery, copy: Copy, *, quiet_ms: int | None) -> Grant:
@@ -348,7 +373,7 @@ class Consumer:
         failed = transitions.delivery_failed(
             copy, stage=Stage.SEND, code=outcome.code, reason=outcome.reason, attempted=True
         )
-        metrics.count("OnlyFansMessagesFailed")
+        metrics.count("OnlyFansMessagesFailed" if failed else "OnlyFansMessagesUnknown")
         return self._bury(delivery, outcome.code) if failed else Disposition.ACKNOWLEDGE
 
     def _settled(self, delivery: Delivery) -> Disposition:

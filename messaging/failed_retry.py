@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 from django.utils.translation import gettext
 
-from crm.errors import Conflict
+from crm.errors import Conflict, NotFound
 from crm.models import Creator, MessageStatus
 from crm.stored_words import in_words
 from messaging import publishing, queue, selectors, services
@@ -58,7 +58,7 @@ def failed_retry(
         publishing.limiter_check()
         publishing.sending_check()
     states = [MessageStatus.FAILED, MessageStatus.UNKNOWN] if unknown else [MessageStatus.FAILED]
-    rows = Delivery.objects.filter(state__in=states)
+    rows = Delivery.objects.filter(state__in=states, fan__deleted_at=None)
     if creator_id is not None:
         rows = rows.filter(creator_id=creator_id)
     if campaign_id is not None:
@@ -80,7 +80,7 @@ def failed_retry(
         for message_id, creator in found[start : start + queue.BATCH_MAX_ENTRIES]:
             try:
                 services.message_reopen(creator=creators[creator], message_id=message_id)
-            except Conflict:
+            except (Conflict, NotFound):
                 meanwhile.append(message_id)
             else:
                 reopened.append(message_id)

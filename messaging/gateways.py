@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from typing import Protocol
@@ -122,6 +122,17 @@ class Gateway(Protocol):
 
     def probe(self) -> None:
         """Raise with the reason in words when the platform cannot be reached."""
+
+
+def repeatable_since(gateway: Gateway, *, now: datetime) -> datetime | None:
+    """First attempts after this are still known by their key at the platform, so sending again cannot double them.
+
+    None where the platform knows no keys.
+    """
+    if not gateway.honours_idempotency_key:
+        return None
+    # An hour short of it, so that the repeat itself arrives in time.
+    return now - timedelta(seconds=gateway.key_lifetime_seconds) + timedelta(hours=1)
 
 
 @cache

@@ -14,8 +14,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
     lambda_handler.configuration_check()
     publishing.sending_check()
     try:
-        sweeper.purge()
-        report = sweeper.sweep(gateway=gateway_load())
+        try:
+            report = sweeper.sweep(gateway=gateway_load())
+        finally:
+            # What stops one of the two does not stop the other.
+            sweeper.purge()
         vitals.swept()
         return {"moved": report.total}
     finally:

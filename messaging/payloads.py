@@ -94,7 +94,8 @@ def dispatch_parse(raw: str) -> Dispatch | None:
             creator_id=int(body["creatorId"]),
             campaign=body.get("kind") == "campaign",
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    # OverflowError: JSON as Python reads it knows Infinity.
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise MalformedBody("The body lacks messageId, dispatchId or creatorId.") from error
 
 

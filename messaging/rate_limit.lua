@@ -90,16 +90,19 @@ local function acquire(key, id, limit, window, gap, lease, need, quiet)
   end
   -- The longest that a send which this server has forgotten can forbid another one.
   local away = lease + max(window, gap)
-  if book.known == 0 and quiet >= 0 and quiet < away then
-    -- Redis was emptied while this creator was sending: every token may still be out.
-    book.known, book.next_at = 1, now + away - quiet
-    book_write(key, book, others, lease + window + gap)
-  end
-  local next_at = book.next_at
-  if book.holder == id and next_at > now then
+  if book.holder == id and book.next_at > now then
     -- Its lease begins anew, since its send does.
     return grant()
   end
+  -- The last grant or end of a send that is known here. A claim a gap after it was granted by what is known no more: this
+  -- server was emptied, or set back to an older copy (a snapshot, a replica that was behind). A second for slow clients.
+  local last = book.next_at - gap - (book.holder ~= NOBODY and lease or 0)
+  if quiet >= 0 and quiet < away and now - quiet >= last + max(gap, 1000) then
+    -- Every token may still be out, and the end of a send that the older copy knows opens nothing.
+    book.known, book.next_at, book.holder = 1, now + away - quiet, NOBODY
+    book_write(key, book, others, lease + window + gap)
+  end
+  local next_at = book.next_at
   if book.holder ~= NOBODY then
     -- A quarter of a second where there is no gap, so that nobody asks without end.
     next_at = min(next_at, now + max(gap, 250))

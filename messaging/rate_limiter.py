@@ -158,7 +158,7 @@ class RedisRateLimiter:
 
         need: how many tokens must be free; a campaign asks for 3, so that two are left for somebody who is typing.
         quiet_ms: how long ago PostgreSQL last saw this creator claim a send, None for never. Where Redis knows nothing
-        of a creator who was sending until just now, it was emptied, and the answer is to wait.
+        of that send, it was emptied or set back, and the answer is to wait.
         While the creator's breaker is open nothing is granted; after it one dispatch is, until that one has ended.
         """
         [wait_ms] = self._run("acquire", [_key(creator_id)], _ask_question(dispatch_id, limit, need, quiet_ms))

@@ -1,6 +1,6 @@
 """Answers what is on its way, what is stuck and how sending goes, from a creator's side. Only reads tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -244,10 +244,10 @@ def campaign_stretches(*, creator_id: int, without_campaign_id: int | None = Non
     )
 
 
-def campaign_slots_taken(*, profile: SendingProfile, without_parked_of: int | None = None) -> list[datetime]:
+def campaign_slots_taken(*, profile: SendingProfile, without_parked_of: Collection[int] = ()) -> list[datetime]:
     """The last slots of campaigns that are in use, or were within the last window; oldest first.
 
-    without_parked_of: a campaign whose parked messages are about to get other slots.
+    without_parked_of: campaigns whose parked messages are about to get other slots.
     """
     now = timezone.now()
     taken = (
@@ -257,8 +257,8 @@ def campaign_slots_taken(*, profile: SendingProfile, without_parked_of: int | No
         .exclude(campaign__status=CampaignStatus.PAUSED)
         .exclude(campaign__scheduled_at__gt=now)
     )
-    if without_parked_of is not None:
-        taken = taken.exclude(campaign=without_parked_of, state=MessageStatus.PARKED)
+    if without_parked_of:
+        taken = taken.exclude(campaign__in=without_parked_of, state=MessageStatus.PARKED)
     last = taken.order_by("-due_at").values_list("due_at", flat=True)[: profile.limit_messages]
     return ungrouped(sorted(last), gap=timedelta(milliseconds=profile.min_gap_ms))
 
@@ -266,6 +266,24 @@ def campaign_slots_taken(*, profile: SendingProfile, without_parked_of: int | No
 def campaign_list(*, creator: Creator) -> QuerySet[Campaign]:
     """The creator's campaigns, unordered: a paginator orders them."""
     return Campaign.objects.filter(creator=creator)
+
+
+def campaign_list_behind(*, creator: Creator) -> list[Campaign]:
+    """The running campaigns of which something is parked, in the order of their turns; none where none of it is late.
+
+    Not those that are scheduled for later, which have their time.
+    """
+    now = timezone.now()
+    parked = Delivery.objects.filter(
+        Q(campaign__scheduled_at=None) | Q(campaign__scheduled_at__lte=now),
+        creator=creator,
+        campaign__status=CampaignStatus.RUNNING,
+        state=MessageStatus.PARKED,
+    )
+    first = dict(parked.values_list("campaign").annotate(Min("due_at")).order_by())
+    if not any(due_at < now for due_at in first.values()):
+        return []
+    return sorted(Campaign.objects.filter(pk__in=first), key=lambda campaign: first[campaign.pk])
 
 
 def campaign_get(*, creator: Creator, campaign_id: int) -> Campaign:

@@ -17,7 +17,7 @@ from crm.outbound_services import message_status_set
 from crm.payloads import check_content, media_attachments
 from crm.selectors import fan_map_by_recipient
 from crm.stored_words import in_words
-from messaging import outbox, publishing, queue, selectors, slot_book, transitions
+from messaging import outbox, publishing, queue, selectors, set_transitions, slot_book, transitions
 from messaging.errors import QueueError, QueueRefused
 from messaging.models import OPEN_STATES, CampaignStatus, Delivery, Kind, SendingProfile, Stage
 from messaging.transitions import Copy
@@ -231,7 +231,8 @@ def message_send(
     """
     service = OnlyFansRateLimiterService(creator=creator, trace_id=trace_id)
     [receipt] = service.send_batch(user=user, requests=[request], on_stored=on_stored)
-    _refused_raise(receipt)
+    if receipt.status is MessageStatus.FAILED:
+        raise _refused(receipt)
     return receipt
 
 
@@ -246,8 +247,8 @@ def message_receipt(*, creator: Creator, message_id: UUID, accepted_at: datetime
         reason_code=delivery.reason_code,
         reason=delivery.reason,
     )
-    if delivery.stage == Stage.ENQUEUE:
-        _refused_raise(receipt)
+    if delivery.stage == Stage.ENQUEUE and receipt.status in selectors.TROUBLE:
+        raise _refused(receipt)
     return receipt
 
 
@@ -296,14 +297,13 @@ def message_reopen(*, creator: Creator, message_id: UUID, on_stored: Callable[[U
         )
 
 
-def _refused_raise(receipt: SendReceipt) -> None:
-    if receipt.status is MessageStatus.FAILED:
-        raise QueueRefused(
-            gettext("The message is stored but could not be queued: %(reason)s You can send it again.")
-            % {"reason": in_words(receipt.reason)},
-            extra={"messageId": str(receipt.message_id), "status": receipt.status},
-            retry_after=30,
-        )
+def _refused(receipt: SendReceipt) -> QueueRefused:
+    return QueueRefused(
+        gettext("The message is stored but could not be queued: %(reason)s You can send it again.")
+        % {"reason": in_words(receipt.reason)},
+        extra={"messageId": str(receipt.message_id), "status": receipt.status},
+        retry_after=30,
+    )
 
 
 def sending_pause(*, creator: Creator, reason: str, code: str = "") -> None:
@@ -316,6 +316,20 @@ def sending_pause(*, creator: Creator, reason: str, code: str = "") -> None:
 
 def sending_resume_after(*, creator: Creator, codes: Collection[str]) -> bool:
     """End a pause that has one of these codes, and no other; whether there was one."""
+    return _resume(creator, codes=codes)
+
+
+@transaction.atomic
+def _resume(creator: Creator, *, codes: Collection[str] | None = None) -> bool:
+    """Whether there was such a pause. What fell behind in a campaign is planned anew with all that follows it: put
+    between the rest, one by one, it would take their turns, and the campaign's estimate would be true no more."""
+    profile = selectors.sending_profile(creator=creator)
+    if profile is None or profile.paused_at is None or (codes is not None and profile.paused_code not in codes):
+        return False
+    behind = selectors.campaign_list_behind(creator=creator)
+    # The rows before the profile, as delivery_rescheduled locks them.
+    for number, campaign in enumerate(behind, start=1):
+        set_transitions.campaign_respaced(campaign, replanned=[later.pk for later in behind[number:]])
     return transitions.sending_resumed(creator_id=creator.pk, codes=codes)
 
 
@@ -350,5 +364,5 @@ def delivery_recognise(*, fan: Fan, text: str, platform_message_id: str, sent_at
 
 def sending_resume(*, creator: Creator) -> None:
     """Let a paused creator's messages go out again. Raises Conflict where sending was not paused."""
-    if not transitions.sending_resumed(creator_id=creator.pk):
+    if not _resume(creator):
         raise Conflict(gettext("Sending is not paused."), code="not_paused")

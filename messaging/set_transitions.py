@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 from crm.models import Fan, MessageStatus, uuid7
 from messaging import selectors, slot_book
 from messaging.models import Campaign, CampaignStatus, Delivery
-from messaging.transitions import SET_MAX, WAITING, change_set
+from messaging.transitions import SET_MAX, WAITING, cancel_set, change_set
 
 
 def campaign_changed(campaign: Campaign, *, expected: Collection[CampaignStatus], to: CampaignStatus) -> bool:
@@ -28,14 +28,13 @@ def campaign_parked(campaign: Campaign) -> int:
 
 def campaign_cancelled(campaign: Campaign) -> int:
     """What has not gone out never will; what is being sent in this moment is sent."""
-    rows = campaign.deliveries.filter(state__in=[*WAITING, MessageStatus.PARKED])
-    return len(change_set(rows, to=MessageStatus.CANCELLED))
+    return cancel_set(campaign.deliveries.filter(state__in=[*WAITING, MessageStatus.PARKED]))
 
 
-def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[UUID]:
+def campaign_respaced(campaign: Campaign, *, replanned: Collection[int] = ()) -> None:
     """New slots and new dispatches for all that is parked, in the old order; the caller's transaction goes on.
 
-    Returns those due within `publish_before`: they are `pending` and the caller publishes them after the commit.
+    replanned: campaigns to which the caller does the same next, so that their old slots are free for this one.
     """
     # The rows before the profile, as delivery_rescheduled locks them.
     rows = list(
@@ -44,9 +43,7 @@ def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[
         .select_for_update(of=("self",), no_key=True)
         .values_list("due_at", "pk")
     )
-    if not rows:
-        return []
-    slots = slot_book.slot_block_reserve(campaign=campaign, count=len(rows))
+    slots = slot_book.slot_block_reserve(campaign=campaign, count=len(rows), replanned=replanned)
     due = dict(zip((pk for _, pk in sorted(rows)), slots, strict=True))
     for start in range(0, len(rows), SET_MAX):
         some = [pk for _, pk in rows[start : start + SET_MAX]]
@@ -58,6 +55,10 @@ def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[
                 " WHERE messaging_delivery.message_id = fresh.message_id",
                 [some, [uuid7() for _ in some], [due[pk] for pk in some]],
             )
+
+
+def campaign_released(campaign: Campaign, *, publish_before: timedelta) -> list[UUID]:
+    """What is parked and due within `publish_before` is `pending`; the caller publishes it after the commit."""
     near = timezone.now() + publish_before
     return change_set(
         campaign.deliveries.filter(state=MessageStatus.PARKED, due_at__lte=near), to=MessageStatus.PENDING
@@ -67,14 +68,7 @@ def campaign_respaced(campaign: Campaign, *, publish_before: timedelta) -> list[
 def fan_withdrawn(fan: Fan) -> int:
     """What has not gone out to a deleted fan never will; Delivery.held stops what is out of reach in this moment."""
     rows = Delivery.objects.filter(fan=fan, state__in=[*WAITING, MessageStatus.PARKED])
-    return len(
-        change_set(
-            rows,
-            to=MessageStatus.CANCELLED,
-            reason_code="fan_deleted",
-            reason=gettext_noop("The fan was deleted before this went out."),
-        )
-    )
+    return cancel_set(rows, reason_code="fan_deleted", reason=gettext_noop("The fan was deleted before this went out."))
 
 
 def fan_erased(fan: Fan) -> None:

@@ -4,7 +4,7 @@ A slot is when a message is due. Replies book theirs in the profile, under its l
 the deliveries alone, which the caller writes, under a lock of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -110,10 +110,11 @@ def slots_plan(
     return slots[len(slots) - count :]
 
 
-def slot_block_reserve(*, campaign: Campaign, count: int) -> list[datetime]:
+def slot_block_reserve(*, campaign: Campaign, count: int, replanned: Collection[int] = ()) -> list[datetime]:
     """When each message of a campaign is due, in groups; the caller's transaction plans alone until it ends.
 
     Later campaigns go after it, except before one that is scheduled: they are planned around that.
+    replanned: campaigns whose parked messages get other slots in the same transaction, after these.
     """
     campaign_lane_lock(creator_id=campaign.creator_id)
     profile, _ = SendingProfile.objects.get_or_create(creator_id=campaign.creator_id)
@@ -121,7 +122,7 @@ def slot_block_reserve(*, campaign: Campaign, count: int) -> list[datetime]:
     slots = slots_plan(
         profile,
         campaign=True,
-        taken=selectors.campaign_slots_taken(profile=profile, without_parked_of=campaign.pk),
+        taken=selectors.campaign_slots_taken(profile=profile, without_parked_of=[campaign.pk, *replanned]),
         count=count,
         earliest=max(now, campaign.scheduled_at or now),
         busy=selectors.campaign_stretches(creator_id=campaign.creator_id, without_campaign_id=campaign.pk),

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -25,7 +25,7 @@ from crm.sign_ins import sign_ins_purge
 from messaging import dead_letters, publishing, queue, read_back, transitions
 from messaging.delivery import backoff
 from messaging.errors import QueueError
-from messaging.gateways import Gateway
+from messaging.gateways import Gateway, repeatable_since
 from messaging.models import CampaignStatus, Delivery, Kind
 from messaging.transitions import Copy
 
@@ -70,7 +70,10 @@ def purge() -> None:
 
 
 def sweep(*, gateway: Gateway, progress: Callable[[int], None] | None = None) -> SweepReport:
-    """One round over everything that is open. Raises SendingDisabled where sending is off or not configured."""
+    """One round over everything that is open. Raises SendingDisabled where sending is off or not configured.
+
+    A step that breaks stops no other; what broke it is raised at the end.
+    """
     publishing.limiter_check()
     publishing.sending_check()
     now = timezone.now()
@@ -87,13 +90,23 @@ def sweep(*, gateway: Gateway, progress: Callable[[int], None] | None = None) ->
         "cleared": dead_letters.dead_letter_clear,
     }
     moved: dict[str, int] = {}
+    broken: list[Exception] = []
     for number, (name, step) in enumerate(steps.items(), start=1):
-        moved[name] = step()
+        try:
+            moved[name] = step()
+        except (OperationalError, InterfaceError):
+            # The database is away, for the others too.
+            raise
+        except Exception as error:
+            logger.exception("a step of the sweep broke", step=name)
+            broken.append(error)
         if progress:
             progress(number)
     report = SweepReport(**moved)
     if report.total:
         logger.info("sweep moved messages", **asdict(report))
+    if broken:
+        raise broken[0]
     return report
 
 
@@ -217,17 +230,6 @@ def _requeue_overdue(now: datetime) -> int:
     return _each(_overdue_rows(now), lambda delivery: _reschedule(delivery, MessageStatus.QUEUED))
 
 
-def _repeatable_since(gateway: Gateway, now: datetime) -> datetime | None:
-    """First attempts after this are still known by their key at the platform, so sending again cannot double them.
-
-    None where the platform knows no keys.
-    """
-    if not gateway.honours_idempotency_key:
-        return None
-    # An hour short of it, so that the repeat itself arrives in time.
-    return now - timedelta(seconds=gateway.key_lifetime_seconds) + timedelta(hours=1)
-
-
 def _expired_rows() -> QuerySet[Delivery]:
     expired = Delivery.objects.filter(state=MessageStatus.SENDING, lease_expires_at__lt=Now())
     return expired.select_related("campaign", "fan")
@@ -235,7 +237,7 @@ def _expired_rows() -> QuerySet[Delivery]:
 
 def _resolve_leases(now: datetime, gateway: Gateway) -> int:
     """Rows whose sender died between the claim and the outcome."""
-    since = _repeatable_since(gateway, now)
+    since = repeatable_since(gateway, now=now)
 
     def resolve(delivery: Delivery) -> UUID | None:
         first = delivery.first_attempt_at
@@ -258,7 +260,7 @@ def _resolve_leases(now: datetime, gateway: Gateway) -> int:
 
 
 def _repeatable_rows(now: datetime, gateway: Gateway) -> QuerySet[Delivery]:
-    since = _repeatable_since(gateway, now)
+    since = repeatable_since(gateway, now=now)
     if since is None:
         return Delivery.objects.none()
     return Delivery.objects.filter(

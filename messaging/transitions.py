@@ -12,9 +12,10 @@ from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import F, QuerySet, Value
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from crm.models import MessageStatus, uuid7
 from crm.outbound_services import MESSAGE_STATUS_COPY, message_status_set, pages_wake
@@ -53,14 +54,16 @@ def _change(
     expected: Collection[MessageStatus],
     to: MessageStatus,
     message: dict[str, Any] | None = None,
+    only: Q | None = None,
     savepoint: bool = True,
     **fields: Any,
 ) -> bool:
     # Without a savepoint where the caller's transaction fails with it anyway: two requests less.
     with transaction.atomic(savepoint=savepoint):
-        changed = Delivery.objects.filter(pk=copy.message_id, dispatch_id=copy.dispatch_id, state__in=expected).update(
-            state=to, state_changed_at=Now(), **fields
+        rows = Delivery.objects.filter(
+            only or Q(), pk=copy.message_id, dispatch_id=copy.dispatch_id, state__in=expected
         )
+        changed = rows.update(state=to, state_changed_at=Now(), **fields)
         if changed:
             message_status_set(message_ids=[copy.message_id], status=to, **(message or {}))
     return bool(changed)
@@ -73,8 +76,6 @@ def change_set(
 
     dispatches: change only the rows of which one of these copies is the one that counts.
     """
-    if to is MessageStatus.CANCELLED:
-        fields["finished_at"] = Now()
     with transaction.atomic():
         # Locked in one order, so that two sets that overlap wait in line and not for each other.
         locked = list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk", "dispatch_id"))
@@ -84,6 +85,32 @@ def change_set(
             Delivery.objects.filter(pk__in=some).update(state=to, state_changed_at=Now(), **fields)
             message_status_set(message_ids=some, status=to)
     return ids
+
+
+def cancel_set(rows: QuerySet[Delivery], *, dispatches: Collection[Copy] | None = None, **fields: Any) -> int:
+    """These never go out any more. One that was to be sent again because an earlier attempt is in doubt stays in doubt:
+    nobody can say that its fan has not got it."""
+    doubted = change_set(
+        rows.filter(key_in_doubt=True),
+        dispatches=dispatches,
+        to=MessageStatus.UNKNOWN,
+        finished_at=Now(),
+        repeatable=False,
+        read_back_at=None,
+        stage=Stage.SEND,
+        reason_code="stopped_in_doubt",
+        reason=gettext_noop(
+            "It was stopped before it was sent again, and an earlier attempt may have reached the fan. Look there."
+        ),
+    )
+    cancelled = change_set(
+        rows.filter(key_in_doubt=False),
+        dispatches=dispatches,
+        to=MessageStatus.CANCELLED,
+        finished_at=Now(),
+        **fields,
+    )
+    return len(doubted) + len(cancelled)
 
 
 # One statement, because it runs for every message. Locked in one order, as in change_set, and found one by one by
@@ -118,12 +145,13 @@ def delivery_queued(copies: Collection[Copy]) -> None:
 
 def delivery_set_aside(copies: Collection[Copy], *, to: MessageStatus) -> None:
     """These may not go out, now (`parked`) or ever (`cancelled`); Delivery.held says which."""
-    if copies:
-        change_set(
-            Delivery.objects.filter(pk__in=[copy.message_id for copy in copies], state__in=WAITING),
-            dispatches=set(copies),
-            to=to,
-        )
+    if not copies:
+        return
+    rows = Delivery.objects.filter(pk__in=[copy.message_id for copy in copies], state__in=WAITING)
+    if to is MessageStatus.CANCELLED:
+        cancel_set(rows, dispatches=set(copies))
+    else:
+        change_set(rows, dispatches=set(copies), to=to)
 
 
 def delivery_released(copy: Copy) -> bool:
@@ -214,18 +242,30 @@ def delivery_still_unknown(copy: Copy, *, code: str, reason: str) -> bool:
 
 def delivery_failed(copy: Copy, *, stage: Stage, code: str, reason: str, attempted: bool) -> bool:
     """It ended without reaching the fan. A producer that gives up does not end what a worker is sending: SQS may have
-    taken the message although every answer was lost."""
-    return _change(
-        copy,
-        expected=[MessageStatus.PENDING] if stage is Stage.ENQUEUE else [MessageStatus.SENDING],
-        to=MessageStatus.FAILED,
-        stage=stage,
-        reason_code=code[:CODE_MAX],
-        reason=reason[:REASON_MAX],
-        attempts=F("attempts") + int(attempted),
-        finished_at=Now(),
-        lease_expires_at=None,
+    taken the message although every answer was lost.
+
+    False too where an earlier attempt is in doubt: that is no less so because this one failed.
+    """
+    expected = MessageStatus.PENDING if stage is Stage.ENQUEUE else MessageStatus.SENDING
+    return _fail(
+        copy, expected=expected, stage=stage, code=code, reason=reason, attempts=F("attempts") + int(attempted)
     )
+
+
+def _fail(copy: Copy, *, expected: MessageStatus, stage: Stage, code: str, reason: str, **fields: Any) -> bool:
+    """`failed` where nothing of it can be at the fan, else `unknown`; whether it is `failed`."""
+    fields |= {
+        "expected": [expected],
+        "stage": stage,
+        "reason_code": code[:CODE_MAX],
+        "reason": reason[:REASON_MAX],
+        "finished_at": Now(),
+        "lease_expires_at": None,
+    }
+    if _change(copy, to=MessageStatus.FAILED, only=Q(key_in_doubt=False), **fields):
+        return True
+    _change(copy, to=MessageStatus.UNKNOWN, only=Q(key_in_doubt=True), repeatable=False, read_back_at=None, **fields)
+    return False
 
 
 def delivery_bypassed(copy: Copy, *, code: str, reason: str) -> bool:
@@ -242,16 +282,8 @@ def delivery_bypassed(copy: Copy, *, code: str, reason: str) -> bool:
 
 
 def delivery_given_up(copy: Copy, *, code: str, reason: str) -> bool:
-    """SQS handed its copy out as often as it does and nobody came to an end with it."""
-    return _change(
-        copy,
-        expected=[MessageStatus.QUEUED],
-        to=MessageStatus.FAILED,
-        stage=Stage.SEND,
-        reason_code=code[:CODE_MAX],
-        reason=reason[:REASON_MAX],
-        finished_at=Now(),
-    )
+    """SQS handed its copy out as often as it does and nobody came to an end with it. False as in delivery_failed."""
+    return _fail(copy, expected=MessageStatus.QUEUED, stage=Stage.SEND, code=code, reason=reason)
 
 
 def delivery_key_renewed(copy: Copy) -> bool:
@@ -268,9 +300,22 @@ def delivery_key_renewed(copy: Copy) -> bool:
 
 def delivery_unknown(copy: Copy, *, code: str, reason: str, repeatable: bool = False) -> bool:
     """Nobody can say whether the fan has it; it is never sent again blindly."""
+    return _doubted(
+        copy, expected=[MessageStatus.SENDING], code=code, reason=reason, repeatable=repeatable, attempted=True
+    )
+
+
+def delivery_unrepeated(copy: Copy, *, code: str, reason: str) -> bool:
+    """It was to be sent again under the key of an attempt in doubt, and cannot be: the doubt stays, for a person."""
+    return _doubted(copy, expected=WAITING, code=code, reason=reason, repeatable=False, attempted=False)
+
+
+def _doubted(
+    copy: Copy, *, expected: Collection[MessageStatus], code: str, reason: str, repeatable: bool, attempted: bool
+) -> bool:
     return _change(
         copy,
-        expected=[MessageStatus.SENDING],
+        expected=expected,
         to=MessageStatus.UNKNOWN,
         stage=Stage.SEND,
         reason_code=code[:CODE_MAX],
@@ -278,7 +323,7 @@ def delivery_unknown(copy: Copy, *, code: str, reason: str, repeatable: bool = F
         repeatable=repeatable,
         key_in_doubt=True,
         read_back_at=None,
-        attempts=F("attempts") + 1,
+        attempts=F("attempts") + int(attempted),
         finished_at=Now(),
         lease_expires_at=None,
     )

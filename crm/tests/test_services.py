@@ -13,7 +13,14 @@ from django.utils import timezone
 from crm import outbound_services, services
 from crm.errors import Conflict
 from crm.models import Conversation, Direction, Fan, Membership, Message, MessageStatus, Role, User
-from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MembershipFactory, UserFactory
+from crm.tests.factories import (
+    ConversationFactory,
+    CreatorFactory,
+    FanFactory,
+    MembershipFactory,
+    MessageFactory,
+    UserFactory,
+)
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -134,10 +141,11 @@ def write_beside(fans: list[Fan]) -> list[UUID]:
 
 
 def test_conversations_move_on_when_all_is_written_and_stay_in_the_archive() -> None:
-    archived = ConversationFactory(archived=True)
-    known, new = archived.fan, FanFactory(creator=archived.creator)
+    old = MessageFactory(conversation__archived=True)
+    known, new = old.conversation.fan, FanFactory(creator=old.creator)
+    Conversation.objects.update(last_message=old)
     message_ids = write_beside([known, new])
-    assert set(Conversation.objects.values_list("last_message", flat=True)) == {None}
+    assert set(Conversation.objects.values_list("archived", "last_message")) == {(True, old.pk), (True, None)}
     outbound_services.conversations_move_on(message_ids=message_ids)
     found = [Conversation.objects.get(fan=fan) for fan in (known, new)]
     assert [each.last_message_id for each in found] == message_ids

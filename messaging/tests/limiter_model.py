@@ -2,6 +2,7 @@
 the product's script, with its one reading of the server's clock replaced."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import redis
@@ -49,6 +50,13 @@ class ModelLimiter:
     def flush(self) -> None:
         self._books.clear()
 
+    def snapshot(self) -> dict[int, _Book]:
+        return deepcopy(self._books)
+
+    def set_back(self, snapshot: dict[int, _Book]) -> None:
+        """A server that starts from its last snapshot, or a replica that was behind and takes over."""
+        self._books = deepcopy(snapshot)
+
     def _book(self, creator_id: int) -> _Book:
         book = self._books.setdefault(creator_id, _Book())
         if book.known and book.forgotten_at <= self.now_ms:
@@ -72,11 +80,12 @@ class ModelLimiter:
     ) -> Grant:
         book, now = self._book(creator_id), self.now_ms
         longest = limit.lease_ms + max(limit.window_ms, limit.gap_ms)
-        if not book.known and quiet_ms is not None and quiet_ms < longest:
-            book.known, book.shut_until = True, now + longest - quiet_ms
-            self._keep(book, limit)
         if book.in_flight == dispatch_id and book.shut_until > now:
             return self._grant(book, dispatch_id, limit)
+        last = book.shut_until - limit.gap_ms - (limit.lease_ms if book.in_flight else 0)
+        if quiet_ms is not None and quiet_ms < longest and now - quiet_ms >= last + max(limit.gap_ms, 1_000):
+            book.known, book.in_flight, book.shut_until = True, "", now + longest - quiet_ms
+            self._keep(book, limit)
         book.out = {name: back for name, back in book.out.items() if back > now}
         opens = book.shut_until
         if book.in_flight:
@@ -156,3 +165,12 @@ class VirtualRedisLimiter(RedisRateLimiter):
 
     def flush(self) -> None:
         self._client.flushdb()
+
+    def snapshot(self) -> dict[bytes, tuple[bytes, int]]:
+        return {key: (self._client.get(key), self._client.pexpiretime(key)) for key in self._client.keys("limit:*")}
+
+    def set_back(self, snapshot: dict[bytes, tuple[bytes, int]]) -> None:
+        self.flush()
+        for key, (book, expires_at) in snapshot.items():
+            if expires_at > self.now_ms:
+                self._client.set(key, book, pxat=expires_at)

@@ -69,12 +69,14 @@ def test_a_reply_is_written_and_sent_while_a_campaign_is_being_written(
     assert Delivery.objects.filter(kind=Kind.CAMPAIGN).count() == 3
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["the first to this fan", "one more"])
 def test_a_reply_to_a_fan_of_the_campaign_waits_for_its_last_step_alone(
-    monkeypatch: pytest.MonkeyPatch, consumer: Consumer, gateway: ScriptedGateway
+    monkeypatch: pytest.MonkeyPatch, consumer: Consumer, gateway: ScriptedGateway, first: bool
 ) -> None:
     creator = CreatorFactory()
     fan = fans_make(creator, 3)[0]
-    ConversationFactory(fan=fan)
+    if not first:
+        ConversationFactory(fan=fan)
     # All is written but that the conversations move on, which is quick however many they are.
     writing = Writing(monkeypatch, lambda: launch(creator), step="conversations_move_on")
     request = MessageRequest(recipient_id=fan.platform_id, content="Hi")

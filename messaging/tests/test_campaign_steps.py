@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from crm.errors import Conflict, NotFound
@@ -180,6 +181,20 @@ def test_what_a_stop_could_not_reach_is_set_aside_before_it_is_queued(creator, o
     assert on_queue() == []
 
 
+@pytest.mark.parametrize("waits", [MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED])
+def test_a_cancel_does_not_deny_an_attempt_that_may_have_reached_its_fan(creator, waits):
+    """It was about to be repeated under its key, after a sender died or no answer came."""
+    fans_make(creator, 2)
+    campaign = launch(creator)
+    doubted = campaign.deliveries.first()
+    campaign.deliveries.filter(pk=doubted.pk).update(state=waits, key_in_doubt=True, attempts=1)
+    campaign_steps.campaign_cancel(creator=creator, campaign_id=campaign.pk)
+    assert states(campaign) == {"unknown": 1, "cancelled": 1}
+    row = campaign.deliveries.get(state="unknown")
+    assert (row.pk, row.reason_code) == (doubted.pk, "stopped_in_doubt")
+    assert row.finished_at
+
+
 def test_a_message_of_a_cancelled_campaign_cannot_be_sent_again(creator):
     campaign = Campaign.objects.create(creator=creator, name="News", content="Hey", status=CampaignStatus.CANCELLED)
     failed = delivery_make(fan=FanFactory(creator=creator), state=MessageStatus.FAILED, campaign=campaign)
@@ -253,3 +268,28 @@ def test_replies_and_campaigns_to_the_same_fans_at_once_wait_in_line(creator):
         thread.join()
     assert errors == []
     assert Message.objects.count() == 3 * (8 + 40 + 40 + 40)
+
+
+def test_after_a_creators_pause_a_late_campaign_is_planned_anew_and_its_estimate_is_true(creator):
+    """Two campaigns of eight minutes each, six of which passed while the account was signed out."""
+    fans_make(creator, 64)
+    first, second = launch(creator), launch(creator)
+    services.sending_pause(creator=creator, reason="Signed out.", code="unauthorized")
+    Delivery.objects.update(state="parked", due_at=F("due_at") - timedelta(minutes=6))
+    assert not services.sending_resume_after(creator=creator, codes=["other"])
+    assert services.sending_resume_after(creator=creator, codes=["unauthorized"])
+    ends = [selectors.campaign_report(each).estimated_completion_at for each in (first, second)]
+    minutes = [(end - timezone.now()).total_seconds() / 60 for end in ends]
+    assert minutes == [pytest.approx(7.4, abs=0.4), pytest.approx(15.4, abs=0.4)]
+    sweeper.sweep(gateway=ScriptedGateway())
+    assert [selectors.campaign_report(each).estimated_completion_at for each in (first, second)] == ends
+
+
+def test_a_creators_pause_in_which_nothing_fell_behind_leaves_the_plan_as_it_is(creator):
+    fans_make(creator, 9)
+    campaign = launch(creator)
+    services.sending_pause(creator=creator, reason="Wait.")
+    campaign.deliveries.update(state="parked", due_at=F("due_at") + timedelta(seconds=5))
+    before = list(campaign.deliveries.order_by("pk").values_list("due_at", "dispatch_id"))
+    services.sending_resume(creator=creator)
+    assert list(campaign.deliveries.order_by("pk").values_list("due_at", "dispatch_id")) == before

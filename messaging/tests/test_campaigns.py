@@ -145,6 +145,7 @@ def test_a_bulk_whose_transaction_is_rolled_back_leaves_nothing(creator, on_queu
 
 def test_conversations_are_begun_and_moved_up_and_archived_ones_stay_archived(creator):
     old = MessageFactory(conversation=ConversationFactory(fan=FanFactory(creator=creator), archived=True))
+    Conversation.objects.update(last_message=old)
     fans = [old.conversation.fan, FanFactory(creator=creator)]
     bulk(creator, fans)
     for conversation in Conversation.objects.all():

@@ -198,6 +198,13 @@ def test_a_given_up_message_that_no_sweep_has_seen_is_sent_again(sqs_queues: Que
     assert sqs_queues.depth() == 1
 
 
+def test_a_given_up_repeat_of_what_may_have_arrived_is_left_to_a_person(sqs_queues: Queues) -> None:
+    delivery = dead(sqs_queues, state=MessageStatus.QUEUED, key_in_doubt=True, attempts=1)
+    assert fates(dead_letter_redrive(ids=None)) == [Fate.KEPT]
+    assert (now_of(delivery).state, now_of(delivery).reason_code) == (MessageStatus.UNKNOWN, "given_up")
+    assert fates(dead_letter_redrive(ids=None, unknown=True)) == [Fate.SENT_AGAIN]
+
+
 def test_what_cannot_be_read_is_kept_by_a_redrive_and_deleted_by_a_discard(sqs_queues: Queues) -> None:
     into_dlq(sqs_queues, "{")
     assert fates(dead_letter_redrive(ids=None)) == [Fate.KEPT]

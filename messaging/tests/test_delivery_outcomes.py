@@ -262,3 +262,30 @@ def test_outcomes_are_counted(outcome_of, outcome, name, monkeypatch):
     monkeypatch.setattr(metrics, "count", lambda name, number=1: counted.append(name))
     outcome_of(delivery_make(), outcome)
     assert counted == [f"OnlyFansMessages{name}"]
+
+
+def in_doubt(**fields):
+    """A message of which an attempt may have reached the fan, on its way to be sent again."""
+    values = {"key_in_doubt": True, "attempts": 1, "first_attempt_at": timezone.now() - timedelta(hours=1)}
+    return delivery_make(**{**values, **fields})
+
+
+def test_what_waited_until_the_platform_forgot_its_key_is_not_repeated_blindly(consumer, gateway):
+    delivery = in_doubt(first_attempt_at=timezone.now() - timedelta(hours=30))
+    assert consumer.handle(copy_of(delivery)) is Disposition.ACKNOWLEDGE
+    row = Delivery.objects.get()
+    assert (gateway.calls, row.state, row.reason_code, row.attempts) == ([], "unknown", "key_forgotten", 1)
+    services.message_retry(creator=delivery.creator, message_id=delivery.pk)
+    consumer.handle(copy_of(Delivery.objects.get()))
+    assert Delivery.objects.get().state == "sent"
+
+
+def test_what_the_platform_still_knows_by_its_key_is_repeated(consumer, gateway):
+    assert consumer.handle(copy_of(in_doubt())) is Disposition.ACKNOWLEDGE
+    assert Delivery.objects.get().state == "sent"
+
+
+def test_a_refusal_does_not_end_the_doubt_of_an_earlier_attempt(outcome_of, sqs_queues):
+    row = outcome_of(in_doubt(), PERMANENT)
+    assert (row.state, row.reason_code, row.repeatable, row.attempts) == ("unknown", "bad_request", False, 2)
+    assert sqs_queues.depth(sqs_queues.dead_letter_url) == 0

@@ -129,6 +129,37 @@ def test_a_settle_after_a_flush_does_not_hide_it(limiter):
     assert ask(limiter, "b", quiet_ms=0).wait_ms == 90_000
 
 
+def test_after_redis_was_set_back_a_creator_who_was_sending_waits_once(limiter):
+    send(limiter, "a", takes_ms=500)
+    older = limiter.snapshot()
+    limiter.advance(3_000)
+    send(limiter, "b", takes_ms=500)
+    limiter.set_back(older)
+    limiter.advance(3_000)
+    assert ask(limiter, "c", quiet_ms=3_500).wait_ms == 90_000 - 3_500
+    limiter.advance(86_500)
+    assert ask(limiter, "c", quiet_ms=90_000).granted
+
+
+def test_a_send_in_flight_in_the_older_copy_opens_nothing(limiter):
+    ask(limiter, "a")
+    older = limiter.snapshot()
+    limiter.settle(creator_id=1, dispatch_id="a", limit=LIMIT)
+    limiter.advance(3_000)
+    ask(limiter, "b")
+    limiter.set_back(older)
+    assert ask(limiter, "c", quiet_ms=0).wait_ms == 90_000
+    limiter.settle(creator_id=1, dispatch_id="a", limit=LIMIT)
+    assert ask(limiter, "c", quiet_ms=0).wait_ms == 90_000
+
+
+def test_who_asks_while_a_slow_claim_is_stored_is_not_told_that_redis_was_emptied(limiter):
+    ask(limiter, "a")
+    limiter.advance(2_999)
+    assert ask(limiter, "b", quiet_ms=0).wait_ms == 3_000
+    assert ask(limiter, "a", quiet_ms=0).granted
+
+
 def test_a_lowered_limit_counts_what_was_sent_under_the_old_one(limiter):
     for name in "abc":
         send(limiter, name, NO_GAP)
@@ -181,6 +212,7 @@ class Both(RuleBasedStateMachine):
         self.real.flush()
         self.sends: list[Send] = []
         self.claimed_at: int | None = None
+        self.older = self.snapshots()
         self.count = 0
 
     @initialize(
@@ -285,6 +317,20 @@ class Both(RuleBasedStateMachine):
     def flush(self) -> None:
         self.model.flush()
         self.real.flush()
+
+    def snapshots(self):
+        return self.model.snapshot(), self.real.snapshot()
+
+    @rule()
+    def snapshot(self) -> None:
+        self.older = self.snapshots()
+
+    @precondition(lambda self: self.limit.gap_ms >= 1_000)
+    @rule()
+    def set_back(self) -> None:
+        """Where nothing lies between two sends, one that was lost cannot be told from a slow client."""
+        for limiter, older in zip((self.model, self.real), self.older, strict=True):
+            limiter.set_back(older)
 
     @invariant()
     def the_gap_is_kept(self) -> None:

@@ -113,8 +113,10 @@ def test_a_connectivity_test_names_no_message():
         with_members(dispatchId="not a uuid"),
         json.dumps({"v": 1, "messageId": str(MESSAGE)}),
         json.dumps({"v": 1, "dispatchId": str(DISPATCH)}),
+        with_members(creatorId=float("inf")),
+        with_members(creatorId=float("nan")),
     ],
-    ids=range(16),
+    ids=range(18),
 )
 def test_anything_else_is_malformed(raw):
     with pytest.raises(MalformedBody):

@@ -121,6 +121,15 @@ def test_a_retry_that_sqs_does_not_take_says_so(fan, sqs_faults):
     assert states(delivery.pk) == {"failed"}
 
 
+def test_a_message_in_doubt_stays_in_doubt_where_sqs_does_not_take_its_retry(fan, sqs_faults):
+    delivery = delivery_make(fan=fan, state=MessageStatus.UNKNOWN, key_in_doubt=True)
+    sqs_faults.script = [aws_error("AccessDenied", 403)]
+    with pytest.raises(QueueRefused, match="refuses these credentials") as caught:
+        services.message_retry(creator=fan.creator, message_id=delivery.pk)
+    assert caught.value.extra["status"] == "unknown"
+    assert states(delivery.pk) == {"unknown"}
+
+
 def test_an_unknown_message_can_be_sent_again(fan):
     delivery = delivery_make(fan=fan, state=MessageStatus.UNKNOWN)
     assert services.message_retry(creator=fan.creator, message_id=delivery.pk).status is MessageStatus.QUEUED

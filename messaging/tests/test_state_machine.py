@@ -54,12 +54,17 @@ class Row:
     lease_over: bool = False
     by_hand: int = 0
     arrivals: int = 0
+    # An attempt may have reached the fan, so it neither failed nor was cancelled, whatever comes next.
+    in_doubt: bool = False
     # Every copy that ever was on the queue; SQS may hand out each of them at any time, and more than once.
     copies: list[Copy] = field(default_factory=list)
 
     def moved(self, copy: Copy) -> None:
         self.copy = copy
         self.copies.append(copy)
+
+    def ended(self, state: MessageStatus) -> None:
+        self.state, self.repeatable = (MessageStatus.UNKNOWN, False) if self.in_doubt else (state, self.repeatable)
 
 
 @dataclass(eq=False)
@@ -140,9 +145,10 @@ class Deliveries(RuleBasedStateMachine):
     def sqs_refused_it(self, data) -> None:
         row, copy, counts = self.any_copy(data)
         changed = transitions.delivery_failed(copy, stage=Stage.ENQUEUE, code="x", reason="x", attempted=False)
-        assert changed is (counts and row.state is MessageStatus.PENDING)
-        if changed:
-            row.state = MessageStatus.FAILED
+        ended = counts and row.state is MessageStatus.PENDING
+        assert changed is (ended and not row.in_doubt)
+        if ended:
+            row.ended(MessageStatus.FAILED)
 
     @rule(data=st.data())
     def claim_any_copy(self, data) -> None:
@@ -194,9 +200,10 @@ class Deliveries(RuleBasedStateMachine):
         sender = self.a_sender(data, lambda each: not each.arrived)
         row = sender.row
         changed = transitions.delivery_failed(sender.copy, stage=Stage.SEND, code="x", reason="x", attempted=True)
-        assert changed is (sender.copy == row.copy and row.state is MessageStatus.SENDING)
-        if changed:
-            row.state = MessageStatus.FAILED
+        ended = sender.copy == row.copy and row.state is MessageStatus.SENDING
+        assert changed is (ended and not row.in_doubt)
+        if ended:
+            row.ended(MessageStatus.FAILED)
             row.attempts += 1
         self.senders.remove(sender)
 
@@ -219,7 +226,7 @@ class Deliveries(RuleBasedStateMachine):
         changed = transitions.delivery_unknown(sender.copy, code="x", reason="x", repeatable=repeatable)
         assert changed is (sender.copy == row.copy and row.state is MessageStatus.SENDING)
         if changed:
-            row.state, row.repeatable = MessageStatus.UNKNOWN, repeatable
+            row.state, row.repeatable, row.in_doubt = MessageStatus.UNKNOWN, repeatable, True
             row.attempts += 1
         self.senders.remove(sender)
 
@@ -264,7 +271,7 @@ class Deliveries(RuleBasedStateMachine):
         row, copy, counts = self.any_copy(data, [row for row in self.rows if row.campaign])
         transitions.delivery_set_aside([copy], to=MessageStatus.CANCELLED)
         if counts and row.state in WAITING:
-            row.state = MessageStatus.CANCELLED
+            row.ended(MessageStatus.CANCELLED)
 
     @rule(data=st.data())
     def retry_by_hand(self, data) -> None:
@@ -277,9 +284,10 @@ class Deliveries(RuleBasedStateMachine):
     def sqs_gives_up(self, data) -> None:
         row, copy, counts = self.any_copy(data)
         changed = transitions.delivery_given_up(copy, code="x", reason="x")
-        assert changed is (counts and row.state is MessageStatus.QUEUED)
-        if changed:
-            row.state = MessageStatus.FAILED
+        ended = counts and row.state is MessageStatus.QUEUED
+        assert changed is (ended and not row.in_doubt)
+        if ended:
+            row.ended(MessageStatus.FAILED)
 
     @rule()
     def sweep_much_later(self) -> None:
@@ -296,7 +304,7 @@ class Deliveries(RuleBasedStateMachine):
         honours = self.gateway.honours_idempotency_key
         if before is MessageStatus.SENDING and row.lease_over:
             row.attempts += 1
-            row.repeatable = False
+            row.repeatable, row.in_doubt = False, True
             row.state = MessageStatus.QUEUED if honours and row.attempts < spent else MessageStatus.UNKNOWN
         known_by_key = honours and row.repeatable and row.attempts < spent
         if before in (MessageStatus.PARKED, *WAITING) or (before is MessageStatus.UNKNOWN and known_by_key):

@@ -1,6 +1,7 @@
 """Answers whether what a crash, a purge or a long wait left behind goes on, once."""
 
 import itertools
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from conftest import Queues
 from crm.idempotency import KEPT_FOR, key_claim
 from crm.models import IdempotencyKey, MessageStatus
 from crm.tests.factories import FanFactory, MembershipFactory
-from messaging import publishing, queue, sweeper
+from messaging import dead_letters, publishing, queue, sweeper
 from messaging.errors import SendingDisabled
 from messaging.models import Delivery
 from messaging.tests.conftest import aws_error
@@ -295,3 +296,37 @@ def test_a_sweep_deletes_the_idempotency_keys_whose_day_is_over(sqs_queues: Queu
     IdempotencyKey.objects.update(created_at=timezone.now() - KEPT_FOR)
     call_command("sweep")
     assert not IdempotencyKey.objects.exists()
+
+
+def test_a_step_that_breaks_stops_no_other_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> int:
+        raise RuntimeError("poison")
+
+    monkeypatch.setattr(dead_letters, "dead_letter_reconcile", broken)
+    delivery = aged(delivery_make(state=MessageStatus.PENDING), 31)
+    with pytest.raises(RuntimeError, match="poison"):
+        swept()
+    assert now_of(delivery).state == MessageStatus.QUEUED
+
+
+@pytest.mark.parametrize("half", ["purge", "sweep"])
+def test_the_sweeper_that_runs_for_ever_goes_on_though_half_of_a_round_breaks(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, half: str
+) -> None:
+    done: list[str] = []
+
+    def step(name: str) -> Any:
+        def run(**_: Any) -> None:
+            done.append(name)
+            if name == half:
+                raise RuntimeError("poison")
+            if len(done) > 3:
+                signal.raise_signal(signal.SIGTERM)
+
+        return run
+
+    settings.SWEEP_EVERY_SECONDS = 0.01
+    for name in ("purge", "sweep"):
+        monkeypatch.setattr(sweeper, name, step(name))
+    call_command("sweep", "--forever")
+    assert done[:4] == ["purge", "sweep"] * 2

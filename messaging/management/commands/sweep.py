@@ -6,6 +6,7 @@ A sweep also erases what is kept for a time alone: it is what runs by the clock 
 import json
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -20,6 +21,19 @@ from messaging.gateways import Gateway, gateway_load
 from messaging.management.progress import Progress
 
 logger = structlog.get_logger(__name__)
+
+
+def _try(step: Callable[[], object]) -> bool:
+    """Whether it went well. What goes wrong, in a round or in half of one, stops no other: this is who goes on."""
+    try:
+        step()
+    except (DatabaseError, QueueError, SendingDisabled) as error:
+        logger.warning("sweep not possible now", error=str(error))
+    except Exception:
+        logger.exception("sweep broke; trying again in the next round")
+    else:
+        return True
+    return False
 
 
 class Command(BaseCommand):
@@ -50,13 +64,10 @@ class Command(BaseCommand):
         )
         while not stopping.wait(settings.SWEEP_EVERY_SECONDS):
             close_old_connections()
-            try:
-                # First: it needs neither SQS nor Redis.
-                sweeper.purge()
-                sweeper.sweep(gateway=gateway)
+            # First: it needs neither SQS nor Redis.
+            _try(sweeper.purge)
+            if _try(lambda: sweeper.sweep(gateway=gateway)):
                 vitals.swept()
-            except (DatabaseError, QueueError, SendingDisabled) as error:
-                logger.warning("sweep not possible now", error=str(error))
             vitals.vitals_measure()
             worker.heartbeat_file_touch()
         metrics.flush()
