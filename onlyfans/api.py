@@ -1,4 +1,4 @@
-"""Answers the import of fans over HTTP: upload, history, rejected rows. Touches fans_import and selectors."""
+"""Answers imports over HTTP: upload, history, rejected rows, undo. Touches import_soon, import_services, selectors."""
 
 from itertools import islice
 from typing import Any, ClassVar
@@ -180,7 +180,8 @@ class ImportFailureSerializer(serializers.Serializer[ImportBatch]):
         return {**told, "detail": in_words(told["detail"])}
 
 
-class ImportResultSerializer(serializers.Serializer[ImportBatch]):
+# What every answer about an import begins with. A docstring would be in the API's document, at both.
+class ImportSerializer(serializers.Serializer[ImportBatch]):
     importId = serializers.IntegerField(source="id")
     kind = serializers.ChoiceField(choices=ImportKind.choices)
     filename = serializers.CharField()
@@ -188,6 +189,9 @@ class ImportResultSerializer(serializers.Serializer[ImportBatch]):
     dryRun = serializers.BooleanField(source="is_dry_run")
     createdAt = serializers.DateTimeField(source="created_at")
     undoneAt = serializers.DateTimeField(source="undone_at", allow_null=True)
+
+
+class ImportResultSerializer(ImportSerializer):
     progress = ImportProgressSerializer(
         source="job", default=None, allow_null=True, help_text="Of an import that was left to a worker; else null."
     )
@@ -212,14 +216,7 @@ class ImportResultSerializer(serializers.Serializer[ImportBatch]):
         return [{**notice, "text": in_words(str(notice["text"]))} for notice in notices]
 
 
-class ImportListSerializer(serializers.Serializer[Any]):
-    importId = serializers.IntegerField(source="id")
-    kind = serializers.ChoiceField(choices=ImportKind.choices)
-    filename = serializers.CharField()
-    status = serializers.ChoiceField(choices=ImportStatus.choices)
-    dryRun = serializers.BooleanField(source="is_dry_run")
-    createdAt = serializers.DateTimeField(source="created_at")
-    undoneAt = serializers.DateTimeField(source="undone_at", allow_null=True)
+class ImportListSerializer(ImportSerializer):
     createdBy = serializers.CharField(source="created_by.email", default=None, allow_null=True)
     summary = ImportSummarySerializer(source="*")
 

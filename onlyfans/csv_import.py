@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from crm.models import Creator, User
 from crm.payloads import FanRow
 from crm.stored_words import in_words
 from onlyfans import earnings_payloads, import_services, payloads, selectors
-from onlyfans.csv_choices import choices_settle, mapping_whole
+from onlyfans.csv_choices import Choices, choices_settle, mapping_whole
 from onlyfans.csv_reader import Chunk, Sheet, sheet_read
 from onlyfans.import_services import KeptRow
 from onlyfans.models import ImportBatch, ImportKind, ImportRow
@@ -96,21 +96,7 @@ def fans_import(
             day_first=day_first,
             remembered=remembered,
         )
-        if choices.mapping is None and earnings_payloads.is_earnings(sheet.header):
-            raise Unreadable(
-                gettext(
-                    "This is a list of transactions, not of fans. "
-                    "Import it as transactions, or say which column is what."
-                ),
-                code="transactions_file",
-            )
-        reading = payloads.reading_decide(
-            columns=payloads.columns_match(sheet.header, choices.mapping),
-            pieces=sheet.columns,
-            now=timezone.now(),
-            day_first=choices.day_first,
-            day_first_before=choices.day_first_before,
-        )
+        reading = _reading(sheet, choices)
         with transaction.atomic(), ExitStack() as stack:
             batch = import_services.import_begin(
                 creator=creator,
@@ -133,12 +119,7 @@ def fans_import(
                 overtaken, deleted = upsertion.overtaken(), upsertion.deleted()
                 # The dry run is the import itself, taken back: it cannot count otherwise than the import would.
                 transaction.set_rollback(dry_run)
-            import_services.import_rows_add(
-                batch=batch, rows=(KeptRow(line=line, overtaken_by=by) for line, by in overtaken)
-            )
-            import_services.import_rows_add(
-                batch=batch, rows=(KeptRow(line=line, fan_deleted=True) for line in deleted)
-            )
+            import_services.import_rows_add(batch=batch, rows=_skipped(overtaken, deleted))
             import_services.import_finish(
                 batch=batch,
                 counts={name: sum(counts[outcome] for outcome in became) for name, became in COUNTED.items()},
@@ -203,6 +184,24 @@ def file_preview(
         )
 
 
+def _reading(sheet: Sheet, choices: Choices) -> payloads.Reading:
+    """How the cells are read. Raises Unreadable for a list of transactions whose columns nobody called a fan's."""
+    if choices.mapping is None and earnings_payloads.is_earnings(sheet.header):
+        raise Unreadable(
+            gettext(
+                "This is a list of transactions, not of fans. Import it as transactions, or say which column is what."
+            ),
+            code="transactions_file",
+        )
+    return payloads.reading_decide(
+        columns=payloads.columns_match(sheet.header, choices.mapping),
+        pieces=sheet.columns,
+        now=timezone.now(),
+        day_first=choices.day_first,
+        day_first_before=choices.day_first_before,
+    )
+
+
 def _collect(
     sheet: Sheet,
     reading: payloads.Reading,
@@ -225,6 +224,14 @@ def _collect(
         if progress is not None:
             progress(done, sheet.rows)
     return first, rejected
+
+
+def _skipped(overtaken: Iterable[tuple[int, int]], deleted: Iterable[int]) -> Iterator[KeptRow]:
+    """The lines that a later one overtook, and those about a fan who was deleted."""
+    for line, by in overtaken:
+        yield KeptRow(line=line, overtaken_by=by)
+    for line in deleted:
+        yield KeptRow(line=line, fan_deleted=True)
 
 
 def _typed(sheet: Sheet, reading: payloads.Reading) -> Iterator[tuple[Chunk, payloads.FanValues, memoryview]]:

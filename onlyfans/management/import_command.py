@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -25,15 +25,8 @@ class ImportCommand(BaseCommand):
 
     fields: tuple[str, ...]
 
-    def bring_in(
-        self,
-        *,
-        creator: Creator,
-        file: IO[bytes],
-        progress: Callable[[int, int], None],
-        writing: Callable[[int, int], None],
-        options: dict[str, Any],
-    ) -> ImportBatch:
+    def bring_in(self, *, options: dict[str, Any], writing: Callable[[int, int], None], **asked: Any) -> ImportBatch:
+        """Call the use case with `asked`, which both take, and what of the `options` is its own."""
         raise NotImplementedError
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -72,7 +65,18 @@ class ImportCommand(BaseCommand):
 
         try:
             with path.open("rb") as file:
-                batch = self.bring_in(creator=creator, file=file, progress=reading, writing=writing, options=options)
+                batch = self.bring_in(
+                    options=options,
+                    writing=writing,
+                    creator=creator,
+                    user=None,
+                    filename=path.name,
+                    content=file,
+                    mapping=self._mapping(options["map"]),
+                    day_first=options["day_first"],
+                    dry_run=options["dry_run"],
+                    progress=reading,
+                )
             reading.close()
             made.close()
         except OSError as error:
@@ -88,7 +92,7 @@ class ImportCommand(BaseCommand):
         else:
             self._text(batch, dry_run=options["dry_run"])
 
-    def mapping(self, pairs: list[str]) -> dict[str, str | None] | None:
+    def _mapping(self, pairs: list[str]) -> dict[str, str | None] | None:
         """An empty header leaves the field out."""
         for pair in pairs:
             if "=" not in pair:

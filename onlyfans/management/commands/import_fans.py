@@ -2,10 +2,9 @@
 
 from argparse import ArgumentParser
 from collections.abc import Callable
-from typing import IO, Any
+from typing import Any
 
 from crm.fan_upsert import EDITED_HERE
-from crm.models import Creator
 from onlyfans.csv_import import fans_import
 from onlyfans.management.import_command import ImportCommand
 from onlyfans.models import ImportBatch
@@ -30,25 +29,7 @@ class Command(ImportCommand):
             help="what is not given of --map, --overwrite and --day-first: as in the last import of the same columns",
         )
 
-    def bring_in(
-        self,
-        *,
-        creator: Creator,
-        file: IO[bytes],
-        progress: Callable[[int, int], None],
-        writing: Callable[[int, int], None],
-        options: dict[str, Any],
-    ) -> ImportBatch:
+    def bring_in(self, *, options: dict[str, Any], writing: Callable[[int, int], None], **asked: Any) -> ImportBatch:
         return fans_import(
-            creator=creator,
-            user=None,
-            filename=options["file"].name,
-            content=file,
-            mapping=self.mapping(options["map"]),
-            overwrite=options["overwrite"],
-            day_first=options["day_first"],
-            remembered=options["remembered"],
-            dry_run=options["dry_run"],
-            progress=progress,
-            writing=writing,
+            overwrite=options["overwrite"], remembered=options["remembered"], writing=writing, **asked
         ).batch
