@@ -111,7 +111,7 @@ def _bare(sql: str, limit: int, *more: str, row_factory: Any = dict_row) -> Any:
 
 
 class _ByLastMessage(pagination.CursorPagination):
-    """DRF's cursors are the faster of what it has: with page numbers it counts all rows for each page."""
+    """DRF's cursors are the faster of its ways to page, of which none is its default."""
 
     page_size = 50
     ordering = ("-last_message_at", "-id")
@@ -125,6 +125,16 @@ class _ByTime(pagination.CursorPagination):
 class _ByValue(pagination.CursorPagination):
     page_size = 50
     ordering = ("-value_cents", "-id")
+
+
+class _Fifty(pagination.PageNumberPagination):
+    """What most tutorials show: all rows are counted for each page."""
+
+    page_size = 50
+
+
+class _Hundred(pagination.PageNumberPagination):
+    page_size = 100
 
 
 class _List(generics.ListAPIView[Any]):
@@ -144,6 +154,13 @@ class Conversations(_List):
         return mine.filter(archived=False, fan__deleted_at=None).select_related("fan", "last_message")
 
 
+class NumberedConversations(Conversations):
+    pagination_class = _Fifty
+
+    def get_queryset(self) -> Any:
+        return super().get_queryset().order_by(*_ByLastMessage.ordering)
+
+
 class Messages(_List):
     serializer_class = ThreadMessageSerializer
     pagination_class = _ByTime
@@ -151,6 +168,13 @@ class Messages(_List):
     def get_queryset(self) -> Any:
         mine = Message.objects.filter(creator__memberships__user=self.request.user, creator=self.creator)
         return mine.filter(conversation=self.kwargs["conversation_id"]).select_related("delivery")
+
+
+class NumberedMessages(Messages):
+    pagination_class = _Hundred
+
+    def get_queryset(self) -> Any:
+        return super().get_queryset().order_by(*_ByTime.ordering)
 
 
 class Fans(_List):
@@ -177,6 +201,8 @@ urlpatterns = [
     path("bare/fans/<int:fan_id>", _bare(FAN, 1)),
     path("defaults/conversations", Conversations.as_view()),
     path("defaults/conversations/<int:conversation_id>/messages", Messages.as_view()),
+    path("numbered/conversations", NumberedConversations.as_view()),
+    path("numbered/conversations/<int:conversation_id>/messages", NumberedMessages.as_view()),
     path("defaults/fans", Fans.as_view()),
     path("defaults/fans/<int:fan_id>", FanOne.as_view()),
 ]

@@ -118,7 +118,8 @@ class KeysetPagination(CursorPagination):
         position = {name: _text(value) for name, value in zip(self.names, values, strict=True)}
         # Nothing in it means anything in an address.
         cursor = urlsafe_b64encode(orjson.dumps(position | extra)).decode().rstrip("=")
-        address = self.request.build_absolute_uri()
+        # As build_absolute_uri, which looks through an address for what Django's own never holds.
+        address = f"{self.request.scheme}://{self.request.get_host()}{self.request.get_full_path()}"
         if "?" not in address:
             return f"{address}?{self.cursor_query_param}={cursor}"
         return replace_query_param(address, self.cursor_query_param, cursor)

@@ -5,6 +5,9 @@ from django.urls import path
 from crm import api, creator_api, fan_api, fan_list_api, purchase_api, quick_reply_api, team_api
 
 urlpatterns = [
+    # First, because most requests go there and addresses are tried one after the other.
+    path("conversations", api.ConversationListView.as_view(), name="conversations"),
+    path("conversations/<int:conversation_id>/read", api.ConversationReadView.as_view(), name="conversation-read"),
     path("fans", fan_list_api.FanListView.as_view(), name="fans"),
     path("fans/tags", fan_list_api.FanTagView.as_view(), name="fans-tag"),
     path("fans/<int:fan_id>", fan_api.FanView.as_view(), name="fan"),
@@ -16,6 +19,4 @@ urlpatterns = [
     path("team/<int:member_id>", team_api.MemberView.as_view(), name="member"),
     path("quick-replies", quick_reply_api.QuickReplyListView.as_view(), name="quick-replies"),
     path("quick-replies/<int:quick_reply_id>", quick_reply_api.QuickReplyView.as_view(), name="quick-reply"),
-    path("conversations", api.ConversationListView.as_view(), name="conversations"),
-    path("conversations/<int:conversation_id>/read", api.ConversationReadView.as_view(), name="conversation-read"),
 ]

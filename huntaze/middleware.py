@@ -16,7 +16,9 @@ from django.contrib.messages.storage import default_storage
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject, empty
 from django.utils.translation import gettext
 
@@ -107,6 +109,19 @@ class ContentSecurityMiddleware(CSPMiddleware):
         if settings.DEBUG or hasattr(request, "_csp_nonce") or self.OWN_WISHES & vars(response).keys():
             return super().process_response(request, response)
         response.headers.setdefault(HEADER, self.usual)
+        return response
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """Django's, which looks for a language in the address before and after each view, where ours never have one."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        translation.activate(translation.get_language_from_request(request))
+        request.LANGUAGE_CODE = translation.get_language()
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        patch_vary_headers(response, ("Accept-Language",))
+        response.headers.setdefault("Content-Language", translation.get_language())
         return response
 
 

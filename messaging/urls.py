@@ -5,6 +5,12 @@ from django.urls import path
 from messaging import api, campaign_api, campaign_ledger_api, limit_api
 
 urlpatterns = [
+    # First, because most requests go there and addresses are tried one after the other.
+    path(
+        "crm/conversations/<int:conversation_id>/messages",
+        api.ConversationMessagesView.as_view(),
+        name="conversation-messages",
+    ),
     path("onlyfans/messages/send", api.SendView.as_view(), name="messages-send"),
     path("onlyfans/messages/status", api.StatusView.as_view(), name="messages-status"),
     path("onlyfans/messages/limit", limit_api.LimitView.as_view(), name="messages-limit"),
@@ -30,10 +36,5 @@ urlpatterns = [
     ),
     path(
         "messages/campaigns/<int:campaign_id>/cancel", campaign_api.CampaignCancelView.as_view(), name="campaign-cancel"
-    ),
-    path(
-        "crm/conversations/<int:conversation_id>/messages",
-        api.ConversationMessagesView.as_view(),
-        name="conversation-messages",
     ),
 ]
