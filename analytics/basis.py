@@ -21,6 +21,11 @@ class Basis:
     currency: str
     as_of: datetime
 
+    @property
+    def day(self) -> date:
+        """The creator's own on which it was read."""
+        return self.as_of.astimezone(ZoneInfo(self.time_zone)).date()
+
 
 def basis_of(creator: Creator, *, currency: str = CURRENCY) -> Basis:
     return Basis(time_zone=zone_of(creator).key, currency=currency, as_of=timezone.now())

@@ -227,7 +227,7 @@ def _basis(basis: Basis) -> list[str]:
 
 
 def _dated(name: str, basis: Basis) -> str:
-    return f"{name}-{basis.as_of:%Y-%m-%d}"
+    return f"{name}-{basis.day}"
 
 
 def _blank(value: Any) -> Any:

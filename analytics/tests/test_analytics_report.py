@@ -51,3 +51,8 @@ def test_as_json_and_as_csv_it_says_the_same(creator: Creator) -> None:
 def test_what_makes_no_sense_is_an_error(creator: Creator, creator_id: str, month: str) -> None:
     with pytest.raises(CommandError, match=r"There is no creator 0|month"):
         call_command("analytics_report", "--creator", creator_id.replace("own", str(creator.pk)), "--month", month)
+
+
+def test_a_currency_that_is_none_is_an_error(creator: Creator) -> None:
+    with pytest.raises(CommandError, match="usd is no currency such as USD"):
+        report(creator, "--currency", "usd")

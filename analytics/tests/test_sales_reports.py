@@ -3,6 +3,7 @@ Touches the test database."""
 
 import csv
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -220,7 +221,8 @@ def test_each_table_can_be_taken_along(membership, report, lines):
     pay(fan, NOW)
     answer = api(membership.user).get(f"/api/analytics/{report}", headers={"Accept": "text/csv"})
     assert (answer.status_code, answer["Content-Type"]) == (200, "text/csv; charset=utf-8")
-    assert answer["Content-Disposition"].startswith('attachment; filename="')
+    # By the creator's own calendar, on which it is tomorrow.
+    assert re.fullmatch(r'attachment; filename=".+2026-11-19(-by-day)?\.csv"', answer["Content-Disposition"])
     rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
     assert len(rows) == lines
     assert all(None not in row and "=1+1" not in row.values() for row in rows)

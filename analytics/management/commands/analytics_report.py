@@ -1,6 +1,7 @@
 """Answers what a creator earned in a month, day by day and by kind. Touches selectors alone."""
 
 import json
+import re
 from argparse import ArgumentTypeError
 from dataclasses import asdict
 from datetime import date, timedelta
@@ -25,13 +26,21 @@ def a_month(value: str) -> date:
         raise ArgumentTypeError(f"{value} is no month such as 2026-11") from error
 
 
+def a_currency(value: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", value):
+        raise ArgumentTypeError(f"{value} is no currency such as {CURRENCY}")
+    return value
+
+
 class Command(BaseCommand):
     help = "Print the revenue of a month by the days of the creator's own calendar, and by kind."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--creator", type=int, required=True, metavar="ID")
         parser.add_argument("--month", type=a_month, required=True, metavar="YYYY-MM")
-        parser.add_argument("--currency", default=CURRENCY, help=f"{CURRENCY} by default; nothing is converted")
+        parser.add_argument(
+            "--currency", type=a_currency, default=CURRENCY, help=f"{CURRENCY} by default; nothing is converted"
+        )
         form = parser.add_mutually_exclusive_group()
         form.add_argument("--json", action="store_true", help="print one JSON object, amounts in cents")
         form.add_argument("--csv", action="store_true", help="print a line per day, amounts in whole units")
