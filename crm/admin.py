@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -10,13 +11,16 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q, QuerySet
 from django.db.models.lookups import PatternLookup
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.paginator import InfinitePaginator
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from crm import sign_ins
 from crm.audit_selectors import event_models
+from crm.errors import Conflict, HuntazeError
 from crm.models import (
     Conversation,
     Creator,
@@ -26,10 +30,13 @@ from crm.models import (
     Membership,
     Message,
     QuickReply,
+    Role,
     SignIn,
     Transaction,
     User,
 )
+from crm.team import member_add, member_change, member_remove
+from crm.time_zones import creator_time_zone_set, zone_choices
 
 admin.site.unregister(Group)
 
@@ -59,6 +66,18 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class SavedByServices:
+    """Of a form that services save: what they refuse is said above it, and nothing of it is saved."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            answer: HttpResponse = super().changeform_view(request, *args, **kwargs)  # type: ignore[misc]  # of the admin
+        except HuntazeError as error:
+            messages.error(request, error.detail)
+            return redirect(request.get_full_path())
+        return answer
 
 
 class UncountedAdmin(ReadOnlyAdmin):
@@ -124,8 +143,23 @@ class MembershipInline(TabularInline):  # type: ignore[misc]
     autocomplete_fields = ("user", "creator")
 
 
+class WithMemberships(SavedByServices):
+    """Whoever comes does so before another leaves, since a creator is never without an owner."""
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        formset.save(commit=False)
+        for new in formset.new_objects:
+            member_add(creator=new.creator, email=new.user.email, role=Role(new.role))
+        for changed, fields in sorted(formset.changed_objects, key=lambda each: each[0].role != Role.OWNER):
+            if fields != ["role"]:
+                raise Conflict("A membership stays between the two: remove it, and add another.")
+            member_change(creator=changed.creator, membership_id=changed.pk, role=Role(changed.role))
+        for gone in formset.deleted_objects:
+            member_remove(creator=gone.creator, membership_id=gone.pk)
+
+
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+class UserAdmin(WithMemberships, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -157,11 +191,32 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     search_fields = ("name__startswith",)
 
 
+class CreatorForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
+    """Days are counted by a zone that Python and PostgreSQL know."""
+
+    time_zone = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
+
+    class Meta:
+        model = Creator
+        fields = ("name", "platform", "time_zone")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zones = zone_choices(chosen=self.instance.time_zone)
+        self.fields["time_zone"].choices = [(each.name, f"{each.name} ({each.offset})") for each in zones]  # type: ignore[attr-defined]
+
+
 @admin.register(Creator)
-class CreatorAdmin(ModelAdmin):  # type: ignore[misc]
+class CreatorAdmin(WithMemberships, ModelAdmin):  # type: ignore[misc]
+    form = CreatorForm
     list_display = ("name", "platform", "time_zone", "created_at")
     search_fields = ("name__ilike",)
     inlines = (MembershipInline,)
+
+    def save_model(self, request: HttpRequest, obj: Creator, form: CreatorForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "time_zone" in form.changed_data:
+            creator_time_zone_set(creator=obj, name=obj.time_zone)
 
 
 @admin.register(Membership)

@@ -1,6 +1,7 @@
 """Answers operators' questions about what is on its way, and lets them retry, pause and resume. Touches services."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
@@ -8,9 +9,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from crm.admin import LargeAdmin, UncountedAdmin
+from crm.admin import LargeAdmin, SavedByServices, UncountedAdmin
 from crm.errors import HuntazeError
-from messaging import campaign_steps, selectors, services
+from messaging import campaign_steps, limits, selectors, services
 from messaging.models import STORED_CAMPAIGN_STATUSES, Campaign, Delivery, SendingProfile
 
 
@@ -55,7 +56,7 @@ class DeliveryAdmin(LargeAdmin):
 
 
 @admin.register(SendingProfile)
-class SendingProfileAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+class SendingProfileAdmin(SavedByServices, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     """The limits are the platform's; an operator lowers them for a creator whose account is new, say."""
 
     list_display = ("creator", "limit_messages", "window_ms", "min_gap_ms", "paused_at", "paused_reason")
@@ -63,7 +64,7 @@ class SendingProfileAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no 
     search_fields = ("creator__name__ilike",)
     list_filter = (("paused_at", admin.EmptyFieldListFilter),)
     fields = ("creator", "limit_messages", "window_ms", "min_gap_ms", "paused_at", "paused_reason", "last_claimed_at")
-    readonly_fields = ("creator", "paused_at", "paused_reason", "last_claimed_at")
+    readonly_fields = ("creator", "window_ms", "paused_at", "paused_reason", "last_claimed_at")
     actions = ("pause", "resume")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -71,6 +72,11 @@ class SendingProfileAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no 
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
+
+    def save_model(self, request: HttpRequest, obj: SendingProfile, form: Any, change: bool) -> None:
+        # Not the row as it was when the form was drawn: slots are booked in it meanwhile.
+        gap = Decimal(obj.min_gap_ms) / 1_000
+        limits.sending_limit_set(creator=obj.creator, messages=obj.limit_messages, gap_seconds=gap)
 
     @admin.action(description="Pause sending", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[SendingProfile]) -> None:

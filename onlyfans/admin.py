@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
-from crm.admin import AcrossTables, LargeAdmin, ReadOnlyAdmin, UncountedAdmin
+from crm.admin import AcrossTables, LargeAdmin, ReadOnlyAdmin, SavedByServices, UncountedAdmin
 from crm.errors import Conflict
 from crm.models import Creator, Fan
 from onlyfans import selectors
@@ -63,7 +63,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
 
 
 @admin.register(Account)
-class AccountAdmin(AcrossTables, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+class AccountAdmin(AcrossTables, SavedByServices, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     form = AccountForm
     list_display = ("creator", "account_id", "state", "created_at")
     list_filter = ("state",)

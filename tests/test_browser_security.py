@@ -48,6 +48,19 @@ def sign_out(page: Page) -> None:
     page.get_by_role("button", name="Sign out").click()
 
 
+def copy(page: Page, name: str, expected: str) -> None:
+    """By the keyboard; then again where the browser refuses, which is said, and what was to be copied is selected."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button, said = page.get_by_role("button", name=name), page.get_by_role("status").and_(page.locator("[data-copied]"))
+    button.press("Enter")
+    expect(said).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == expected
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('refused')); }")
+    button.press("Enter")
+    expect(said).to_contain_text("It is selected now")
+    assert page.evaluate("getSelection().toString()").split() == expected.split()
+
+
 @SCREENS
 def test_an_app_is_set_up_and_asked_for(user: User, live_server: Any, screen: dict[str, Any], scheme: Any) -> None:
     with page_of(live_server.url, screen, scheme) as page:
@@ -59,12 +72,14 @@ def test_an_app_is_set_up_and_asked_for(user: User, live_server: Any, screen: di
         page.get_by_role("link", name="Set up an app").click()
         prove(page)
         secret = page.locator("code").inner_text()
+        copy(page, "Copy the key", secret)
         assert_accessible(page)
         page.get_by_label("Code").fill(code(secret, -1))
         page.get_by_role("button", name="Turn on").click()
         expect(page.get_by_text("they are shown this once")).to_be_visible()
         assert_accessible(page)
         codes = page.locator(".codes code").all_inner_texts()
+        copy(page, "Copy them", "\n".join(codes))
         with page.expect_download() as download:
             page.get_by_role("link", name="Download").click()
         assert download.value.path().read_text().split() == codes

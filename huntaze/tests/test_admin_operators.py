@@ -6,16 +6,18 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.admin import site
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from procrastinate.contrib.django import app
+from procrastinate.contrib.django.models import ProcrastinateJob
 from unfold.paginator import InfinitePaginator
 
 from analytics.models import RevenueMonth
-from crm.models import Fan, MessageStatus
+from crm.models import Creator, Fan, MessageStatus
 from crm.tests.factories import PASSWORD, CreatorFactory, FanFactory, MembershipFactory, UserFactory
 from messaging import services
 from messaging.models import Campaign, CampaignStatus, Delivery, Kind, SendingProfile
@@ -77,8 +79,8 @@ def test_a_large_tables_list_is_drawn_without_counting_it(root: Client) -> None:
             assert not [each for each in asked.captured_queries if "COUNT(" in each["sql"]], model
 
 
-# A creator is chosen for the one, a state or a task for the other.
-UNSEARCHED = {"analytics.RevenueMonth", "procrastinate.ProcrastinateJob"}
+# Its rows are sums, found by their creator.
+UNSEARCHED = {"analytics.RevenueMonth"}
 SEARCHED = [model for model in site._registry if model._meta.label not in UNSEARCHED]
 
 
@@ -116,6 +118,61 @@ def test_no_group_may_add_change_or_delete_what_services_write(groups: None, gro
     assert delivery.state == MessageStatus.FAILED
 
 
+# Forms of people and of settings, which services save where they write the table.
+EDITED = {"auth.Group", "crm.User", "crm.Creator", "messaging.SendingProfile", "onlyfans.Account"}
+
+
+@pytest.mark.parametrize(
+    "model", [m for m in site._registry if m._meta.label not in EDITED], ids=lambda m: m._meta.label
+)
+def test_not_even_a_superuser_writes_what_services_write(root: Client, model: Any) -> None:
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    addresses = [reverse(f"{name}_add"), *(reverse(f"{name}_{door}", args=[1]) for door in ("change", "delete"))]
+    assert [root.post(address, {"post": "yes"}).status_code for address in addresses] == [403, 403, 403]
+    asked = root.get(reverse(f"{name}_changelist")).wsgi_request
+    assert "delete_selected" not in site._registry[model].get_actions(asked)
+
+
+def test_an_operator_lowers_a_limit_and_raises_none_above_the_platforms(groups: None, sqs_queues: Any) -> None:
+    creator = delivery_make().creator
+    address = reverse("admin:messaging_sendingprofile_change", args=[creator.pk])
+    client, booked = member("Operators"), SendingProfile.objects.get(pk=creator.pk).reply_slots
+    client.post(address, {"limit_messages": 4, "min_gap_ms": 5_000, "window_ms": 100})
+    refused = client.post(address, {"limit_messages": 1_000, "min_gap_ms": 0}, follow=True).content.decode()
+    assert "the platform allows no more" in refused
+    profile = SendingProfile.objects.get(pk=creator.pk)
+    assert (profile.limit_messages, profile.min_gap_ms, profile.window_ms) == (4, 5_000, 60_000)
+    assert profile.reply_slots == booked
+
+
+def creator_form(creator: Creator, *memberships: dict[str, Any], **values: Any) -> dict[str, Any]:
+    """What the page of a creator sends, each membership with what is changed of it."""
+    formset = {"TOTAL_FORMS": len(memberships), "INITIAL_FORMS": sum("id" in each for each in memberships)}
+    rows = [
+        (f"{number}-{name}", value)
+        for number, each in enumerate(memberships)
+        for name, value in ({"creator": creator.pk} | each).items()
+    ]
+    inline = {f"memberships-{name}": value for name, value in [*formset.items(), *rows]}
+    return {"name": creator.name, "platform": "onlyfans", "time_zone": creator.time_zone, **values, **inline}
+
+
+def test_a_creator_keeps_an_owner_and_gets_a_time_zone_that_there_is(root: Client) -> None:
+    owner = MembershipFactory()
+    creator, other = owner.creator, UserFactory()
+    address = reverse("admin:crm_creator_change", args=[creator.pk])
+    leaving = {"id": owner.pk, "user": owner.user_id, "role": "owner", "DELETE": "on"}
+    told = root.post(address, creator_form(creator, leaving, name="Other"), follow=True).content.decode()
+    assert "This is the last owner" in told
+    creator.refresh_from_db()
+    assert creator.name != "Other"
+    root.post(address, creator_form(creator, leaving, {"user": other.pk, "role": "owner"}, time_zone="Europe/Paris"))
+    assert [(each.user, each.role) for each in creator.memberships.all()] == [(other, "owner")]
+    assert "Select a valid choice" in root.post(address, creator_form(creator, time_zone="Mars/Base")).content.decode()
+    creator.refresh_from_db()
+    assert creator.time_zone == "Europe/Paris"
+
+
 @pytest.mark.parametrize("group", ["Operators", "Support"])
 def test_no_group_may_make_itself_more(groups: None, group: str) -> None:
     client = member(group)
@@ -135,6 +192,27 @@ def test_operators_send_again_and_support_does_not(groups: None, sqs_queues: Any
     assert Delivery.objects.get(pk=delivery.pk).state == MessageStatus.FAILED
     act(member("Operators"), "messaging_delivery", "retry", delivery.pk)
     assert Delivery.objects.get(pk=delivery.pk).state == MessageStatus.QUEUED
+
+
+def test_a_job_is_cancelled_by_whom_may_change_jobs_alone() -> None:
+    app.configure_task("huntaze.forget_jobs").defer(timestamp=0)
+    user = UserFactory(is_staff=True)
+    client = Client()
+    client.force_login(user)
+    for right, status in (("view", "todo"), ("change", "cancelled")):
+        user.user_permissions.add(Permission.objects.get(codename=f"{right}_procrastinatejob"))
+        act(client, "procrastinate_procrastinatejob", "cancel", ProcrastinateJob.objects.get().pk)
+        assert ProcrastinateJob.objects.get().status == status
+
+
+def test_an_empty_list_says_what_to_do(root: Client) -> None:
+    def told(name: str, query: str = "") -> str:
+        return root.get(reverse(f"admin:{name}_changelist") + query).content.decode()
+
+    assert "It fills by itself" in told("messaging_campaign")
+    assert "Show all" in told("messaging_campaign", "?q=amy")
+    assert "Show all" not in told("messaging_campaign")
+    assert "Add creator" in told("crm_creator")
 
 
 def test_operators_pause_a_creator(groups: None, sqs_queues: Any) -> None:
