@@ -87,10 +87,12 @@ def change_set(
 
 
 # One statement, because it runs for every message. Locked in one order, as in change_set, and found one by one by
-# their ids: else a plan that was made while the table was small reads all that is pending for each of them.
+# their ids: else a plan that was made while the table was small reads all that is pending for each of them. Each array
+# stands in a SELECT, so that PostgreSQL knows no length to plan for and keeps one plan: to make one for each message
+# takes longer than to carry it out.
 _QUEUED = f"""
 WITH pending AS (
-    SELECT found.message_id FROM unnest(%s::uuid[], %s::uuid[]) AS copy (message_id, dispatch_id)
+    SELECT found.message_id FROM unnest((SELECT %s::uuid[]), (SELECT %s::uuid[])) AS copy (message_id, dispatch_id)
     CROSS JOIN LATERAL (
         SELECT message_id, dispatch_id, state FROM messaging_delivery
         WHERE message_id = copy.message_id LIMIT 1 FOR NO KEY UPDATE

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from crm import wake_ups
@@ -307,6 +307,19 @@ def test_a_batch_costs_the_same_few_statements_however_large_it_is(fan, django_a
     with django_assert_num_queries(6) as asked:
         service.send_batch(user=None, requests=[wish(each) for each in fans])
     assert [query["sql"] for query in asked.captured_queries].count("COMMIT") == 1
+
+
+def test_the_statements_of_a_message_are_planned_once_and_not_for_each(fan):
+    profile_make(fan.creator, messages=1_000)
+    for _ in range(15):  # psycopg prepares a statement that came five times, PostgreSQL keeps a plan after five more
+        send(fan)
+    with connection.cursor() as cursor:
+        # What writes the rows, and what marks them queued.
+        cursor.execute(
+            "SELECT max(custom_plans) <= 5, min(generic_plans) > 0, count(*) >= 2 FROM pg_prepared_statements"
+            " WHERE statement LIKE '%WITH draft%messaging_delivery%' OR statement LIKE '%WITH pending%'"
+        )
+        assert cursor.fetchone() == (True, True, True)
 
 
 def test_all_that_is_asked_of_a_message_reaches_its_rows(fan, user):
