@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import orjson
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import Model
 from psycopg.pq import Format
@@ -24,11 +24,12 @@ def statement_run(sql: str, values: Sequence[Any], *, binary: bool = False) -> l
     A value needs a cast where PostgreSQL cannot tell its type from where it stands. binary: rows come in PostgreSQL's
     own form, which is read faster where there are many, and by psycopg alone: JSON is objects, times are in UTC.
     """
-    connection.ensure_connection()
-    cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+    database = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    cursor: Any = ServerBindingCursor(database.connection)  # type: ignore[call-arg]
     if binary:
         cursor.format = Format.BINARY
-    wrapped = connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
+    wrapped = database.make_debug_cursor(cursor) if database.queries_logged else database.make_cursor(cursor)
     with wrapped as running:
         running.execute(sql, values)
         # Not `description`, which names and types every column anew.
@@ -44,7 +45,7 @@ def rows_read(model: type[M], condition: str, values: Sequence[Any]) -> list[M]:
     """Whole rows of a model; `condition` is what stands after WHERE."""
     select, names = _select(model)
     rows = statement_run(select + condition, values, binary=True)
-    return [model.from_db(connection.alias, names, row) for row in rows]
+    return [model.from_db(DEFAULT_DB_ALIAS, names, row) for row in rows]
 
 
 @cache

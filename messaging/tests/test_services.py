@@ -4,19 +4,20 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from crm import wake_ups
 from crm.errors import Conflict, InvalidInput, NotFound
 from crm.models import Message, MessageStatus
 from crm.tests.factories import CreatorFactory, FanFactory, UserFactory
-from messaging import services
+from messaging import services, transitions
 from messaging.errors import QueueRefused, SendingDisabled
 from messaging.models import Delivery, Kind, SendingProfile, Stage
 from messaging.services import MessageRequest, OnlyFansRateLimiterService
 from messaging.tests.conftest import aws_error
 from messaging.tests.factories import delivery_make, profile_make
+from messaging.transitions import Copy
 
 BROKEN = aws_error("InternalFailure", 500)
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sqs_queues")]
@@ -316,6 +317,53 @@ def test_a_batch_costs_the_same_few_statements_however_large_it_is(fan, django_a
     with django_assert_num_queries(6) as asked:
         service.send_batch(user=None, requests=[wish(each) for each in fans])
     assert [query["sql"] for query in asked.captured_queries].count("COMMIT") == 1
+
+
+def test_the_statements_of_a_message_are_planned_once_and_not_for_each(fan):
+    profile_make(fan.creator, messages=1_000)
+    for _ in range(15):  # psycopg prepares a statement that came five times, PostgreSQL keeps a plan after five more
+        send(fan)
+    with connection.cursor() as cursor:
+        # What writes the rows, and what marks them queued.
+        cursor.execute(
+            "SELECT max(custom_plans) <= 5, min(generic_plans) > 0, count(*) >= 2 FROM pg_prepared_statements"
+            " WHERE statement LIKE '%WITH draft%messaging_delivery%' OR statement LIKE '%WITH pending%'"
+        )
+        assert cursor.fetchone() == (True, True, True)
+
+
+@pytest.fixture
+def commits():
+    """What was done to deliveries, and whether PostgreSQL was to wait for the disk each time ("on" or "off")."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = on")
+        cursor.execute("CREATE TABLE written (what text, synchronous text)")
+        cursor.execute(
+            "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " INSERT INTO written VALUES (TG_OP, current_setting('synchronous_commit')); RETURN NULL; END $$"
+        )
+        cursor.execute(
+            "CREATE TRIGGER note AFTER INSERT OR UPDATE ON messaging_delivery FOR EACH ROW EXECUTE FUNCTION note()"
+        )
+
+        def written() -> list[tuple[str, str]]:
+            cursor.execute("SELECT what, synchronous FROM written ORDER BY what")
+            return cursor.fetchall()
+
+        yield written
+        cursor.execute("DROP FUNCTION note CASCADE; DROP TABLE written; RESET synchronous_commit")
+
+
+def test_the_disk_is_waited_for_where_a_message_is_stored_and_not_where_it_is_marked_queued(fan, commits):
+    send(fan)
+    assert commits() == [("INSERT", "on"), ("UPDATE", "off")]
+
+
+def test_a_transaction_in_which_a_message_is_marked_queued_is_waited_for(fan, commits):
+    delivery = delivery_make(fan=fan, state=MessageStatus.PENDING)
+    with transaction.atomic():
+        transitions.delivery_queued([Copy.of(delivery)])
+    assert commits() == [("INSERT", "on"), ("UPDATE", "on")]
 
 
 def test_all_that_is_asked_of_a_message_reaches_its_rows(fan, user):

@@ -156,7 +156,7 @@ def test_a_set_costs_the_same_however_large_it_is(django_assert_num_queries):
 
 def test_what_is_queued_is_found_by_its_ids_however_much_is_pending():
     with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN " + transitions._QUEUED, [[uuid4()], [uuid4()]])
+        cursor.execute("EXPLAIN " + transitions._QUEUED, [False, [uuid4()], [uuid4()]])
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "messaging_delivery_pkey" in plan
     assert not {"delivery_unsettled", "Seq"} & set(plan.split())
