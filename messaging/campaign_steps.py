@@ -46,7 +46,7 @@ def campaign_resume(*, creator: Creator, campaign_id: int) -> CampaignReport:
         )
         set_transitions.campaign_respaced(campaign)
         pending = set_transitions.campaign_released(campaign, publish_before=timedelta(seconds=queue.DELAY_MAX_SECONDS))
-        transaction.on_commit(lambda: publishing.publish(pending, fail=False))
+        transaction.on_commit(lambda: publishing.publish(pending, fail=False), robust=True)
     return selectors.campaign_report(campaign)
 
 

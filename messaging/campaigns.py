@@ -251,7 +251,8 @@ def _start(
         pending = outbox.campaign_bulk_create(campaign=campaign, user=user, recipients=recipients, trace_id=trace_id)
         if on_stored is not None:
             on_stored(campaign.pk)
-        transaction.on_commit(lambda: refusals.update(publishing.publish(pending, fail=fail)))
+        # Robust, as in services: what is stored is the sweeper's to publish where this breaks.
+        transaction.on_commit(lambda: refusals.update(publishing.publish(pending, fail=fail)), robust=True)
     logger.info("campaign started", campaign_id=campaign.pk, recipients=len(recipients))
     return _receipt(campaign, refused=refusals)
 

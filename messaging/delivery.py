@@ -262,7 +262,7 @@ class Consumer:
         granted_at = time.monotonic()
         lease = timedelta(seconds=settings.SEND_LEASE_SECONDS)
         if not transitions.delivery_claimed(copy, creator_id=delivery.creator_id, lease=lease):
-            # Somebody else sends it under the same token, so the token is not ours to give back.
+            self._token_unused(delivery, copy)
             return Disposition.ACKNOWLEDGE
         wait_ms = self._confirm(delivery, copy)
         held_up = time.monotonic() - granted_at > settings.SEND_LEASE_SECONDS - settings.SEND_TIMEOUT_SECONDS
@@ -278,6 +278,24 @@ class Consumer:
         metrics.observe("OnlyFansProcessingTime", time.monotonic() - begun_at)
         self._token_return(delivery, copy, outcome)
         return self._store(delivery, copy, outcome)
+
+    def _token_unused(self, delivery: Delivery, copy: Copy) -> None:
+        """The claim came too late: else nobody of this creator could send for as long as a send may last."""
+        state = selectors.dispatch_state(message_id=copy.message_id, dispatch_id=copy.dispatch_id)
+        if state == MessageStatus.SENDING:
+            # Somebody else sends it under the same token, which is not ours to give back.
+            return
+        if state in (MessageStatus.PARKED, MessageStatus.CANCELLED):
+            # Stopped in this moment, before anybody began it.
+            self._token_refund(delivery, copy)
+            return
+        try:
+            # A quicker copy of it may have been sent under this token.
+            self.limiter.settle(
+                creator_id=delivery.creator_id, dispatch_id=str(copy.dispatch_id), limit=limit_of(delivery)
+            )
+        except LimiterUnavailable:
+            logger.warning("token not returned: redis is away", message_id=str(delivery.pk))
 
     def _token_refund(self, delivery: Delivery, copy: Copy) -> None:
         """Nothing was asked of the platform."""

@@ -129,6 +129,12 @@ def delivery_for_dispatch(*, message_id: UUID) -> Delivery | None:
     )
 
 
+def dispatch_state(*, message_id: UUID, dispatch_id: UUID) -> str | None:
+    """The message's state; None where this dispatch of it counts no more."""
+    rows = Delivery.objects.filter(pk=message_id, dispatch_id=dispatch_id)
+    return rows.values_list("state", flat=True).first()
+
+
 def earlier_open(*, delivery: Delivery) -> datetime | None:
     """When the message that goes first is due: an earlier one to the same fan that is still on its way.
 

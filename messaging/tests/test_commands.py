@@ -312,6 +312,7 @@ def test_a_worker_that_has_shown_itself_is_healthy_and_an_old_sign_is_not() -> N
     with pytest.raises(CommandError, match="No worker has been seen for 90 s"):
         said("check_worker")
     assert said("check_worker", "--max-age", "120")
+    assert told("check_worker", "--max-age", "120") == {"alive": True, "trouble": ""}
 
 
 def test_a_heartbeat_file_answers_for_its_own_worker_alone(settings: Any, tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from conftest import Queues
-from crm.models import Fan, Message
+from crm.models import Fan, Message, MessageStatus
 from crm.tests.factories import FanFactory
 from messaging import delivery as delivery_module
 from messaging import metrics, queue, services, sweeper, transitions
-from messaging.delivery import Consumer, Disposition
+from messaging.delivery import Consumer, Disposition, Later
 from messaging.gateways import Sent
 from messaging.models import Delivery, SendingProfile, Stage
 from messaging.tests.conftest import aws_error
@@ -289,3 +289,34 @@ def test_a_refusal_does_not_end_the_doubt_of_an_earlier_attempt(outcome_of, sqs_
     row = outcome_of(in_doubt(), PERMANENT)
     assert (row.state, row.reason_code, row.repeatable, row.attempts) == ("unknown", "bad_request", False, 2)
     assert sqs_queues.depth(sqs_queues.dead_letter_url) == 0
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["it was stopped", "a quicker copy was sent"])
+def test_a_claim_that_comes_too_late_holds_up_no_other_message(consumer, gateway, monkeypatch, stopped):
+    """Paused between the token and the claim, say; without an end its token would shut the gate for a whole lease."""
+    late = delivery_make()
+    reply = delivery_make(fan=FanFactory(creator=late.creator))
+    claim = transitions.delivery_claimed
+
+    def too_late(copy, **more):
+        if copy.message_id == late.pk and stopped:
+            transitions.delivery_set_aside([copy], to=MessageStatus.PARKED)
+        elif copy.message_id == late.pk:
+            claim(copy, **more)
+            transitions.delivery_sent(copy, platform_message_id="platform-1")
+        return claim(copy, **more)
+
+    monkeypatch.setattr(transitions, "delivery_claimed", too_late)
+    for delivery in (late, reply):
+        consumer.handle(copy_of(delivery))
+    assert gateway.reached == [reply.pk]
+
+
+def test_a_claim_that_another_worker_has_keeps_the_token(consumer, gateway, limiter, monkeypatch):
+    delivery = delivery_make()
+    claim = transitions.delivery_claimed
+    monkeypatch.setattr(transitions, "delivery_claimed", lambda copy, **more: claim(copy, **more) and False)
+    consumer.handle(copy_of(delivery))
+    other = delivery_make(fan=FanFactory(creator=delivery.creator))
+    assert isinstance(consumer.handle(copy_of(other), patience_seconds=5), Later)
+    assert gateway.calls == []

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from crm import wake_ups
@@ -120,6 +120,17 @@ def test_a_retry_that_sqs_does_not_take_says_so(fan, sqs_faults):
     with pytest.raises(QueueRefused, match="refuses these credentials"):
         services.message_retry(creator=fan.creator, message_id=delivery.pk)
     assert states(delivery.pk) == {"failed"}
+
+
+def test_a_database_that_goes_away_after_the_commit_takes_no_promise_back(fan, user, monkeypatch):
+    """A caller who is told of an error writes the message again, and the fan reads it twice."""
+
+    def lost(copies):
+        raise OperationalError("the connection was closed")
+
+    monkeypatch.setattr(transitions, "delivery_queued", lost)
+    assert send(fan, user).status is MessageStatus.PENDING
+    assert states(Delivery.objects.get().pk) == {"pending"}
 
 
 def test_a_message_in_doubt_stays_in_doubt_where_sqs_does_not_take_its_retry(fan, sqs_faults):

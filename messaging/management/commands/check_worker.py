@@ -1,5 +1,6 @@
 """Answers a container's health check: does a worker live. Touches the heartbeat file or the cache, reading."""
 
+import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -19,9 +20,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--max-age", type=float, default=worker.HEARTBEAT_STALE_SECONDS, help="seconds; default: %(default)s"
         )
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
     def handle(self, *args: Any, **options: Any) -> None:
         trouble = worker.heartbeat_trouble(max_age_seconds=options["max_age"])
+        if options["json"]:
+            self.stdout.write(json.dumps({"alive": not trouble, "trouble": trouble}, ensure_ascii=False))
+            if not trouble:
+                return
         if trouble:
             raise CommandError(trouble)
         self.stdout.write("A worker lives.")
