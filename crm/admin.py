@@ -188,6 +188,7 @@ class UserAdmin(WithMemberships, DjangoUserAdmin, ModelAdmin):  # type: ignore[m
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+    # Django's own index of the table finds beginnings.
     search_fields = ("name__startswith",)
 
 

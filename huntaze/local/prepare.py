@@ -3,6 +3,7 @@
 # One process does the three, because loading Django takes longer than each of them.
 
 import argparse
+import gc
 import io
 import os
 import sys
@@ -25,6 +26,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--tables", action="store_true")
     parser.add_argument("--demo", action="store_true")
     asked = parser.parse_args(arguments)
+    # Migrations make thousands of classes, which the collector looks through for a third of the CPU time (9.3 s, else
+    # 6.1 s); what it would free (150 MB) is free when this process ends, in some seconds.
+    gc.disable()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "huntaze.settings")
     django.setup()
     if asked.queues_port:
