@@ -100,7 +100,8 @@ def cancel_set(rows: QuerySet[Delivery], *, dispatches: Collection[Copy] | None 
         stage=Stage.SEND,
         reason_code="stopped_in_doubt",
         reason=gettext_noop(
-            "It was stopped before it was sent again, and an earlier attempt may have reached the fan. Look there."
+            "It was stopped before it was sent again, and an earlier attempt may have reached the fan."
+            " Look in the chat."
         ),
     )
     cancelled = change_set(
