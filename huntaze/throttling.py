@@ -68,7 +68,7 @@ class Throttle(BaseThrottle):
 
     @classmethod
     def _counted(cls, scope: str, caller: str) -> tuple[int | None, int]:
-        """How many there were in this window with this one (None where Redis is away), and the seconds until it ends."""
+        """How many there were in this window with this one, None where Redis is away; and the seconds until it ends."""
         # Not all callers' windows begin at once.
         moment = time.time() + zlib.crc32(caller.encode()) % WINDOW_SECONDS
         left = WINDOW_SECONDS - int(moment % WINDOW_SECONDS)
