@@ -2,7 +2,7 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -10,7 +10,7 @@ from crm import selectors
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.json_types import JsonTypes
 from crm.models import Creator
-from crm.rendering import JSONRenderer
+from crm.rendering import JSONParser, JSONRenderer
 from crm.time_zones import Zone, creator_time_zone_set, zone_choices
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,7 +15,7 @@ from crm.json_types import JsonTypes
 from crm.models import QuickReply
 from crm.payloads import MESSAGE_MAX_CHARACTERS
 from crm.quick_replies import quick_reply_create, quick_reply_delete, quick_reply_update
-from crm.rendering import JSONRenderer
+from crm.rendering import JSONParser, JSONRenderer
 
 TAKEN = OpenApiResponse(description="The shortcut is taken, or there are too many.")
 

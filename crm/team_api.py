@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,7 +12,7 @@ from crm import selectors, team
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.json_types import JsonTypes
 from crm.models import Membership, Role
-from crm.rendering import JSONRenderer
+from crm.rendering import JSONParser, JSONRenderer
 
 LAST_OWNER = OpenApiResponse(description="It is the last owner.")
 

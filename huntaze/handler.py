@@ -24,6 +24,8 @@ from django.core.handlers.base import BaseHandler
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from huntaze.middleware import BODY_MAX_BYTES, body_too_large
+
 # So many are at work: one that runs, and those that wait for PostgreSQL or Redis meanwhile.
 PLACES = 4
 # Most requests take a few milliseconds; a report or a call to the vendor takes longer, and makes room for the next.
@@ -51,6 +53,19 @@ class Place:
         self.give_up()
 
 
+class Bounded:
+    """What is received up to `most` bytes, whatever length was claimed; with the one too many the caller counts as
+    gone, so that nothing is kept."""
+
+    def __init__(self, receive: Any, most: int) -> None:
+        self.receive, self.left = receive, most
+
+    async def __call__(self) -> Any:
+        message = await self.receive()
+        self.left -= len(message.get("body", b""))
+        return {"type": "http.disconnect"} if self.left < 0 else message
+
+
 class Handler(ASGIHandler):
     """As Django's, for middleware that is synchronous."""
 
@@ -60,11 +75,16 @@ class Handler(ASGIHandler):
         self.free = asyncio.Semaphore(PLACES)
         # The slow among them; more would wait for a connection to the database, and then for nobody's good.
         self.threads = ThreadPoolExecutor(settings.DATABASES["default"]["OPTIONS"]["pool"]["max_size"])
+        # A body is stored before any door sees it. Who sends a file that is somewhat too large is told so by its door.
+        self.body_max = BODY_MAX_BYTES + 2 * settings.IMPORT_MAX_BYTES
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        bounded = Bounded(receive, self.body_max)
         try:
-            body = await self.read_body(receive)
+            body = await self.read_body(bounded)
         except RequestAborted:
+            if bounded.left < 0:
+                await self.send_response(body_too_large(self.body_max), send)
             return
         # Of a context of its own: what the request leaves there, its connections before all, are that thread's.
         answer = sync_to_async(

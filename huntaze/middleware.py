@@ -13,7 +13,7 @@ from csp.utils import build_policy
 from django.conf import settings
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.messages.storage import default_storage
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.middleware.locale import LocaleMiddleware
@@ -77,9 +77,14 @@ class BodySizeMiddleware:
         if request.path.startswith("/api/") and not is_file and size > BODY_MAX_BYTES:
             # It stands before Django's own choice of a language.
             with translation.override(translation.get_language_from_request(request)):
-                detail = gettext("The request is larger than %(limit)s MB.") % {"limit": BODY_MAX_BYTES // 1_000_000}
-                return problem_json(status_code=413, code="too_large", detail=detail)
+                return body_too_large(BODY_MAX_BYTES)
         return self.get_response(request)
+
+
+def body_too_large(most: int) -> JsonResponse:
+    """413, with the bytes that may be."""
+    detail = gettext("The request is larger than %(limit)s MB.") % {"limit": most // 1_000_000}
+    return problem_json(status_code=413, code="too_large", detail=detail)
 
 
 class PageCompressionMiddleware(GZipMiddleware):

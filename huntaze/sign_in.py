@@ -20,6 +20,7 @@ from django.utils.translation import ngettext
 from crm.models import User
 from crm.sign_ins import sign_in_note
 from huntaze.api import problem_json
+from huntaze.throttling import Throttle
 
 
 class SignInView(LoginView):
@@ -27,6 +28,12 @@ class SignInView(LoginView):
 
     template_name = "sign_in.html"
     redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        # django-axes counts by name, so it does not see one password that is tried on many names; and each takes a
+        # tenth of a second of the processor.
+        wait = Throttle.wait_at_a_page(request)
+        return super().post(request, *args, **kwargs) if wait is None else _refused(request, wait)
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         answer: HttpResponse = perform_login(self.request, form.get_user(), redirect_url=self.get_success_url())
@@ -64,7 +71,10 @@ def sign_in_name(request: HttpRequest, credentials: Mapping[str, Any] | None = N
 
 def locked_response(request: HttpRequest, original: HttpResponse, credentials: Any = None) -> HttpResponse:
     """429, as a problem document under /api and as the sign-in page elsewhere."""
-    seconds = math.ceil(settings.AXES_COOLOFF_TIME.total_seconds())
+    return _refused(request, math.ceil(settings.AXES_COOLOFF_TIME.total_seconds()))
+
+
+def _refused(request: HttpRequest, seconds: int) -> HttpResponse:
     minutes = math.ceil(seconds / 60)
     detail = ngettext(
         "Too many attempts to sign in. Try again in %(minutes)s minute.",

@@ -12,6 +12,7 @@ from typing import Any
 import redis
 import structlog
 from django.conf import settings
+from django.http import HttpRequest
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rest_framework.authentication import SessionAuthentication
@@ -43,12 +44,10 @@ class Throttle(BaseThrottle):
     def allow_request(self, request: Request, view: Any) -> bool:
         scope = _scope(request, view)
         caller = f"user:{request.user.pk}" if request.user.is_authenticated else client_address(request)
-        # Not all callers' windows begin at once.
-        moment = time.time() + zlib.crc32(caller.encode()) % WINDOW_SECONDS
-        count = self._count(f"throttle:{scope}:{caller}:{int(moment // WINDOW_SECONDS)}")
+        count, left = self._counted(scope, caller)
         if count is None:
             return True
-        quota, left = settings.THROTTLE_PER_MINUTE[scope], WINDOW_SECONDS - int(moment % WINDOW_SECONDS)
+        quota = settings.THROTTLE_PER_MINUTE[scope]
         # DRF puts these on the answer, whatever it is.
         view.headers["RateLimit-Policy"] = f'"{scope}";q={quota};w={WINDOW_SECONDS}'
         view.headers["RateLimit"] = f'"{scope}";r={max(0, quota - count)};t={left}'
@@ -59,8 +58,24 @@ class Throttle(BaseThrottle):
         return self._wait
 
     @classmethod
+    def wait_at_a_page(cls, request: HttpRequest) -> int | None:
+        """Seconds for which this address must wait that asked a page too often without a user; None where it may.
+
+        One quota with what the API is asked without a user, so that nobody tries passwords at the other door.
+        """
+        count, left = cls._counted("anonymous", client_address(request))
+        return None if count is None or count <= settings.THROTTLE_PER_MINUTE["anonymous"] else left
+
+    @classmethod
+    def _counted(cls, scope: str, caller: str) -> tuple[int | None, int]:
+        """How many there were in this window with this one, None where Redis is away; and the seconds until it ends."""
+        # Not all callers' windows begin at once.
+        moment = time.time() + zlib.crc32(caller.encode()) % WINDOW_SECONDS
+        left = WINDOW_SECONDS - int(moment % WINDOW_SECONDS)
+        return cls._count(f"throttle:{scope}:{caller}:{int(moment // WINDOW_SECONDS)}"), left
+
+    @classmethod
     def _count(cls, key: str) -> int | None:
-        """How many there were in this window with this one; None where Redis is away."""
         if cls._away_until is not None and time.monotonic() < cls._away_until:
             return None
         count = _increment(key)

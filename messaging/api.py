@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field, inline_serializer
 from rest_framework import serializers
-from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,7 +17,7 @@ from crm.json_types import JsonTypes
 from crm.models import Conversation, Direction, Message, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, media_urls
-from crm.rendering import JSONRenderer
+from crm.rendering import JSONParser, JSONRenderer
 from messaging import selectors, services
 from messaging.models import Delivery
 from messaging.publishing import expected_at

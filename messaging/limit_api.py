@@ -4,13 +4,13 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.json_types import JsonTypes
-from crm.rendering import JSONRenderer
+from crm.rendering import JSONParser, JSONRenderer
 from crm.selectors import MANAGERS
 from messaging.limits import SendingLimit, sending_limit, sending_limit_set
 

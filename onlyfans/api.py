@@ -69,7 +69,10 @@ class MappingField(serializers.JSONField):
     """`{field: column header}`; null leaves a field out. Whether a field is of this kind of file the import says."""
 
     def to_internal_value(self, data: Any) -> dict[str, str | None]:
-        value = super().to_internal_value(data)
+        try:
+            value = super().to_internal_value(data)
+        except RecursionError:  # nested thousands deep
+            self.fail("invalid")
         if not isinstance(value, dict) or not all(v is None or isinstance(v, str) for v in value.values()):
             raise serializers.ValidationError(
                 gettext("Give an object of field names and column headers."), code="invalid"

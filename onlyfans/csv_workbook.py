@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from datetime import date, datetime, time
 from typing import IO, TYPE_CHECKING
+from xml.parsers import expat
 
 from django.utils.translation import gettext, gettext_noop
 
@@ -19,12 +20,18 @@ ZIP = b"PK\x03\x04"
 # Some 600,000 rows of fans. The texts of a workbook are in memory all at once, so this bounds that, too.
 UNPACKED_MAX_BYTES = 200_000_000
 MEMBERS_MAX = 1_000
+# Elements and attributes that the library keeps at a time, of some 100 bytes each: those of one row, or of all that is
+# no row. The texts of some 600,000 rows have as many.
+PIECES_MAX = 4_000_000
 BLOCK_BYTES = 1_000_000
 NO_WORKBOOK = gettext_noop(
     "This is a ZIP archive or a damaged Excel workbook. Save the sheet as .xlsx or CSV and upload that."
 )
 UNPACKS_TOO_LARGE = kept_sentence(
     "The workbook unpacks to more than %(most)s MB. Save the sheet as CSV and upload that."
+)
+TOO_MANY_PIECES = gettext_noop(
+    "The workbook is made of more parts than can be read. Save the sheet as CSV and upload that."
 )
 # How many rows are looked at for the sheet's header.
 HEAD_ROWS = 20
@@ -63,6 +70,43 @@ def records(file: IO[bytes], *, recognised: Callable[[Sequence[str]], int]) -> I
             raise Unreadable(gettext(NO_WORKBOOK), code="not_csv") from error
 
 
+class _Pieces:
+    """Counts what a member of the archive is made of, as far as the library keeps it: of a sheet it forgets each row
+    once the next one begins. Whether a member is XML is not in its name."""
+
+    def __init__(self, member: str) -> None:
+        self._has_rows = member.startswith("xl/worksheets/")
+        self._kept = self._of_row = 0
+        self._in_row = False
+        self._parser: expat.XMLParserType | None = expat.ParserCreate()
+        self._parser.StartElementHandler = self._begins
+        self._parser.EndElementHandler = self._ends
+
+    def feed(self, block: bytes) -> None:
+        """Raises Unreadable where the library would take more memory than anybody's list of fans does."""
+        if self._parser is None:
+            return
+        try:
+            self._parser.Parse(block)
+        except expat.ExpatError:  # no XML, or damaged: the library, too, reads no further than this
+            self._parser = None
+
+    def _begins(self, name: str, attributes: dict[str, str]) -> None:
+        if self._has_rows and name.rpartition(":")[2] == "row" and not self._in_row:
+            self._in_row, self._of_row = True, 0
+            self._kept += 1
+        if self._in_row:
+            self._of_row += 1 + len(attributes)
+        else:
+            self._kept += 1 + len(attributes)
+        if max(self._kept, self._of_row) > PIECES_MAX:
+            raise Unreadable(gettext(TOO_MANY_PIECES), code="workbook_too_large")
+
+    def _ends(self, name: str) -> None:
+        if name.rpartition(":")[2] == "row":
+            self._in_row = False
+
+
 def _check_size(file: IO[bytes]) -> None:
     """Unpack the whole archive once and throw it away: what an archive says about its own size may be a lie."""
     total = 0
@@ -72,8 +116,10 @@ def _check_size(file: IO[bytes]) -> None:
             if len(members) > MEMBERS_MAX or "xl/workbook.xml" not in archive.namelist():
                 raise Unreadable(gettext(NO_WORKBOOK), code="not_csv")
             for info in members:
+                pieces = _Pieces(info.filename)
                 with archive.open(info) as member:
                     while block := member.read(BLOCK_BYTES):
+                        pieces.feed(block)
                         total += len(block)
                         if total > UNPACKED_MAX_BYTES:
                             raise Unreadable(

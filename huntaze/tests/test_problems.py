@@ -38,7 +38,9 @@ def test_an_address_that_leads_nowhere(address: str) -> None:
     assert_problem(Client().get(address), 404, "not_found")
 
 
-@pytest.mark.parametrize("body", ["{", '{"content": NaN}', "[1,", b"\xff"])
+@pytest.mark.parametrize(
+    "body", ["{", '{"content": NaN}', "[1,", b"\xff", "[" * 5_000, "[" * 950 + "]" * 950, '{"content": "\\ud800"}']
+)
 def test_a_body_that_cannot_be_read(client: APIClient, body: Any) -> None:
     found = assert_problem(client.post(SEND, body, content_type=JSON), 400, "parse_error")
     assert [(error["field"], error["code"]) for error in found["errors"]] == [("", "parse_error")]

@@ -261,6 +261,33 @@ def test_a_workbook_that_unpacks_to_far_too_much_is_refused(creator: Creator) ->
     assert caught.value.code == "workbook_too_large"
 
 
+@pytest.mark.parametrize(
+    ("member", "content"),
+    [
+        ("xl/sharedStrings.xml", "<sst>" + "<si><t>ab</t></si>" * 20 + "</sst>"),
+        ("anything", "<sst>" + "<a/>" * 40 + "</sst>"),
+        ("xl/worksheets/sheet1.xml", "<worksheet>" + "<row/><a/>" * 20 + "</worksheet>"),
+        ("xl/worksheets/sheet1.xml", "<worksheet><x:row xmlns:x='x'>" + '<a b="" c=""/>' * 14 + "</x:row></worksheet>"),
+    ],
+)
+def test_a_small_workbook_that_would_fill_the_memory_is_refused(
+    creator: Creator, monkeypatch: pytest.MonkeyPatch, member: str, content: str
+) -> None:
+    monkeypatch.setattr(csv_workbook, "PIECES_MAX", 38)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+        archive.writestr(member, content)
+    with pytest.raises(Unreadable, match="more parts"):
+        fans_import(creator=creator, user=None, filename="fans.xlsx", content=file.getvalue())
+
+
+def test_a_workbook_may_have_any_number_of_rows(creator: Creator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_workbook, "PIECES_MAX", 3_000)
+    content = workbook(("Username", "Display Name"), *((f"fan{n}", "Ada") for n in range(900)))
+    assert fans_import(creator=creator, user=None, filename="fans.xlsx", content=content).batch.inserted == 900
+
+
 def test_a_mapping_reads_headers_that_say_nothing(creator: Creator) -> None:
     batch = import_text(creator, "Who,Worth\nada,12\n", mapping={"handle": "Who", "value_cents": "Worth"})
     assert batch.mapping == {"handle": "Who", "value_cents": "Worth"}
