@@ -271,7 +271,7 @@ def test_the_proof_lasts_ten_minutes(user: User) -> None:
 
 
 def secret_shown(page: str) -> str:
-    found = re.search(r"<code>([A-Z2-7]{32})</code>", page)
+    found = re.search(r'<code id="setup-key">([A-Z2-7]{32})</code>', page)
     assert found is not None
     return found[1]
 
