@@ -18,19 +18,25 @@ from analytics.selectors import TOP_FANS
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, CsvRenderer
 from crm.models import TransactionKind
 from crm.rendering import JSONRenderer
+from crm.selectors import EXPORTERS, membership_require
 
 F = TypeVar("F")
 
 
 class TableView(CreatorAPIView):
-    """A view of one table of figures: JSON, and with `Accept: text/csv` a file."""
+    """A view of one table of figures: JSON, and with `Accept: text/csv` a file, which no chatter takes along."""
 
     renderer_classes = (JSONRenderer, CsvRenderer)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.accepted_renderer.format == CsvRenderer.format:
+            membership_require(self.membership, EXPORTERS)
 
     def answer(
         self, request: Request, found: F, serializer: type[serializers.Serializer[Any]], table: Callable[[F], CsvTable]
     ) -> Response:
-        if request.accepted_renderer.format != "csv":
+        if request.accepted_renderer.format != CsvRenderer.format:
             return Response(serializer(found).data)
         made = table(found)
         disposition = f'attachment; filename="{made.filename}"'

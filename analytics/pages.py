@@ -35,8 +35,9 @@ from analytics.periods import quick_ranges
 from analytics.sales_selectors import Hours
 from analytics.selectors import Revenue
 from crm.errors import InvalidInput
+from crm.models import Membership
 from crm.pages import api_answer, creator_for_request
-from crm.selectors import WRITERS
+from crm.selectors import EXPORTERS, WRITERS
 
 # The chart's drawing area: a bar and the gap beside it, and the height of the highest bar.
 BAR, STEP, HEIGHT = 8, 10, 100
@@ -67,7 +68,7 @@ def analytics(request: HttpRequest) -> HttpResponse:
             found = selectors.revenue(creator=membership.creator, **asked)
         except InvalidInput as error:
             problem = error.detail
-    context = _context(request, form, problem) | {
+    context = _context(request, membership, form, problem) | {
         "overview": selectors.overview(creator=membership.creator),
         "top_fans": selectors.top_fans(creator=membership.creator),
         "revenue": found,
@@ -86,10 +87,11 @@ def analytics(request: HttpRequest) -> HttpResponse:
 @require_GET
 def analytics_fans(request: HttpRequest) -> HttpResponse:
     """Spend tiers, cohorts, churn and renewals."""
-    creator = creator_for_request(request).creator
+    membership = creator_for_request(request)
+    creator = membership.creator
     form = FansForm(request.GET)
     problem = form.problem()
-    context = _context(request, form, problem) | {"month_choices": MONTHS_CHOICES, "months": "12"}
+    context = _context(request, membership, form, problem) | {"month_choices": MONTHS_CHOICES, "months": "12"}
     if not problem:
         months = form.cleaned_data["months"]
         context |= {
@@ -114,7 +116,8 @@ def analytics_fans(request: HttpRequest) -> HttpResponse:
 @require_GET
 def analytics_sales(request: HttpRequest) -> HttpResponse:
     """Best hours, campaigns, chatters."""
-    creator = creator_for_request(request).creator
+    membership = creator_for_request(request)
+    creator = membership.creator
     form = SalesForm(request.GET)
     problem = form.problem()
     context: dict[str, Any] = {}
@@ -131,7 +134,8 @@ def analytics_sales(request: HttpRequest) -> HttpResponse:
         except InvalidInput as error:
             problem = error.detail
     ranges = quick_ranges(today_of(creator))
-    context = _context(request, form, problem) | {"within_choices": WITHIN_CHOICES, "ranges": ranges} | context
+    shared = _context(request, membership, form, problem)
+    context = shared | {"within_choices": WITHIN_CHOICES, "ranges": ranges} | context
     if "hours" in context:
         context |= _week(context["hours"], context["figure"])
     return render(request, "analytics/sales.html", context)
@@ -160,10 +164,16 @@ def analytics_csv(request: HttpRequest, report: str) -> HttpResponse:
     return answer
 
 
-def _context(request: HttpRequest, form: FigureForm, problem: str) -> dict[str, Any]:
+def _context(request: HttpRequest, membership: Membership, form: FigureForm, problem: str) -> dict[str, Any]:
     """What the pages share. A figure that nobody knows is the usual one, beside the problem that says so."""
     figure = form.cleaned_data.get("figure", FIGURES[0][0])
-    return {"figures": FIGURES, "figure": figure, "problem": problem, "query": request.GET.urlencode()}
+    return {
+        "figures": FIGURES,
+        "figure": figure,
+        "problem": problem,
+        "query": request.GET.urlencode(),
+        "may_export": membership.role in EXPORTERS,
+    }
 
 
 def _amount(figures: Any, figure: str) -> int:

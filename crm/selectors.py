@@ -36,6 +36,8 @@ LEAST_BIGINT = str(-(2**63))
 
 WRITERS = frozenset({Role.OWNER, Role.MANAGER, Role.CHATTER})
 MANAGERS = frozenset({Role.OWNER, Role.MANAGER})
+# Who may take tables along as files.
+EXPORTERS = MANAGERS | {Role.ANALYST}
 
 
 def membership_list(*, user: User) -> QuerySet[Membership]:

@@ -1,7 +1,6 @@
 """Answers operators how everything is, on the admin's first page, and redrives dead letters. Reads, and one service."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -10,23 +9,20 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from crm.errors import HuntazeError
-from crm.models import Creator, MessageStatus
+from crm.models import MessageStatus
 from messaging import dead_letters, vitals, worker
 from messaging.dead_letters import Fate
 from messaging.errors import QueueError
 from messaging.metric_history import figure_text, metric_history
-from messaging.models import Delivery
-from messaging.queue_overview import PausedCreator, QueueOverview, queue_overview, unsettled
+from messaging.queue_overview import PausedCreator, QueueOverview, ended_lately, queue_overview, unsettled
 from onlyfans.models import ImportBatch
 
-RATE_OVER = timedelta(hours=1)
 ROWS = 8
 REDRIVE = "messaging.change_delivery"
 Figure = dict[str, str]
@@ -53,10 +49,11 @@ def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[st
 def _figures(overview: QueueOverview) -> list[Figure]:
     deliveries = reverse("admin:messaging_delivery_changelist")
     unknown = _("not known")
-    sent, failed = _rates()
+    ended = ended_lately()
+    failure_rate = ended.failure_rate
     beat = worker.heartbeat_age_seconds()
     counts, dlq = overview.counts, overview.dlq
-    rate = f"{100 * failed / (sent + failed):.1f} %" if sent + failed else "–"
+    rate = "–" if failure_rate is None else f"{100 * failure_rate:.1f} %"
     return [
         {
             "label": _("Due on the queue"),
@@ -75,7 +72,7 @@ def _figures(overview: QueueOverview) -> list[Figure]:
         },
         {
             "label": _("Sent in the last hour"),
-            "value": str(sent),
+            "value": str(ended.sent),
             "note": _("%(rate)s failed") % {"rate": rate},
             "href": f"{deliveries}?state__exact={MessageStatus.SENT}",
         },
@@ -86,22 +83,6 @@ def _figures(overview: QueueOverview) -> list[Figure]:
             "href": f"{deliveries}?state__exact={MessageStatus.PENDING}",
         },
     ]
-
-
-def _rates() -> tuple[int, int]:
-    """Sent and failed in the last hour, by the index that begins with the creator."""
-    rows = (
-        Delivery.objects.filter(
-            creator__in=Creator.objects.values("pk"),
-            finished_at__gte=timezone.now() - RATE_OVER,
-            state__in=(MessageStatus.SENT, MessageStatus.FAILED),
-        )
-        .order_by()
-        .values_list("state")
-        .annotate(number=Count("*"))
-    )
-    found = dict(rows)
-    return found.get(MessageStatus.SENT, 0), found.get(MessageStatus.FAILED, 0)
 
 
 def _failing() -> dict[str, Any]:

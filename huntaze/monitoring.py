@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from messaging import connectivity, queue, rate_limiter, worker
 from messaging.gateways import gateway_load
 from messaging.metric_history import FIGURES, WINDOWS, metric_history
+from messaging.queue_overview import Ended, ended_lately, queue_counts
 from messaging.selectors import database_ping
 
 # Without these nothing can be served or stored; without the others something waits.
@@ -95,15 +96,44 @@ class HistorySerializer(serializers.Serializer[Any]):
     )
 
 
+class QueueSerializer(serializers.Serializer[Any]):
+    """SQS's approximate numbers, of all creators; null where it does not answer."""
+
+    queueDepth = serializers.IntegerField(allow_null=True)
+    messagesInFlight = serializers.IntegerField(allow_null=True)
+    messagesDelayed = serializers.IntegerField(allow_null=True)
+    dlqCount = serializers.IntegerField(allow_null=True)
+
+
+class RatesSerializer(serializers.Serializer[Ended]):
+    """The messages that came to an end in the last hour; the rate is failed ÷ (sent + failed), null with none."""
+
+    sent = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    failureRate = serializers.FloatField(source="failure_rate", allow_null=True)
+
+
 class MonitoringSerializer(serializers.Serializer[Any]):
     """Describes the answer; it is made of what each check says."""
 
     status = serializers.ChoiceField(choices=["ok", "degraded", "down"])
     checks = serializers.DictField(child=CheckSerializer(), help_text=f"By name: {', '.join(CHECKS)}.")
+    queue = QueueSerializer()
+    rates = RatesSerializer(allow_null=True, help_text="For operators alone, because they are of all creators.")
     connectivityTest = ConnectivityTestSerializer(allow_null=True)
     rateLimiterEnabled = serializers.BooleanField()
     history = HistorySerializer(allow_null=True, help_text="For operators alone, because it is of all creators.")
     version = serializers.CharField()
+
+
+def _queue() -> dict[str, int | None]:
+    counts, dlq, _ = queue_counts()
+    return {
+        "queueDepth": counts.waiting if counts else None,
+        "messagesInFlight": counts.in_flight if counts else None,
+        "messagesDelayed": counts.delayed if counts else None,
+        "dlqCount": dlq.waiting if dlq else None,
+    }
 
 
 class MonitoringView(APIView):
@@ -119,6 +149,8 @@ class MonitoringView(APIView):
             {
                 "status": status,
                 "checks": checks,
+                "queue": _queue() if checks["sqs"]["ok"] else dict.fromkeys(QueueSerializer().fields),
+                "rates": RatesSerializer(ended_lately()).data if request.user.is_staff else None,
                 "connectivityTest": test,
                 "rateLimiterEnabled": settings.RATE_LIMITER_ENABLED,
                 "history": asdict(metric_history()) if request.user.is_staff else None,

@@ -17,10 +17,10 @@ from drf_spectacular.utils import Direction
 
 from crm.pagination import KeysetPagination
 from huntaze.api import TITLES
-from huntaze.schema_examples import example_of
+from huntaze.schema_examples import FILES, example_of
 
 PROBLEM = "application/problem+json"
-JSON = "application/json"
+CSV = "text/csv"
 # The last of these that stands in an address says what the operation is about.
 TAGS = {
     "auth": "Signing in, by token; a browser page uses its session",
@@ -275,10 +275,14 @@ def document_complete(
     used = {tag for operation in _operations(result) for tag in operation["tags"]}
     result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items() if name in used]
     for operation in _operations(result):
-        bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
-        for media in (content for body in bodies for kind, content in body.get("content", {}).items() if kind == JSON):
-            if "example" not in media and "examples" not in media:
-                media["example"] = example_of(media["schema"], schemas)
+        # Said of those, too, that anybody may call: a generator need not guess.
+        operation.setdefault("security", [])
+        for body in (operation.get("requestBody", {}), *operation["responses"].values()):
+            for kind, media in body.get("content", {}).items():
+                if kind == CSV:
+                    media["example"] = FILES[operation["operationId"]]
+                elif "example" not in media and "examples" not in media:
+                    media["example"] = example_of(media["schema"], schemas)
     return result
 
 

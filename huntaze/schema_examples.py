@@ -14,6 +14,7 @@ VALUES: dict[str, Any] = {
     "email": "user@example.com",
     "failed": [],
     "failureRate": 0.01,
+    "file": "Username,Total Spent\nautumn_leaf,$125.00\n",
     "filename": "fans.csv",
     "handle": "autumn_leaf",
     "mediaUrls": ["https://cdn.example.com/media/1.jpg"],
@@ -25,6 +26,7 @@ VALUES: dict[str, Any] = {
     "next": "https://crm.example.com/api/crm/fans?cursor=dmFsdWVfY2VudHM9MTI1MDAmaWQ9NDI%3D",
     "notes": "Likes the outdoor sets.",
     "pausedReason": "",
+    "overwrite": "name,tags",
     "password": "a-long-pass-phrase",
     "platform": "onlyfans",
     "platformId": "184203817",
@@ -43,6 +45,55 @@ VALUES: dict[str, Any] = {
     "valueCents": 12500,
     "windowSeconds": 60,
 }
+_BASIS = ("as_of,time_zone,currency", "2026-03-01T18:30:00+00:00,Europe/Paris,USD")
+_MONEY = "gross,fee,net,loading_gross,loading_net,taken_back_gross,taken_back_net"
+_KINDS = ("subscription", "recurring", "tip", "message", "post", "stream", "other")
+# What comes as CSV, by its operation: the header and a row.
+_LINES = {
+    "analytics_overview": (
+        f"{_BASIS[0]},fans,active_fans,lifetime_value_gross,from,to,{_MONEY},gross_change_percent,net_change_percent",
+        f"{_BASIS[1]},480,271,18668.86,2026-01-31,2026-03-01,500.00,100.00,400.00,50.00,40.00,0.00,0.00,12.5,12.5",
+    ),
+    "analytics_top_fans": (
+        f"place,platform_id,handle,name,lifetime_value_gross,{_BASIS[0]},last_seen",
+        f"1,184203817,autumn_leaf,Autumn,125.00,{_BASIS[1]},2026-03-01T08:15:00+00:00",
+    ),
+    "analytics_revenue": (
+        f"from,to,{_BASIS[0]},transactions,{_MONEY},{','.join(f'{kind}_gross,{kind}_net' for kind in _KINDS)}",
+        f"2026-02-01,2026-02-28,{_BASIS[1]},2,50.00,10.00,40.00,0.00,0.00,0.00,0.00,10.00,8.00,0.00,0.00,40.00,32.00"
+        + ",0.00" * 8,
+    ),
+    "analytics_tiers": (
+        f"top_percent,fans,from_gross,lifetime_value_gross,share_percent,{_BASIS[0]}",
+        f"1,5,534.56,4200.00,22.5,{_BASIS[1]}",
+    ),
+    "analytics_cohorts": (
+        f"first_month,fans,months_later,paying_fans,percent,gross,net,{_BASIS[0]}",
+        f"2026-01-01,40,1,30,75.0,450.00,360.00,{_BASIS[1]}",
+    ),
+    "analytics_churn": (
+        f"month,subscribers,joined,kept,lapsed,churn_percent,renewals,gross,net,{_BASIS[0]}",
+        f"2026-02-01,40,10,36,4,10.0,36,460.00,368.00,{_BASIS[1]}",
+    ),
+    "analytics_hours": (f"weekday,hour,transactions,gross,net,{_BASIS[0]}", f"1,21,12,180.00,144.00,{_BASIS[1]}"),
+    "analytics_campaign_revenue": (
+        f"campaign,name,created,price,sent,buyers,buyers_percent,purchases,gross,net,within_days,{_BASIS[0]}",
+        f"7,Autumn set,2026-02-20T17:00:00+00:00,15.00,200,30,15.0,31,465.00,372.00,7,{_BASIS[1]}",
+    ),
+    "analytics_chatters": (
+        f"chatter,name,messages,replies,median_seconds,sales,gross,net,{_BASIS[0]}",
+        f"user@example.com,Autumn,120,90,240,12,180.00,144.00,{_BASIS[1]}",
+    ),
+    "campaigns_ledger": (
+        "fan_id,handle,name,status,reason,attempts,due_at,queued_at,sent_at,finished_at",
+        "184203817,autumn_leaf,Autumn,sent,,1" + ",2026-03-01T18:30:00+00:00" * 4,
+    ),
+    "imports_errors": (
+        "error,Username,Total Spent",
+        "Total Spent: This is no amount of money.,autumn_leaf,much",
+    ),
+}
+FILES = {operation: "".join(f"{line}\r\n" for line in lines) for operation, lines in _LINES.items()}
 FORMATS = {
     "date": "2026-03-01",
     "date-time": "2026-03-01T18:30:00Z",

@@ -214,7 +214,9 @@ class RetryView(OnceAPIView):
     )
     @once
     def post(self, request: Request, message_id: UUID) -> Response:
-        receipt = services.message_retry(creator=self.creator, message_id=message_id, on_stored=self.stored)
+        receipt = services.message_retry(
+            creator=self.creator, message_id=message_id, trace_id=trace_id_of(request), on_stored=self.stored
+        )
         return Response(ReceiptSerializer(receipt).data, status=202)
 
     def answer_again(self, subject: str) -> Response:

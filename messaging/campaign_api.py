@@ -350,7 +350,7 @@ class CampaignCancelView(CampaignAPIView):
         return Response(CampaignSerializer(report).data)
 
 
-class CampaignRetryView(CampaignAPIView):
+class CampaignRetryView(CampaignAPIView, OnceAPIView):
     """Send what failed of it again, 500 at a time; what may have arrived is left to a person."""
 
     write_roles = MANAGERS
@@ -358,10 +358,17 @@ class CampaignRetryView(CampaignAPIView):
 
     @extend_schema(
         operation_id="campaigns_retry",
-        parameters=CREATOR_PARAMETERS,
+        parameters=ONCE_PARAMETERS,
         request=None,
         responses={200: CampaignSerializer, 409: OpenApiResponse(description="Nothing failed, or it was cancelled.")},
     )
+    @once
     def post(self, request: Request, campaign_id: int) -> Response:
-        report = campaign_retry(creator=self.creator, campaign_id=campaign_id)
+        report = campaign_retry(
+            creator=self.creator, campaign_id=campaign_id, trace_id=trace_id_of(request), on_stored=self.stored
+        )
         return Response(CampaignSerializer(report).data)
+
+    def answer_again(self, subject: str) -> Response:
+        campaign = selectors.campaign_get(creator=self.creator, campaign_id=int(subject))
+        return Response(CampaignSerializer(selectors.campaign_report(campaign)).data)

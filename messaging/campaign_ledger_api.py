@@ -12,6 +12,7 @@ from crm.api import CREATOR_PARAMETERS, CreatorAPIView, CsvRenderer, FragmentRen
 from crm.models import Fan, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.rendering import JSONRenderer
+from crm.selectors import EXPORTERS
 from messaging import selectors
 from messaging.api import WAITING
 from messaging.ledger_csv import ledger_csv
@@ -97,8 +98,9 @@ class CampaignRecipientsView(CreatorAPIView):
 
 
 class CampaignLedgerView(CreatorAPIView):
-    """The whole ledger as a CSV file, or the part of it in one state."""
+    """The whole ledger as a CSV file, or the part of it in one state; for all but chatters."""
 
+    read_roles = EXPORTERS
     renderer_classes = (CsvRenderer,)
 
     @extend_schema(

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from crm.models import OUTBOUND_STATUSES
 from crm.pages import VALUES, Choices, activities, creator_for_request, fragment, with_current
 from crm.payloads import MEDIA_MAX, MESSAGE_MAX_CHARACTERS, PLACEHOLDERS, PRICE_MAX_CENTS, PRICE_MIN_CENTS
-from crm.selectors import MANAGERS
+from crm.selectors import EXPORTERS, MANAGERS
 from messaging.campaigns import NAME_MAX_CHARACTERS
 
 # For how many days nothing was written to a fan; the page offers these.
@@ -74,5 +74,6 @@ def campaign_page(request: HttpRequest, campaign_id: int) -> HttpResponse:
         "status": asked.get("status", ""),
         "statuses": [(status.value, status.label) for status in OUTBOUND_STATUSES],
         "creator_id": membership.creator_id,
+        "may_export": membership.role in EXPORTERS,
     }
     return render(request, "messaging/campaign.html", context)

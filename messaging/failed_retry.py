@@ -45,6 +45,8 @@ def failed_retry(
     unknown: bool = False,
     limit: int | None = None,
     dry_run: bool = False,
+    trace_id: str = "",
+    on_begun: Callable[[UUID], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> RetryReport:
     """Send failed messages again, oldest first per creator: a new dispatch, a new slot, ten with each request.
@@ -52,6 +54,8 @@ def failed_retry(
     since: those that failed at this time or later.
     unknown: also those of which nobody knows whether the fan has them.
     limit: the first so many.
+    trace_id: of the request that asks for it.
+    on_begun: called with the first one's id in the transaction that opens it again.
     Raises SendingDisabled.
     """
     if not dry_run:
@@ -75,14 +79,18 @@ def failed_retry(
     retried: list[UUID] = []
     meanwhile: list[UUID] = []
     refused: list[tuple[UUID, str]] = []
+    tell = on_begun
     for start in range(0, len(found), queue.BATCH_MAX_ENTRIES):
         reopened: list[UUID] = []
         for message_id, creator in found[start : start + queue.BATCH_MAX_ENTRIES]:
             try:
-                services.message_reopen(creator=creators[creator], message_id=message_id)
+                services.message_reopen(
+                    creator=creators[creator], message_id=message_id, trace_id=trace_id, on_stored=tell
+                )
             except (Conflict, NotFound):
                 meanwhile.append(message_id)
             else:
+                tell = None
                 reopened.append(message_id)
         refusals = publishing.publish(reopened, fail=True)
         retried += [message_id for message_id in reopened if message_id not in refusals]
@@ -96,9 +104,13 @@ def failed_retry(
     return RetryReport(found=ids, retried=tuple(retried), meanwhile=tuple(meanwhile), refused=tuple(refused))
 
 
-def campaign_retry(*, creator: Creator, campaign_id: int) -> CampaignReport:
+def campaign_retry(
+    *, creator: Creator, campaign_id: int, trace_id: str = "", on_stored: Callable[[int], None] | None = None
+) -> CampaignReport:
     """Send what failed of a campaign again, at most CAMPAIGN_MAX at a time; those in doubt stay with a person.
 
+    trace_id: of the request that asks for it.
+    on_stored: called with the campaign's id in the transaction that opens the first message again.
     Raises Conflict where nothing failed or the campaign was cancelled, QueueRefused where SQS took none of them.
     """
     campaign = selectors.campaign_get(creator=creator, campaign_id=campaign_id)
@@ -106,7 +118,13 @@ def campaign_retry(*, creator: Creator, campaign_id: int) -> CampaignReport:
         raise Conflict(
             gettext("This campaign was cancelled, so nothing of it is sent again."), code="campaign_cancelled"
         )
-    report = failed_retry(creator_id=creator.pk, campaign_id=campaign.pk, limit=CAMPAIGN_MAX)
+    report = failed_retry(
+        creator_id=creator.pk,
+        campaign_id=campaign.pk,
+        limit=CAMPAIGN_MAX,
+        trace_id=trace_id,
+        on_begun=(lambda _: on_stored(campaign.pk)) if on_stored else None,
+    )
     if not report.found:
         raise Conflict(gettext("No message of this campaign has failed."), code="nothing_failed")
     if report.refused and not report.retried:

@@ -1,17 +1,20 @@
 """Answers how sending goes over all creators: the queues, the outbox, the states, who is paused. Only reads."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Count, QuerySet
+from django.utils import timezone
 
-from crm.models import MessageStatus
+from crm.models import Creator, MessageStatus
 from messaging import queue
 from messaging.errors import QueueError
 from messaging.models import OPEN_STATES, TROUBLE_STATES, Delivery, SendingProfile
 
+# Long enough to be a rate, short enough to be of now.
+ENDED_WITHIN = timedelta(hours=1)
 UNSETTLED = (*OPEN_STATES, *TROUBLE_STATES)
 
 
@@ -53,8 +56,38 @@ def unsettled() -> QuerySet[Delivery]:
     return Delivery.objects.filter(state__in=UNSETTLED).order_by()
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many messages of all creators came to which end in the last hour."""
+
+    sent: int
+    failed: int
+
+    @property
+    def failure_rate(self) -> float | None:
+        """failed ÷ (sent + failed), None with none."""
+        ended = self.sent + self.failed
+        return round(self.failed / ended, 4) if ended else None
+
+
+def ended_lately() -> Ended:
+    rows = (
+        Delivery.objects.filter(
+            # By the index that begins with the creator.
+            creator__in=Creator.objects.values("pk"),
+            finished_at__gte=timezone.now() - ENDED_WITHIN,
+            state__in=(MessageStatus.SENT, MessageStatus.FAILED),
+        )
+        .order_by()
+        .values_list("state")
+        .annotate(number=Count("*"))
+    )
+    found = dict(rows)
+    return Ended(sent=found.get(MessageStatus.SENT, 0), failed=found.get(MessageStatus.FAILED, 0))
+
+
 def queue_overview() -> QueueOverview:
-    counts, dlq, trouble = _counts()
+    counts, dlq, trouble = queue_counts()
     found = dict(unsettled().values_list("state").annotate(number=Count("*")))
     oldest = Delivery.objects.filter(state=MessageStatus.PENDING).order_by("created_at").first()
     paused = SendingProfile.objects.exclude(paused_at=None).select_related("creator").order_by("paused_at")
@@ -81,7 +114,8 @@ def queue_overview() -> QueueOverview:
     )
 
 
-def _counts() -> tuple[queue.QueueCounts | None, queue.QueueCounts | None, str]:
+def queue_counts() -> tuple[queue.QueueCounts | None, queue.QueueCounts | None, str]:
+    """Of the queue and of the one for dead letters, and why one of them is None."""
     counts: queue.QueueCounts | None = None
     dlq: queue.QueueCounts | None = None
     for name in ("AWS_REGION", "SQS_RATE_LIMITER_QUEUE_URL"):

@@ -254,21 +254,24 @@ def message_receipt(*, creator: Creator, message_id: UUID, accepted_at: datetime
 
 
 def message_retry(
-    *, creator: Creator, message_id: UUID, on_stored: Callable[[UUID], None] | None = None
+    *, creator: Creator, message_id: UUID, trace_id: str = "", on_stored: Callable[[UUID], None] | None = None
 ) -> SendReceipt:
     """Send a failed or unknown message once more.
 
+    trace_id: of the request that asks for it.
     on_stored: called with its id in the transaction that makes it pending again.
     Raises Conflict where it is neither, and QueueRefused as message_send does.
     """
     publishing.limiter_check()
     publishing.sending_check()
-    message_reopen(creator=creator, message_id=message_id, on_stored=on_stored)
+    message_reopen(creator=creator, message_id=message_id, trace_id=trace_id, on_stored=on_stored)
     publishing.publish([message_id], fail=True)
     return message_receipt(creator=creator, message_id=message_id, accepted_at=timezone.now())
 
 
-def message_reopen(*, creator: Creator, message_id: UUID, on_stored: Callable[[UUID], None] | None = None) -> None:
+def message_reopen(
+    *, creator: Creator, message_id: UUID, trace_id: str = "", on_stored: Callable[[UUID], None] | None = None
+) -> None:
     """Make a failed or unknown message `pending` with a new slot and a new dispatch; the caller publishes it.
 
     on_stored: called with its id in the transaction that does it.
@@ -286,6 +289,7 @@ def message_reopen(*, creator: Creator, message_id: UUID, on_stored: Callable[[U
             creator_id=creator.pk,
             campaign=delivery.kind == Kind.CAMPAIGN,
             by_hand=True,
+            trace_id=trace_id,
         )
         if fresh is not None and on_stored is not None:
             on_stored(message_id)

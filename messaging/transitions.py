@@ -351,6 +351,7 @@ def delivery_rescheduled(
     by_hand: bool = False,
     hopped: bool = False,
     given_up: bool = False,
+    trace_id: str = "",
     code: str = "",
     reason: str = "",
 ) -> Copy | None:
@@ -362,10 +363,13 @@ def delivery_rescheduled(
     in_doubt: nobody knows how that send ended, so its key stays the message's key.
     by_hand: a person wants it, so it has all its attempts again.
     given_up: SQS gave the copy up before anybody began to send it.
+    trace_id: of the request that asks for it; without one the last request's stays.
     Returns the copy to publish, None where somebody else changed the row first.
     """
     fresh = Copy(message_id=copy.message_id, dispatch_id=uuid7())
-    doubt: dict[str, Any] = {"key_in_doubt": True} if in_doubt else {}
+    also: dict[str, Any] = {"key_in_doubt": True} if in_doubt else {}
+    if trace_id:
+        also["trace_id"] = trace_id
     with transaction.atomic():
         # Taken first, so that a row that somebody else changed costs no slot.
         changed = _change(
@@ -379,7 +383,7 @@ def delivery_rescheduled(
             given_up_count=0 if by_hand else F("given_up_count") + int(given_up),
             lease_expires_at=None,
             finished_at=None,
-            **doubt,
+            **also,
             reason_code=code[:CODE_MAX],
             reason=reason[:REASON_MAX],
             stage=Stage.SEND if code else "",

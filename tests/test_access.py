@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
 from crm.models import Creator, Fan, Membership, Message, MessageStatus, QuickReply, Role, User
-from crm.selectors import MANAGERS, WRITERS
+from crm.selectors import EXPORTERS, MANAGERS, WRITERS
 from crm.tests.factories import (
     ConversationFactory,
     CreatorFactory,
@@ -116,7 +116,7 @@ ENDPOINTS = {
     ("messages/campaigns", "post"): Endpoint(MANAGERS, {"name": "New", "content": "hi", "audience": {}}),
     ("messages/campaigns/{campaign}", "get"): Endpoint(EVERYBODY),
     ("messages/campaigns/{campaign}/recipients", "get"): Endpoint(EVERYBODY),
-    ("messages/campaigns/{campaign}/recipients.csv", "get"): Endpoint(EVERYBODY),
+    ("messages/campaigns/{campaign}/recipients.csv", "get"): Endpoint(EXPORTERS),
     ("messages/campaigns/{campaign}/retry", "post"): Endpoint(MANAGERS),
     ("messages/campaigns/{campaign}/pause", "post"): Endpoint(MANAGERS),
     ("messages/campaigns/{campaign}/resume", "post"): Endpoint(MANAGERS),
@@ -365,6 +365,15 @@ def test_each_role_may_what_it_may(key: tuple[str, str]) -> None:
         else:
             assert_problem(answer, 403)
             assert world.rows() == before
+
+
+@pytest.mark.parametrize("key", [key for key in ENDPOINTS if key[0].startswith("analytics/")], ids=ids)
+def test_all_but_chatters_take_figures_along_as_a_file(key: tuple[str, str]) -> None:
+    creator = CreatorFactory()
+    for role in Role:
+        client = bearing(access_token(MembershipFactory(creator=creator, role=role).user))
+        answer = client.get(f"/api/{key[0]}", headers={"Accept": "text/csv"})
+        assert (role, answer.status_code) == (role, 200 if role in EXPORTERS else 403)
 
 
 @each_endpoint

@@ -205,6 +205,16 @@ def test_every_table_is_a_file_that_the_team_gets(membership, file):
 
 
 @pytest.mark.parametrize("path", ["", "/fans", "/sales"])
+def test_a_chatter_finds_no_file_to_take_along(membership, path):
+    """The figures are shown, and no door to a file."""
+    FanFactory(creator=membership.creator, value_cents=10)
+    chatter = Client()
+    chatter.force_login(MembershipFactory(creator=membership.creator, role=Role.CHATTER).user)
+    assert ".csv" not in chatter.get(PAGE + path).content.decode()
+    assert ".csv" in page(membership, path)
+
+
+@pytest.mark.parametrize("path", ["", "/fans", "/sales"])
 def test_a_page_asks_as_often_however_many_rows_there_are(membership, path, django_assert_max_num_queries):
     client = Client()
     client.force_login(membership.user)

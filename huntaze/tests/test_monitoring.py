@@ -9,9 +9,12 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from crm.tests.factories import MembershipFactory
+from crm.models import MessageStatus
+from crm.tests.factories import FanFactory, MembershipFactory
 from huntaze import monitoring
 from messaging import connectivity
+from messaging.services import MessageRequest, message_send
+from messaging.tests.factories import delivery_make
 from messaging.worker import HEARTBEAT_KEY
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,6 +62,28 @@ def test_a_missing_variable_is_named(report: Any, settings: Any) -> None:
 def test_the_connectivity_test_is_shown(report: Any) -> None:
     connectivity.connectivity_test()
     assert report()["connectivityTest"]["ok"] is True
+
+
+def test_the_queue_is_told_and_nothing_while_it_is_away(report: Any, settings: Any) -> None:
+    fan = FanFactory()
+    message_send(creator=fan.creator, user=None, request=MessageRequest(fan.platform_id, "hi"))
+    told = report()["queue"]
+    assert told["queueDepth"] + told["messagesDelayed"] == 1
+    assert (told["messagesInFlight"], told["dlqCount"]) == (0, 0)
+    settings.SQS_RATE_LIMITER_QUEUE_URL = ""
+    assert set(report()["queue"].values()) == {None}
+
+
+@pytest.mark.parametrize("staff", [True, False])
+def test_the_rates_of_all_creators_are_for_operators_alone(sqs_queues: Any, staff: bool) -> None:
+    now = timezone.now()
+    for state, ended in (("sent", now), ("sent", now), ("sent", now), ("failed", now), ("failed", now - timedelta(1))):
+        delivery_make(fan=FanFactory(), state=MessageStatus(state), finished_at=ended)
+    user = MembershipFactory(user__is_staff=staff).user
+    client = APIClient()
+    client.force_authenticate(user)
+    rates = client.get("/api/monitoring/onlyfans").json()["rates"]
+    assert rates == ({"sent": 3, "failed": 1, "failureRate": 0.25} if staff else None)
 
 
 @pytest.mark.parametrize("staff", [True, False])

@@ -7,8 +7,12 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from drf_spectacular.generators import SchemaGenerator
+from rest_framework.test import APIClient
 
+from crm.tests.factories import FanFactory, MembershipFactory
 from huntaze.schema_examples import example_of
+from messaging.tests.campaigns import launch
+from onlyfans.csv_import import fans_import
 
 
 @cache
@@ -68,15 +72,37 @@ def test_what_sends_takes_a_key_and_may_be_told_to_come_back() -> None:
     assert {"409", "413", "415", "429", "503"} <= set(send["responses"])
 
 
-def test_every_json_body_has_an_example_that_fits() -> None:
+def test_every_operation_says_whether_one_must_sign_in() -> None:
+    open_to_all = {name for name, operation in operations() if operation["security"] == []}
+    tokens = {f"post /api/auth/{each}" for each in ("token", "token/refresh", "token/verify", "logout")}
+    assert open_to_all == tokens | {"post /api/onlyfans/webhooks/{account_key}"}
+
+
+@pytest.mark.django_db
+def test_an_example_of_a_file_begins_as_the_file_does(sqs_queues: Any) -> None:
+    membership = MembershipFactory()
+    FanFactory(creator=membership.creator)
+    content = b"Username,Total Spent\nautumn_leaf,much\n"
+    batch = fans_import(creator=membership.creator, user=None, filename="fans.csv", content=content).batch
+    ids = {"campaign_id": launch(membership.creator).pk, "import_id": batch.pk}
+    client = APIClient()
+    client.force_authenticate(membership.user)
+    for path, methods in document()["paths"].items():
+        if example := methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {}).get("text/csv"):
+            header, row = example["example"].splitlines()
+            answer = client.get(path.format(**ids), headers={"Accept": "text/csv"})
+            assert answer.content.decode("utf-8-sig").splitlines()[0] == header, path
+            assert row.count(",") == header.count(","), path
+
+
+def test_every_body_has_an_example_that_fits() -> None:
     components = document()["components"]
     for name, operation in operations():
         for body in (operation.get("requestBody", {}), *map(resolved, operation["responses"].values())):
             for kind, media in body.get("content", {}).items():
-                if "json" in kind:
-                    assert "example" in media, name
-                    schema = _as_json_schema(media["schema"] | {"components": components})
-                    assert list(jsonschema_rs.iter_errors(schema, media["example"])) == [], name
+                assert "example" in media, (name, kind)
+                schema = _as_json_schema(media["schema"] | {"components": components})
+                assert list(jsonschema_rs.iter_errors(schema, media["example"])) == [], (name, kind)
 
 
 def _as_json_schema(schema: Any) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from crm.models import Creator, Fan
+from crm.models import Creator, Fan, Message, MessageStatus
 from messaging import campaigns, selectors
 from messaging.campaigns import BulkRequest, CampaignReceipt, CampaignRequest
 from messaging.models import Campaign
@@ -23,6 +23,13 @@ def fans_make(creator: Creator, count: int) -> list[Fan]:
     return Fan.objects.bulk_create(
         Fan(creator=creator, platform_id=f"c{n}", handle=f"handle{n}", name=f"Name {n}") for n in range(count)
     )
+
+
+def failed(campaign: Campaign, count: int) -> None:
+    """As many of its messages failed."""
+    ids = list(campaign.deliveries.order_by("pk").values_list("pk", flat=True)[:count])
+    campaign.deliveries.filter(pk__in=ids).update(state=MessageStatus.FAILED, reason="=1+1")
+    Message.objects.filter(pk__in=ids).update(status=MessageStatus.FAILED)
 
 
 def states(campaign: Campaign) -> dict[str, int]:

@@ -176,6 +176,16 @@ def test_a_thread_costs_the_same_queries_however_long_it_is(fan: Fan, django_ass
     assert len(found) == 20
 
 
+def test_what_failed_costs_the_same_queries_however_much_it_is(fan: Fan, django_assert_num_queries: Any) -> None:
+    client = signed_in(fan.creator)
+    address = "/api/onlyfans/messages/failed"
+    for each in FanFactory.create_batch(3, creator=fan.creator):
+        delivery_make(fan=each, state=MessageStatus.FAILED)
+    client.get(address)  # who the caller is, is known for a moment
+    with django_assert_num_queries(1):
+        assert len(client.get(address).json()["results"]) == 3
+
+
 def test_a_reply_in_a_thread_answers_with_the_message(fan: Fan) -> None:
     conversation = ConversationFactory(fan=fan)
     answer = signed_in(fan.creator, Role.CHATTER).post(

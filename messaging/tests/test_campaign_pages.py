@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from crm.models import Creator, MessageStatus, Role
+from crm.models import Creator, Role
 from crm.tests.clients import page_client
 from crm.tests.factories import FanFactory, MembershipFactory
 from messaging.campaigns import Audience
 from messaging.failed_retry import campaign_retry
-from messaging.models import Campaign, Delivery
-from messaging.tests.campaigns import fans_make, launch, states
+from messaging.models import Campaign
+from messaging.tests.campaigns import failed, fans_make, launch, states
 from messaging.tests.conftest import Faults, aws_error
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sqs_queues")]
@@ -37,15 +37,6 @@ def preview(client: Client, **wish: Any) -> Any:
     return client.post(address, WISH | wish, content_type="application/json", headers=HTML)
 
 
-def failed(campaign: Campaign, count: int) -> None:
-    """As many of its messages failed."""
-    for delivery in campaign.deliveries.order_by("pk")[:count]:
-        Delivery.objects.filter(pk=delivery.pk).update(
-            state=MessageStatus.FAILED, reason="=1+1", due_at=delivery.due_at
-        )
-        delivery.message.__class__.objects.filter(pk=delivery.pk).update(status=MessageStatus.FAILED)
-
-
 def test_no_campaign_yet_says_what_one_is_and_where_to_begin(creator: Creator) -> None:
     assert "No campaigns yet" in page(page_client(creator), "/messages/campaigns")
     assert 'href="/messages/bulk"' in page(page_client(creator, Role.MANAGER), "/messages/campaigns")
@@ -60,6 +51,7 @@ def test_who_may_not_send_reads_and_finds_no_button(creator: Creator, role: Role
     one = page(client, f"/messages/campaigns/{campaign.pk}")
     assert "News" in one
     assert not any(word in one for word in ("campaign-pause", "campaign-cancel", "campaign-retry", "Retry"))
+    assert ("recipients.csv" in one) == (role is Role.ANALYST)
     assert client.get("/messages/bulk").status_code == 403
 
 

@@ -14,6 +14,7 @@ from crm.models import Fan, IdempotencyKey, Message, MessageStatus, Role
 from crm.tests.factories import ConversationFactory, MembershipFactory
 from messaging import publishing
 from messaging.models import Campaign
+from messaging.tests.campaigns import failed, launch, states
 from messaging.tests.conftest import aws_error
 from messaging.tests.factories import delivery_make
 
@@ -175,6 +176,30 @@ def test_a_retry_is_made_once(client: APIClient, fan: Fan, on_queue: Any) -> Non
     IdempotencyKey.objects.update(status_code=None, body="")
     age()
     assert client.post(f"/api/onlyfans/messages/{message_id}/retry", headers=KEY).json()["status"] == "queued"
+
+
+def test_a_campaigns_retry_is_made_once(client: APIClient, fan: Fan, on_queue: Any) -> None:
+    campaign = launch(fan.creator)
+    failed(campaign, 1)
+    address, before = f"/api/messages/campaigns/{campaign.pk}/retry", len(on_queue())
+    first = client.post(address, headers=KEY)
+    failed(campaign, 1)  # again, which a new request may mend and this one's repeat may not
+    second = client.post(address, headers=KEY)
+    assert (first.status_code, second.status_code, second.content) == (200, 200, first.content)
+    assert (len(on_queue()) - before, states(campaign)) == (1, {"failed": 1})
+    IdempotencyKey.objects.update(status_code=None, body="")
+    age()
+    assert client.post(address, headers=KEY).json()["progress"]["failed"] == 1
+    assert len(on_queue()) - before == 1
+
+
+def test_a_retry_is_found_in_the_queue_by_the_id_of_its_own_request(client: APIClient, fan: Fan, on_queue: Any) -> None:
+    campaign, alone = launch(fan.creator), delivery_make(fan=fan, state=MessageStatus.FAILED)
+    failed(campaign, 1)
+    client.post(f"/api/messages/campaigns/{campaign.pk}/retry", headers={"X-Request-Id": "many-again"})
+    client.post(f"/api/onlyfans/messages/{alone.pk}/retry", headers={"X-Request-Id": "one-again"})
+    assert '"traceId":"many-again"' in on_queue()[-2].body
+    assert '"traceId":"one-again"' in on_queue()[-1].body
 
 
 def test_a_preview_uses_no_key_up(client: APIClient, fan: Fan) -> None:

@@ -170,6 +170,17 @@ def test_the_history_has_each_import_the_newest_first(owner: Membership) -> None
     assert client.get(f"/api/onlyfans/imports/{first}").json()["errors"][0]["row"] == 3
 
 
+def test_the_history_costs_the_same_queries_however_long_it_is(
+    owner: Membership, django_assert_num_queries: Any
+) -> None:
+    client, address = client_of(owner), "/api/onlyfans/imports"
+    for _ in range(3):
+        upload(client)
+    client.get(address)  # who the caller is, is known for a moment
+    with django_assert_num_queries(1):
+        assert len(client.get(address).json()["results"]) == 3
+
+
 def test_the_rejected_rows_come_back_as_csv(owner: Membership) -> None:
     client = client_of(owner)
     import_id = upload(client, "Username,Name\n=1+1,@x\nada,Ada\n").json()["importId"]
