@@ -72,6 +72,10 @@ def account_connect(*, creator: Creator, account_id: str, api_key: str) -> Accou
                 # What was known of the other account says nothing of this one.
                 SyncState.objects.filter(account=account).delete()
                 values |= {"webhook_secret": None, "webhook_secret_previous": None, "webhook_registered_at": None}
+            if account.api_key == api_key:
+                # Stored anew it would read as a key that somebody stored; and one that no SECRET_KEY opens any more
+                # reads as its ciphertext, which would be encrypted once more.
+                del values["api_key"]
             for name, value in values.items():
                 setattr(account, name, value)
             account.save(update_fields=list(values))
