@@ -1,6 +1,6 @@
 """Answers questions about users, creators and what was said. Touches the CRM's tables; texts are not shown."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from django import forms
@@ -193,7 +193,9 @@ class UserAdmin(WithMemberships, DjangoUserAdmin, ModelAdmin):  # type: ignore[m
         ended = sum(sign_ins.sign_ins_end_all(user=user) for user in queryset)
         messages.success(request, f"{ended} sign-ins ended.")
 
-    def get_deleted_objects(self, objs: Collection[User], request: HttpRequest) -> tuple[Any, Any, set[str], list[Any]]:
+    def get_deleted_objects(
+        self, objs: Sequence[User] | QuerySet[User], request: HttpRequest
+    ) -> tuple[Any, Any, set[str], list[Any]]:
         """What goes with these users, though services alone write it; and what they may not leave behind."""
         deleted, counts, forbidden, protected = super().get_deleted_objects(objs, request)
         theirs = [self.admin_site.get_model_admin(model).opts for model in (Membership, SignIn, IdempotencyKey)]
