@@ -10,8 +10,9 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Creator, Fan, User
+from crm.models import Creator, Fan, MessageStatus, User
 from crm.tests.factories import CreatorFactory, FanFactory, UserFactory
+from messaging.tests.factories import delivery_make
 from onlyfans.csv_import import fans_import
 from onlyfans.models import Account, AccountEvent, AccountState, ImportBatch
 from onlyfans.services import account_connect, account_disconnect
@@ -196,6 +197,16 @@ def test_no_key_is_stored_where_none_was_typed(client: Client, creator: Creator,
     assert client.post(page, {"account_id": "acct_2", "new_key": ""}).status_code == 302
     assert (Account.objects.get().account_id, stored_key()) == ("acct_2", before)
     assert not AccountEvent.objects.filter(pgh_label="key_stored").exists()
+
+
+def test_another_account_is_not_put_in_while_messages_wait(client: Client, creator: Creator) -> None:
+    account = account_connect(creator=creator, account_id="acct_1", api_key="k")
+    delivery_make(fan=FanFactory(creator=creator), state=MessageStatus.QUEUED)
+    page = f"/admin/onlyfans/account/{account.pk}/change/"
+    told = client.post(page, {"account_id": "acct_2", "new_key": "other"}, follow=True).content.decode()
+    assert "1 message still waits to be sent from acct_1" in told
+    account.refresh_from_db()
+    assert (account.account_id, account.api_key) == ("acct_1", "k")
 
 
 def test_saving_an_account_unchanged_does_not_connect_it_again(client: Client, creator: Creator) -> None:
