@@ -1,5 +1,6 @@
 """Answers questions about users, creators and what was said. Touches the CRM's tables; texts are not shown."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from django import forms
@@ -13,6 +14,8 @@ from django.db.models import Q, QuerySet
 from django.db.models.lookups import PatternLookup
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.paginator import InfinitePaginator
@@ -35,7 +38,8 @@ from crm.models import (
     Transaction,
     User,
 )
-from crm.team import member_add, member_change, member_remove
+from crm.selectors import owned_alone_list
+from crm.team import member_add, member_change, member_remove, users_delete
 from crm.time_zones import creator_time_zone_set, zone_choices
 
 admin.site.unregister(Group)
@@ -68,16 +72,20 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
         return False
 
 
+def told(view: Callable[..., HttpResponse], request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    """The view's answer; where a service refuses, its page again with the reason."""
+    try:
+        return view(request, *args, **kwargs)
+    except HuntazeError as error:
+        messages.error(request, error.detail)
+        return redirect(request.get_full_path())
+
+
 class SavedByServices:
     """Of a form that services save: what they refuse is said above it, and nothing of it is saved."""
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            answer: HttpResponse = super().changeform_view(request, *args, **kwargs)  # type: ignore[misc]  # of the admin
-        except HuntazeError as error:
-            messages.error(request, error.detail)
-            return redirect(request.get_full_path())
-        return answer
+        return told(super().changeform_view, request, *args, **kwargs)  # type: ignore[misc]  # of the admin
 
 
 class UncountedAdmin(ReadOnlyAdmin):
@@ -184,6 +192,36 @@ class UserAdmin(WithMemberships, DjangoUserAdmin, ModelAdmin):  # type: ignore[m
     def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         ended = sum(sign_ins.sign_ins_end_all(user=user) for user in queryset)
         messages.success(request, f"{ended} sign-ins ended.")
+
+    def get_deleted_objects(
+        self, objs: Sequence[User] | QuerySet[User], request: HttpRequest
+    ) -> tuple[Any, Any, set[str], list[Any]]:
+        """What goes with these users, though services alone write it; and what they may not leave behind."""
+        deleted, counts, forbidden, protected = super().get_deleted_objects(objs, request)
+        theirs = [self.admin_site.get_model_admin(model).opts for model in (Membership, SignIn, IdempotencyKey)]
+        forbidden -= {opts.verbose_name for opts in theirs}
+        protected += [
+            format_html(
+                'Membership: {} is the only owner of <a href="{}">{}</a>. Make somebody else an owner first.',
+                membership.user,
+                reverse("admin:crm_creator_change", args=[membership.creator_id]),
+                membership.creator,
+            )
+            for membership in owned_alone_list(user_ids=[user.pk for user in objs])
+        ]
+        return deleted, counts, forbidden, protected
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        users_delete(users=[obj])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        users_delete(users=queryset)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return told(super().delete_view, request, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return told(super().changelist_view, request, *args, **kwargs)
 
 
 @admin.register(Group)

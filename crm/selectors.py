@@ -50,6 +50,13 @@ def member_list(*, creator: Creator) -> QuerySet[Membership]:
     return Membership.objects.filter(creator=creator).select_related("user").order_by("user__name", "user__email")
 
 
+def owned_alone_list(*, user_ids: Collection[int]) -> QuerySet[Membership]:
+    """The ownerships, with user and creator, of creators that nobody but these users owns."""
+    others = Membership.objects.filter(creator=OuterRef("creator"), role=Role.OWNER).exclude(user__in=user_ids)
+    alone = Membership.objects.filter(~Exists(others), user__in=user_ids, role=Role.OWNER)
+    return alone.select_related("user", "creator").order_by("creator__name", "creator_id", "user__email")
+
+
 def membership_get(*, user: User, creator_id: int | None) -> Membership:
     """The user's membership at the creator; without a creator, their only one.
 

@@ -1,10 +1,14 @@
-"""Answers how people come to work for a creator, change roles and leave. Writes memberships alone."""
+"""Answers how people come to work for a creator, change roles and leave, the installation too.
+Writes memberships, and deletes users."""
+
+from collections.abc import Collection
 
 from django.db import transaction
 from django.utils.translation import gettext
 
 from crm.errors import Conflict, FieldError, InvalidInput, NotFound
 from crm.models import Creator, Membership, Role, User
+from crm.selectors import owned_alone_list
 
 
 def member_add(*, creator: Creator, email: str, role: Role) -> Membership:
@@ -46,6 +50,25 @@ def member_remove(*, creator: Creator, membership_id: int) -> None:
     membership = _locked(creator, membership_id)
     _another_owner_require(membership)
     membership.delete()
+
+
+@transaction.atomic
+def users_delete(*, users: Collection[User]) -> None:
+    """End these accounts and all that is theirs alone; what they wrote stays.
+
+    Raises Conflict where a creator would be left without an owner.
+    """
+    ids = [user.pk for user in users]
+    theirs = Creator.objects.filter(pk__in=Membership.objects.filter(user__in=ids).values("creator"))
+    # As _locked does, in one order; whose owners could change otherwise before they are gone.
+    list(theirs.order_by("pk").select_for_update(no_key=True))
+    if alone := owned_alone_list(user_ids=ids):
+        names = ", ".join(sorted({membership.creator.name for membership in alone}))
+        raise Conflict(
+            gettext("Nobody else owns %(creators)s. Make somebody else an owner first.") % {"creators": names},
+            code="last_owner",
+        )
+    User.objects.filter(pk__in=ids).delete()
 
 
 def _locked(creator: Creator, membership_id: int) -> Membership:

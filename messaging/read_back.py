@@ -16,7 +16,7 @@ from messaging import metrics, transitions
 from messaging.gateways import CannotSay, Found, Gateway
 from messaging.models import Delivery
 from messaging.publishing import outbound_of
-from messaging.reasons import NOT_IN_CHAT, NOT_SURELY_IN_CHAT
+from messaging.reasons import ACCOUNT_CHANGED, NOT_IN_CHAT, NOT_SURELY_IN_CHAT
 from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ def read_back_rows(now: datetime, *, repeated: QuerySet[Delivery]) -> QuerySet[D
         Delivery.objects.filter(state=MessageStatus.UNKNOWN)
         .filter(finished_at__lt=now - AFTER, finished_at__gt=now - GIVEN_UP_AFTER)
         .filter(Q(read_back_at=None) | Q(read_back_at__lt=now - AGAIN_AFTER))
-        .exclude(reason_code__in=[NOT_THERE, UNCLEAR])
+        .exclude(reason_code__in=[NOT_THERE, UNCLEAR, ACCOUNT_CHANGED])
         .exclude(pk__in=repeated.values("pk"))
     )
 

@@ -6,6 +6,8 @@ The web process loads this at its start (messaging/apps.py), so that pages know 
 
 from crm.stored_words import kept_sentence
 
+# Of a message that was written for an account which another took the place of.
+ACCOUNT_CHANGED = "account_changed"
 GIVEN_UP = kept_sentence(
     "The queue handed it out %(times)s times and no worker came to an end with it. You can send it again."
 )

@@ -52,6 +52,13 @@ def delivery_in_trouble_list(*, creator: Creator) -> QuerySet[Delivery]:
     return deliveries.select_related("message", "fan")
 
 
+def delivery_waiting_list(*, creator: Creator) -> QuerySet[Delivery]:
+    """All that waits to be sent for the creator, paused and scheduled campaigns too; unordered."""
+    return Delivery.objects.filter(
+        creator=creator, state__in=[MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED]
+    )
+
+
 def fan_delivery_list(*, fan: Fan) -> QuerySet[Delivery]:
     """Every delivery to one fan with its campaign, the oldest first."""
     return Delivery.objects.filter(fan=fan).select_related("campaign").order_by("pk")

@@ -11,9 +11,10 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from crm.models import Fan, MessageStatus, uuid7
+from crm.models import Creator, Fan, MessageStatus, uuid7
 from messaging import selectors, slot_book
 from messaging.models import Campaign, CampaignStatus, Delivery
+from messaging.reasons import ACCOUNT_CHANGED
 from messaging.transitions import SET_MAX, WAITING, cancel_set, change_set
 
 
@@ -62,6 +63,31 @@ def campaign_released(campaign: Campaign, *, publish_before: timedelta) -> list[
     near = timezone.now() + publish_before
     return change_set(
         campaign.deliveries.filter(state=MessageStatus.PARKED, due_at__lte=near), to=MessageStatus.PENDING
+    )
+
+
+def waiting_cancelled(creator: Creator) -> int:
+    """Nothing of this creator that waits goes out any more; campaigns that it belongs to end with it."""
+    rows = selectors.delivery_waiting_list(creator=creator)
+    Campaign.objects.filter(
+        Exists(rows.filter(campaign=OuterRef("pk"))), status__in=[CampaignStatus.RUNNING, CampaignStatus.PAUSED]
+    ).update(status=CampaignStatus.CANCELLED)
+    return cancel_set(
+        rows,
+        reason_code=ACCOUNT_CHANGED,
+        reason=gettext_noop("The OnlyFans account was changed before this went out."),
+    )
+
+
+def doubts_left(creator: Creator) -> None:
+    """Nothing in doubt is repeated or looked for by itself: the next account knows neither its key nor its chat."""
+    Delivery.objects.filter(creator=creator, state=MessageStatus.UNKNOWN).update(
+        repeatable=False,
+        reason_code=ACCOUNT_CHANGED,
+        reason=gettext_noop(
+            "The OnlyFans account was changed before anybody knew whether this went out."
+            " Look in the chat of the account before."
+        ),
     )
 
 

@@ -80,6 +80,8 @@ class AccountAdmin(AcrossTables, SavedByServices, ModelAdmin):  # type: ignore[m
         return False
 
     def save_model(self, request: HttpRequest, obj: Account, form: AccountForm, change: bool) -> None:
+        if not form.changed_data:
+            return  # an account that somebody disconnected stays so
         account = account_connect(
             creator=obj.creator, account_id=obj.account_id, api_key=form.cleaned_data["new_key"] or obj.api_key
         )

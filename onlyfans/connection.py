@@ -20,14 +20,17 @@ logger = structlog.get_logger(__name__)
 RETRY_SECONDS = 60
 
 
-def connection_open(*, creator: Creator, api_key: str, base_url: str, account_id: str = "") -> Account:
+def connection_open(
+    *, creator: Creator, api_key: str, base_url: str, account_id: str = "", cancel_waiting: bool = False
+) -> Account:
     """Connect the creator by a vendor's key, or rotate the key; events come to `base_url` from then on.
 
     account_id: which of the accounts that the key reaches; without it the one that is connected already, else the only
-    one there is. Whether events come is the account's `webhook_registered_at`: without them it is connected all the
+    one there is. cancel_waiting: where that is another than before, cancel what waits to be sent from that one.
+    Whether events come is the account's `webhook_registered_at`: without them it is connected all the
     same. Raises InvalidInput (`key_refused`, `key_without_accounts`, `account_not_reached`), Conflict
-    (`account_not_named` with the `accounts` to choose from in `extra`, `account_taken`, `credits_used_up`) or
-    Unavailable; nothing is changed then.
+    (`account_not_named` with the `accounts` to choose from in `extra`, `account_taken`, `messages_waiting` with how
+    many, `messages_being_sent`, `credits_used_up`) or Unavailable; nothing is changed then.
     """
     api_key, account_id = api_key.strip(), account_id.strip()
     if not API_KEY.fullmatch(api_key):
@@ -36,7 +39,9 @@ def connection_open(*, creator: Creator, api_key: str, base_url: str, account_id
         )
     known = account_for_creator(creator.pk)
     chosen = _choose(_accounts(api_key), account_id=account_id, known=known.account_id if known else "")
-    account = account_connect(creator=creator, account_id=chosen.account_id, api_key=api_key)
+    account = account_connect(
+        creator=creator, account_id=chosen.account_id, api_key=api_key, cancel_waiting=cancel_waiting
+    )
     if not chosen.signed_in:
         account_state_set(account=account, state=AccountState.SESSION_EXPIRED)
     _events_register(account, base_url=base_url)

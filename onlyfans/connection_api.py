@@ -1,6 +1,6 @@
 """Answers an OnlyFans account over HTTP: its state, connecting, disconnecting. Touches connection and selectors."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.errors import FieldError, InvalidInput
+from crm.json_types import JsonTypes
 from crm.models import Role
 from crm.rendering import JSONRenderer
 from crm.selectors import MANAGERS
@@ -20,7 +21,7 @@ from onlyfans.selectors import Connection, Synced
 API_NAMES = {"api_key": "apiKey", "account_id": "accountId"}
 
 
-class AccountRequestSerializer(serializers.Serializer[Any]):
+class AccountRequestSerializer(JsonTypes):
     apiKey = serializers.CharField(
         source="api_key", max_length=500, write_only=True, help_text="The vendor's key; it is never given back."
     )
@@ -31,6 +32,12 @@ class AccountRequestSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         default="",
         help_text="Which of the accounts that the key reaches; without it the one connected before, else the only one.",
+    )
+    cancelWaiting = serializers.BooleanField(
+        source="cancel_waiting",
+        required=False,
+        default=False,
+        help_text="Where it is another account than before: cancel what still waits to be sent from that one.",
     )
 
 
@@ -71,8 +78,8 @@ class AccountView(CreatorAPIView):
             200: AccountSerializer,
             400: OpenApiResponse(description="The key is refused, or reaches no account or not this one."),
             409: OpenApiResponse(
-                description="The key reaches several accounts (`accounts` names them), or the account is another"
-                " creator's."
+                description="The key reaches several accounts (`accounts` names them), the account is another"
+                " creator's, or messages wait to be sent from the one before (`waiting` says how many)."
             ),
             503: OpenApiResponse(description="The vendor does not answer; nothing is changed."),
         },

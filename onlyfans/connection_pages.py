@@ -39,6 +39,7 @@ def connection_page(request: HttpRequest) -> HttpResponse:
             creator=membership.creator,
             api_key=request.POST.get("key", ""),
             account_id=request.POST.get("account", ""),
+            cancel_waiting="cancel_waiting" in request.POST,
             base_url=_base_url(request),
         )
     except HuntazeError as error:
@@ -91,10 +92,15 @@ def _report(request: HttpRequest, account: Account) -> None:
 
 
 def _problem(request: HttpRequest, membership: Membership, error: HuntazeError) -> HttpResponse:
-    """The page again with what went wrong, or with the accounts to choose from, which are no error to a browser."""
+    """The page again with what went wrong, or with what there is to decide, which is no error to a browser: the
+    accounts to choose from, or how many messages another account would leave behind."""
     accounts: Any = error.extra.get("accounts", ())
-    status = 200 if accounts else 503 if isinstance(error, Unavailable) else 422
-    return _page(request, membership, status=status, error=error.detail, accounts=accounts)
+    waiting = error.extra.get("waiting", 0)
+    status = 200 if accounts or waiting else 503 if isinstance(error, Unavailable) else 422
+    chosen = request.POST.get("account", "")
+    return _page(
+        request, membership, status=status, error=error.detail, accounts=accounts, waiting=waiting, chosen=chosen
+    )
 
 
 def _page(request: HttpRequest, membership: Membership, *, status: int = 200, **more: Any) -> HttpResponse:
@@ -103,6 +109,7 @@ def _page(request: HttpRequest, membership: Membership, *, status: int = 200, **
         "may_manage": membership.role in MANAGERS,
         "error": "",
         "accounts": (),
+        "waiting": 0,
         **more,
     }
     return render(request, "onlyfans/connect.html", context, status=status)

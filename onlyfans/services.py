@@ -12,6 +12,7 @@ from django.utils.translation import gettext, gettext_noop
 from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator
 from crm.wake_ups import STATE, wake
+from messaging.account_change import account_left
 from messaging.services import sending_pause, sending_resume_after
 from onlyfans.event_payloads import Envelope, line_of, storable
 from onlyfans.models import (
@@ -44,11 +45,12 @@ REPEAT_WINDOW = timedelta(minutes=10)
 CHANNEL = "onlyfans_events"
 
 
-def account_connect(*, creator: Creator, account_id: str, api_key: str) -> Account:
+def account_connect(*, creator: Creator, account_id: str, api_key: str, cancel_waiting: bool = False) -> Account:
     """Connect the creator to the vendor, or put a new id or key in the place of the old; the state is connected after.
 
-    A pause that the account's trouble made ends; what waited goes out in its turn.
-    Raises InvalidInput, or Conflict (`account_taken`) where another creator holds the vendor account.
+    A pause that the account's trouble made ends; what waited goes out in its turn, but never from another account.
+    Raises InvalidInput, or Conflict: `account_taken` where another creator holds the vendor account, and what
+    messaging.account_change raises where another account is to take the place of this one (`cancel_waiting`).
     """
     account_id, api_key = account_id.strip(), api_key.strip()
     errors: list[FieldError] = []
@@ -69,9 +71,14 @@ def account_connect(*, creator: Creator, account_id: str, api_key: str) -> Accou
         with transaction.atomic():
             account, _ = Account.objects.get_or_create(creator=creator, defaults=values)
             if account.account_id != account_id:
+                account_left(creator=creator, account_id=account.account_id, cancel_waiting=cancel_waiting)
                 # What was known of the other account says nothing of this one.
                 SyncState.objects.filter(account=account).delete()
                 values |= {"webhook_secret": None, "webhook_secret_previous": None, "webhook_registered_at": None}
+            if account.api_key == api_key:
+                # Stored anew it would read as a key that somebody stored; and one that no SECRET_KEY opens any more
+                # reads as its ciphertext, which would be encrypted once more.
+                del values["api_key"]
             for name, value in values.items():
                 setattr(account, name, value)
             account.save(update_fields=list(values))

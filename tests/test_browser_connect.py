@@ -3,10 +3,13 @@
 import pytest
 from playwright.sync_api import expect
 
-from crm.models import Role
-from crm.tests.factories import MembershipFactory
+from crm.models import MessageStatus, Role
+from crm.tests.factories import FanFactory, MembershipFactory
+from messaging.models import Delivery
+from messaging.tests.factories import delivery_make
+from onlyfans.services import account_connect
 from onlyfans.simulator.app import AGENCY_KEY
-from tests.browser import EMAIL, EVERYWHERE, assert_accessible, choose, complaints_of, page_of, sign_in
+from tests.browser import EMAIL, EVERYWHERE, SCREENS, assert_accessible, choose, complaints_of, page_of, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -64,3 +67,25 @@ def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, 
         page.get_by_role("button", name=say("Connect again with the stored key")).click()
         expect(page.get_by_text(say("Connected"), exact=True)).to_be_visible()
     assert console == []
+
+
+@SCREENS
+def test_another_account_is_connected_once_what_waits_is_cancelled(owner, live_server, screen, scheme):
+    account_connect(creator=owner.creator, account_id="acct_demo1", api_key="sim_key_demo1")
+    waiting = [delivery_make(fan=FanFactory(creator=owner.creator), state=MessageStatus.PARKED) for _ in range(2)]
+    with page_of(live_server.url, screen, scheme) as page:
+        console = complaints_of(page)
+        page.goto("/platforms/connect/onlyfans")
+        sign_in(page)
+        save = page.get_by_role("button", name="Save the new key")
+        page.get_by_label("API key").fill("sim_key_demo2")
+        save.click()
+        page.get_by_role("radio").check()
+        save.click()
+        expect(page.get_by_role("status")).to_contain_text("2 messages still wait to be sent from acct_demo1.")
+        assert_accessible(page)
+        page.get_by_label("Yes, cancel 2 messages and connect acct_demo2").check()
+        save.click()
+        expect(page.get_by_text("acct_demo2 is connected.")).to_be_visible()
+    assert console == []
+    assert {Delivery.objects.get(pk=each.pk).state for each in waiting} == {MessageStatus.CANCELLED}

@@ -132,6 +132,7 @@ class QuickReply(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        verbose_name_plural = "quick replies"
         constraints = [
             models.UniqueConstraint(fields=["creator", "shortcut"], name="quick_reply_once"),
             models.CheckConstraint(

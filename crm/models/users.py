@@ -101,6 +101,7 @@ class EndedSignIn(models.Model):
     ended_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        verbose_name = "ended sign-in"
         indexes = [models.Index("ended_at", name="ended_sign_in_by_age")]
 
     def __str__(self) -> str:

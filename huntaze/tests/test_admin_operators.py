@@ -17,7 +17,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from unfold.paginator import InfinitePaginator
 
 from analytics.models import RevenueMonth
-from crm.models import Creator, Fan, MessageStatus
+from crm.models import Creator, Fan, MessageStatus, Role, SignIn, User
 from crm.tests.factories import PASSWORD, CreatorFactory, FanFactory, MembershipFactory, UserFactory
 from messaging import services
 from messaging.models import Campaign, CampaignStatus, Delivery, Kind, SendingProfile
@@ -58,6 +58,12 @@ def models() -> list[Any]:
 def test_every_table_is_in_the_admin() -> None:
     missing = {model._meta.label for model in models() if not site.is_registered(model)}
     assert missing - {"crm.Creator_members"} == UNSHOWN
+
+
+def test_no_name_of_a_table_is_misspelt_in_the_plural() -> None:
+    plurals = {str(model._meta.verbose_name_plural) for model in site._registry}
+    assert {"quick replies", "ended sign-ins", "deliveries"} <= plurals
+    assert not [plural for plural in plurals if re.search("[^aeiou]ys$|chs$", plural)]
 
 
 def test_every_list_opens(root: Client, sqs_queues: Any) -> None:
@@ -171,6 +177,59 @@ def test_a_creator_keeps_an_owner_and_gets_a_time_zone_that_there_is(root: Clien
     assert "Select a valid choice" in root.post(address, creator_form(creator, time_zone="Mars/Base")).content.decode()
     creator.refresh_from_db()
     assert creator.time_zone == "Europe/Paris"
+
+
+DELETIONS = pytest.mark.parametrize("by_list", [False, True], ids=["page", "list"])
+
+
+def delete_users(client: Client, *users: User, by_list: bool) -> Any:
+    """What the page of one user sends, or the action of the list, once it is confirmed."""
+    if not by_list:
+        [user] = users
+        return client.post(reverse("admin:crm_user_delete", args=[user.pk]), {"post": "yes"})
+    values = {"action": "delete_selected", "_selected_action": [user.pk for user in users], "post": "yes"}
+    return client.post(reverse("admin:crm_user_changelist"), values)
+
+
+@DELETIONS
+def test_a_user_who_owns_a_creator_alone_is_not_deleted(root: Client, by_list: bool) -> None:
+    alone = MembershipFactory(creator__name="Ava & Co")
+    MembershipFactory(creator=alone.creator, role=Role.CHATTER)
+    shared = MembershipFactory(user=alone.user, creator__name="Mila")
+    MembershipFactory(creator=shared.creator)
+    told = delete_users(root, alone.user, by_list=by_list).content.decode()
+    assert (
+        f'{alone.user} is the only owner of <a href="/admin/crm/creator/{alone.creator_id}/change/">Ava &amp; Co</a>'
+        in told
+    )
+    assert "only owner of <a" not in told.split("Ava &amp; Co</a>")[1]
+    assert User.objects.filter(pk=alone.user_id).exists()
+
+
+@DELETIONS
+def test_a_user_is_deleted_with_memberships_and_sign_ins(root: Client, by_list: bool) -> None:
+    leaving = MembershipFactory()
+    MembershipFactory(creator=leaving.creator)
+    SignIn.objects.create(user=leaving.user, session_key="k")
+    assert delete_users(root, leaving.user, by_list=by_list).status_code == 302
+    assert not User.objects.filter(pk=leaving.user_id).exists()
+
+
+def test_all_owners_of_a_creator_are_not_deleted_together(root: Client) -> None:
+    one = MembershipFactory()
+    other = MembershipFactory(creator=one.creator)
+    assert delete_users(root, one.user, other.user, by_list=True).status_code == 200
+    assert one.creator.memberships.count() == 2
+
+
+@DELETIONS
+def test_an_owner_who_leaves_meanwhile_is_noticed(root: Client, by_list: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page looked while there was another owner; the service looks again, and its refusal is told."""
+    alone = MembershipFactory(creator__name="Ava")
+    monkeypatch.setattr("crm.admin.owned_alone_list", lambda **_: [])
+    answer = delete_users(root, alone.user, by_list=by_list)
+    assert "Nobody else owns Ava." in root.get(reverse("admin:index"), follow=True).content.decode()
+    assert (answer.status_code, alone.creator.memberships.count()) == (302, 1)
 
 
 @pytest.mark.parametrize("group", ["Operators", "Support"])

@@ -8,11 +8,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Creator, Membership, Role
+from crm.models import Creator, Membership, MessageStatus, Role
 from crm.selectors import MANAGERS
-from crm.tests.factories import CreatorFactory, MembershipFactory
-from messaging.models import SendingProfile
+from crm.tests.factories import CreatorFactory, FanFactory, MembershipFactory
+from messaging.models import Delivery, SendingProfile
 from messaging.services import sending_pause
+from messaging.tests.factories import delivery_make
 from onlyfans import client_reads
 from onlyfans.account_client import vendor_client
 from onlyfans.models import Account, AccountState, Resource, SyncState
@@ -49,7 +50,7 @@ def connect(membership: Membership, key: str = KEY, **fields: str) -> Any:
     return client_of(membership).post(PAGE, {"key": key, **fields}, follow=True)
 
 
-def call(membership: Membership, method: str, body: dict[str, str] | None = None) -> Any:
+def call(membership: Membership, method: str, body: dict[str, Any] | None = None) -> Any:
     return getattr(client_of(membership), method)(API, body, content_type="application/json")
 
 
@@ -170,6 +171,49 @@ def test_another_account_takes_the_place_of_the_old_only_when_it_is_named(owner:
     connect(owner, "sim_key_demo2", account="acct_demo2")
     assert account_of(owner).account_id == "acct_demo2"
     assert not SyncState.objects.exists()
+
+
+@pytest.fixture
+def waiting(owner: Membership) -> Delivery:
+    """A message that waits to be sent from the account that is connected."""
+    connect(owner)
+    return delivery_make(fan=FanFactory(creator=owner.creator), state=MessageStatus.PARKED)
+
+
+def test_the_page_says_what_waits_before_another_account_is_connected(owner: Membership, waiting: Delivery) -> None:
+    answer = connect(owner, "sim_key_demo2", account="acct_demo2")
+    page = answer.content.decode()
+    assert (answer.status_code, "1 message still waits to be sent from acct_demo1" in page) == (200, True)
+    assert '<input type="hidden" name="account" value="acct_demo2">' in page
+    assert (account_of(owner).account_id, account_of(owner).api_key) == ("acct_demo1", KEY)
+    connect(owner, "sim_key_demo2", account="acct_demo2", cancel_waiting="1")
+    waiting.refresh_from_db()
+    assert (account_of(owner).account_id, waiting.state) == ("acct_demo2", MessageStatus.CANCELLED)
+
+
+def test_the_api_says_what_waits_before_another_account_is_connected(owner: Membership, waiting: Delivery) -> None:
+    wanted = {"apiKey": "sim_key_demo2", "accountId": "acct_demo2"}
+    refused = call(owner, "post", wanted)
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["waiting"]) == (409, "messages_waiting", 1)
+    assert call(owner, "post", {**wanted, "cancelWaiting": "yes"}).status_code == 400
+    assert account_of(owner).account_id == "acct_demo1"
+    assert call(owner, "post", {**wanted, "cancelWaiting": True}).json()["accountId"] == "acct_demo2"
+    waiting.refresh_from_db()
+    assert waiting.state == MessageStatus.CANCELLED
+
+
+def test_another_key_of_the_same_account_leaves_what_waits(owner: Membership, waiting: Delivery) -> None:
+    connect(owner, AGENCY_KEY, cancel_waiting="1")
+    waiting.refresh_from_db()
+    assert (account_of(owner).api_key, waiting.state) == (AGENCY_KEY, MessageStatus.PARKED)
+
+
+def test_an_account_that_is_taken_cancels_nothing(owner: Membership, waiting: Delivery) -> None:
+    account_connect(creator=CreatorFactory(), account_id="acct_demo2", api_key="k")
+    assert connect(owner, "sim_key_demo2", account="acct_demo2", cancel_waiting="1").status_code == 422
+    waiting.refresh_from_db()
+    assert waiting.state == MessageStatus.PARKED
 
 
 def test_an_account_without_a_session_is_connected_and_says_so(

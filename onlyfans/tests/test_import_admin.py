@@ -3,16 +3,19 @@
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Creator, Fan, User
+from crm.models import Creator, Fan, MessageStatus, User
 from crm.tests.factories import CreatorFactory, FanFactory, UserFactory
+from messaging.tests.factories import delivery_make
 from onlyfans.csv_import import fans_import
-from onlyfans.models import Account, AccountState, ImportBatch
-from onlyfans.services import account_connect
+from onlyfans.models import Account, AccountEvent, AccountState, ImportBatch
+from onlyfans.services import account_connect, account_disconnect
 
 pytestmark = pytest.mark.django_db
 TEXT = b"Username,Display Name,Total Spent\nada,Ada,$5\nb b,Bob,$1\n"
@@ -172,6 +175,46 @@ def test_a_key_goes_in_and_never_comes_out(client: Client, creator: Creator) -> 
     account.refresh_from_db()
     assert (account.account_id, account.api_key) == ("acct_2", "ofapi_secret")
     assert "1 to 500 printable" in client.post(page, {"account_id": "acct_2", "new_key": "a b"}).content.decode()
+
+
+def stored_key() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT api_key FROM onlyfans_account")
+        [(token,)] = cursor.fetchall()
+    return str(token)
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["a key that is read", "one that nothing opens"])
+def test_no_key_is_stored_where_none_was_typed(client: Client, creator: Creator, opened: bool) -> None:
+    account = account_connect(creator=creator, account_id="acct_1", api_key="k")
+    if not opened:
+        foreign = Fernet(Fernet.generate_key()).encrypt(b"k").decode()
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE onlyfans_account SET api_key = %s", [foreign])
+        AccountEvent.objects.all().delete()
+    before = stored_key()
+    page = f"/admin/onlyfans/account/{account.pk}/change/"
+    assert client.post(page, {"account_id": "acct_2", "new_key": ""}).status_code == 302
+    assert (Account.objects.get().account_id, stored_key()) == ("acct_2", before)
+    assert not AccountEvent.objects.filter(pgh_label="key_stored").exists()
+
+
+def test_another_account_is_not_put_in_while_messages_wait(client: Client, creator: Creator) -> None:
+    account = account_connect(creator=creator, account_id="acct_1", api_key="k")
+    delivery_make(fan=FanFactory(creator=creator), state=MessageStatus.QUEUED)
+    page = f"/admin/onlyfans/account/{account.pk}/change/"
+    told = client.post(page, {"account_id": "acct_2", "new_key": "other"}, follow=True).content.decode()
+    assert "1 message still waits to be sent from acct_1" in told
+    account.refresh_from_db()
+    assert (account.account_id, account.api_key) == ("acct_1", "k")
+
+
+def test_saving_an_account_unchanged_does_not_connect_it_again(client: Client, creator: Creator) -> None:
+    account = account_connect(creator=creator, account_id="acct_1", api_key="k")
+    account_disconnect(creator=creator)
+    client.post(f"/admin/onlyfans/account/{account.pk}/change/", {"account_id": "acct_1", "new_key": ""})
+    account.refresh_from_db()
+    assert account.state == AccountState.DISCONNECTED
 
 
 def test_an_operator_can_disconnect_an_account(client: Client, creator: Creator) -> None:
