@@ -26,13 +26,12 @@ class JSONParser(parsers.JSONParser):
     """DRF's, decoded by orjson, which refuses half of a surrogate pair: neither an answer nor the database can hold it.
 
     What is nested so deep that orjson would not write it again (254 levels) is refused too: whatever goes through it
-    level by level further in would break.
+    level by level further in would break. JSON is UTF-8 (RFC 8259), whatever a header calls it.
     """
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        encoding = (parser_context or {}).get("encoding") or "utf-8"
         try:
-            data = orjson.loads(stream.read().decode(encoding))
+            data = orjson.loads(stream.read())
             orjson.dumps(data)
         except (ValueError, TypeError) as error:
             raise ParseError(f"JSON parse error - {error}") from error

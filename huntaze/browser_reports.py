@@ -43,8 +43,10 @@ def _has_room() -> bool:
 
 def _told(report: dict[str, Any]) -> dict[str, str]:
     """Where and which rule. Addresses without their query, which may hold what somebody searched for."""
+    # A list may nest deeper than can be written out.
+    texts = {name: value for name, value in report.items() if isinstance(value, str)}
     return {
-        "directive": str(report.get("effective-directive") or report.get("violated-directive", ""))[:100],
-        "page": urlsplit(str(report.get("document-uri", ""))).path[:200],
-        "blocked": urlsplit(str(report.get("blocked-uri", "")))._replace(query="", fragment="").geturl()[:200],
+        "directive": (texts.get("effective-directive") or texts.get("violated-directive", ""))[:100],
+        "page": urlsplit(texts.get("document-uri", "")).path[:200],
+        "blocked": urlsplit(texts.get("blocked-uri", ""))._replace(query="", fragment="").geturl()[:200],
     }

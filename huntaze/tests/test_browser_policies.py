@@ -41,9 +41,24 @@ def test_a_report_is_a_line_without_what_was_searched_for(caplog: pytest.LogCapt
     assert "Amy" not in caplog.text
 
 
-@pytest.mark.parametrize("body", ["", "no json", "[]", '{"csp-report": 7}', "x" * 20_000, b"\xff"])
+@pytest.mark.parametrize(
+    "body", ["", "no json", "[]", '{"csp-report": 7}', "x" * 20_000, b"\xff", "[" * 9_999, '{"a":' * 1_900]
+)
 def test_what_is_no_report_is_answered_alike_and_logged_nowhere(body: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert post(body) == 204
+    assert "held something back" not in caplog.text
+
+
+def test_what_is_no_text_in_a_report_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    nested = "[" * 990 + "]" * 990
+    assert post('{"csp-report": {"effective-directive": "img-src", "document-uri": %s}}' % nested) == 204
+    assert "img-src" in caplog.text
+    assert "[[" not in caplog.text
+
+
+def test_without_redis_nothing_is_logged_and_no_browser_is_told(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
+    assert post(REPORT) == 204
     assert "held something back" not in caplog.text
 
 

@@ -1,6 +1,8 @@
 """Answers whether requests that come by ASGI are answered, streamed, and let go of when the caller leaves."""
 
 import asyncio
+import json
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -68,10 +70,10 @@ urlpatterns = [path(view.__name__, view) for view in VIEWS]  # type: ignore[arg-
 Told = list[dict[str, Any]]
 
 
-async def begin(handler: Handler, address: str, body: bytes = b"") -> ApplicationCommunicator:
+async def begin(handler: Handler, address: str, body: bytes = b"", *, more: bool = False) -> ApplicationCommunicator:
     scope = {"type": "http", "method": "POST", "path": address, "headers": [(b"host", b"testserver")]}
     caller = ApplicationCommunicator(handler, {**scope, "query_string": b"", "server": ("testserver", 80)})
-    await caller.send_input({"type": "http.request", "body": body})
+    await caller.send_input({"type": "http.request", "body": body, "more_body": more})
     return caller
 
 
@@ -172,3 +174,38 @@ def test_a_caller_who_leaves_before_the_body_is_there_is_not_answered(run: Any) 
         return await caller.receive_nothing()
 
     assert run(leave)
+
+
+@pytest.mark.parametrize("pieces", [[b"x" * 1_000, b"x"], [b"x" * 1_001]])
+def test_a_body_that_no_door_takes_is_refused_while_it_arrives_and_not_kept(
+    run: Any, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]
+) -> None:
+    kept: list[Any] = []
+    made = tempfile.SpooledTemporaryFile
+
+    def spooled(*, max_size: int, **options: Any) -> Any:
+        kept.append(made(max_size=1, **options))
+        return kept[-1]
+
+    async def pour(to: Handler) -> Any:
+        to.body_max = 1_000
+        # More is to come, and its length was never said.
+        caller = await begin(to, "/plain", pieces[0], more=True)
+        for piece in pieces[1:]:
+            await caller.send_input({"type": "http.request", "body": piece, "more_body": True})
+        told = [await caller.receive_output(5) for _ in range(2)]
+        await caller.wait(5)
+        return told
+
+    monkeypatch.setattr("django.core.handlers.asgi.tempfile.SpooledTemporaryFile", spooled)
+    head, rest = run(pour)
+    assert (head["status"], json.loads(rest["body"])["code"]) == (413, "too_large")
+    assert [file.closed for file in kept] == [True]
+
+
+def test_a_body_as_large_as_may_be_is_taken(run: Any) -> None:
+    async def fill(to: Handler) -> Any:
+        to.body_max = 1_000
+        return await ask(to, "/plain", b"x" * 1_000)
+
+    assert run(fill)[0] == 200

@@ -46,6 +46,12 @@ def test_a_body_that_cannot_be_read(client: APIClient, body: Any) -> None:
     assert [(error["field"], error["code"]) for error in found["errors"]] == [("", "parse_error")]
 
 
+@pytest.mark.parametrize("charset", ["hex", "utf-16", "latin-1", "nonsense"])
+def test_json_is_read_as_utf_8_whatever_the_header_calls_it(client: APIClient, charset: str) -> None:
+    answer = client.generic("POST", SEND, b"{}", content_type=f"{JSON}; charset={charset}")
+    assert_problem(answer, 400, "invalid")
+
+
 @pytest.mark.parametrize("body", ["[]", '"text"', "1", "null", '{"content": {}}'])
 def test_a_body_of_another_shape(client: APIClient, body: str) -> None:
     found = assert_problem(client.post(SEND, body, content_type=JSON), 400, "invalid")

@@ -64,6 +64,21 @@ def test_another_address_and_another_name_are_not_locked(user: User) -> None:
 
 
 @DOORS
+def test_one_password_on_many_names_is_refused_with_the_address_and_not_elsewhere(
+    user: User, settings: Any, door: str
+) -> None:
+    settings.THROTTLE_PER_MINUTE = {**settings.THROTTLE_PER_MINUTE, "anonymous": 3}
+    with time_machine.travel("2026-11-23T12:00:00Z", tick=False):
+        answers = [attempt(door, UserFactory()) for _ in range(4)]
+        assert {answer.status_code for answer in answers[:3]} <= {200, 401}
+        assert answers[-1].status_code == 429
+        assert 1 <= int(answers[-1]["Retry-After"]) <= 60
+        # One quota for all doors, whoever is right.
+        assert attempt("/sign-in", user, PASSWORD).status_code == 429
+        assert signs_in(attempt(door, user, PASSWORD, address="10.1.1.1"))
+
+
+@DOORS
 def test_the_lock_ends_however_often_one_tries_meanwhile(user: User, door: str) -> None:
     for _ in range(5):
         attempt(door, user)

@@ -222,3 +222,11 @@ def test_a_large_file_of_transactions_is_a_workers_too(owner: Membership, settin
 def test_a_mapping_says_that_a_list_with_amounts_is_one_of_fans(owner: Membership) -> None:
     assert upload(client_of(owner), EARNINGS, mapping='{"valueCents": "Gross"}').status_code == 200
     assert Fan.objects.get().value_cents == 1_000
+
+
+@pytest.mark.parametrize("mapping", ["[" * 100_000, "[" * 950 + "]" * 950, '{"handle": ' * 900 + "1" + "}" * 900])
+def test_a_mapping_that_nests_without_end_is_refused(owner: Membership, mapping: str) -> None:
+    answer = upload(client_of(owner), mapping=mapping)
+    assert answer.status_code == 400
+    assert {error["field"] for error in answer.json()["errors"]} == {"mapping"}
+    assert not Fan.objects.exists()
