@@ -21,6 +21,7 @@ from huntaze.schema_examples import FILES, example_of
 
 PROBLEM = "application/problem+json"
 CSV = "text/csv"
+UPLOAD = "multipart/form-data"
 # The last of these that stands in an address says what the operation is about.
 TAGS = {
     "auth": "Signing in, by token; a browser page uses its session",
@@ -281,7 +282,8 @@ def document_complete(
             for kind, media in body.get("content", {}).items():
                 if kind == CSV:
                     media["example"] = FILES[operation["operationId"]]
-                elif "example" not in media and "examples" not in media:
+                # A file is no value that the document could show; the fields beside it are told one by one.
+                elif kind != UPLOAD and "example" not in media and "examples" not in media:
                     media["example"] = example_of(media["schema"], schemas)
     return result
 

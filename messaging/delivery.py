@@ -21,7 +21,7 @@ from messaging import metrics, publishing, queue, selectors, transitions
 from messaging.errors import LimiterUnavailable, MalformedBody, QueueError
 from messaging.gateways import Bypassed, Gateway, Outcome, Rejected, Scope, Sent, Unknown, repeatable_since
 from messaging.models import Delivery, Kind, Stage
-from messaging.payloads import dispatch_parse
+from messaging.payloads import Dispatch, dispatch_parse
 from messaging.rate_limiter import Grant, Limit, RateLimiter, Verdict
 from messaging.slots import REPLY_RESERVE
 from messaging.transitions import WAITING, Copy
@@ -105,6 +105,12 @@ class Consumer:
             return self._dead_letter(received, error.detail)
         if dispatch is None:
             return Disposition.ACKNOWLEDGE
+        with structlog.contextvars.bound_contextvars(request_id=dispatch.trace_id):
+            return self._handle_logged(dispatch, received, patience_seconds)
+
+    def _handle_logged(
+        self, dispatch: Dispatch, received: queue.Received, patience_seconds: float
+    ) -> Disposition | Later:
         try:
             outcome = self._handle_dispatch(Copy(dispatch.message_id, dispatch.dispatch_id), patience_seconds)
             if isinstance(outcome, Disposition):

@@ -67,12 +67,14 @@ class Dispatch:
     """What the consumer takes from a body: which row it is about, and which copy of it this is.
 
     creator_id, campaign: in whose lane it waits, and behind whom; the row says what is true of it.
+    trace_id: of the request that wanted it, for the logs.
     """
 
     message_id: UUID
     dispatch_id: UUID
     creator_id: int = 0
     campaign: bool = False
+    trace_id: str = ""
 
 
 def dispatch_parse(raw: str) -> Dispatch | None:
@@ -93,6 +95,7 @@ def dispatch_parse(raw: str) -> Dispatch | None:
             dispatch_id=UUID(body["dispatchId"]),
             creator_id=int(body["creatorId"]),
             campaign=body.get("kind") == "campaign",
+            trace_id=str(body.get("traceId") or ""),
         )
     # OverflowError: JSON as Python reads it knows Infinity.
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -64,5 +64,10 @@ def test_no_log_line_tells_a_text_a_key_or_an_address(
         line = next(line for line in lines if line["event"] == event)
         assert (bool(line["message_id"]), line["user_id"], bool(line["timestamp"])) == (True, str(signed_in.pk), True)
     assert {line["outcome"] for line in lines if line["event"] == "copy handled"} == {"acknowledge"}
+    # The request that wanted it names what the worker said of it.
+    asked, done = (
+        [line["request_id"] for line in lines if line["event"] == event] for event in ("message queued", "copy handled")
+    )
+    assert set(done) == set(asked)
     secrets = ("purple-otter", "sim_key_demo1", "@example.com", "Wrong-Password-1", PASSWORD, told["access"])
     assert [secret for secret in secrets if secret in logged] == []

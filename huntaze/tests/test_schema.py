@@ -10,6 +10,7 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from crm.tests.factories import FanFactory, MembershipFactory
+from huntaze.schema import UPLOAD
 from huntaze.schema_examples import example_of
 from messaging.tests.campaigns import launch
 from onlyfans.csv_import import fans_import
@@ -95,11 +96,13 @@ def test_an_example_of_a_file_begins_as_the_file_does(sqs_queues: Any) -> None:
             assert row.count(",") == header.count(","), path
 
 
-def test_every_body_has_an_example_that_fits() -> None:
+def test_every_body_but_an_upload_has_an_example_that_fits() -> None:
     components = document()["components"]
     for name, operation in operations():
         for body in (operation.get("requestBody", {}), *map(resolved, operation["responses"].values())):
             for kind, media in body.get("content", {}).items():
+                if kind == UPLOAD:
+                    continue
                 assert "example" in media, (name, kind)
                 schema = _as_json_schema(media["schema"] | {"components": components})
                 assert list(jsonschema_rs.iter_errors(schema, media["example"])) == [], (name, kind)

@@ -82,7 +82,9 @@ def test_any_text_comes_back_as_it_was(content):
 
 @pytest.mark.parametrize(("kind", "campaign"), [("reply", False), ("campaign", True)])
 def test_a_body_says_in_whose_lane_it_waits(kind, campaign):
-    assert dispatch_parse(body(kind=kind, creator_id=12).to_json()) == Dispatch(MESSAGE, DISPATCH, 12, campaign)
+    assert dispatch_parse(body(kind=kind, creator_id=12).to_json()) == Dispatch(
+        MESSAGE, DISPATCH, 12, campaign, "trace"
+    )
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
