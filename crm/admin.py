@@ -202,7 +202,8 @@ class UserAdmin(WithMemberships, DjangoUserAdmin, ModelAdmin):  # type: ignore[m
         forbidden -= {opts.verbose_name for opts in theirs}
         protected += [
             format_html(
-                'Membership: {} is the only owner of <a href="{}">{}</a>. Make somebody else an owner first.',
+                'Membership: {} is the only owner of <a class="underline" href="{}">{}</a>.'
+                " Make somebody else an owner first.",
                 membership.user,
                 reverse("admin:crm_creator_change", args=[membership.creator_id]),
                 membership.creator,
