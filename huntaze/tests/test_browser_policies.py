@@ -56,7 +56,9 @@ def test_what_is_no_text_in_a_report_is_left_out(caplog: pytest.LogCaptureFixtur
     assert "[[" not in caplog.text
 
 
-def test_without_redis_nothing_is_logged_and_no_browser_is_told(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_redis_nothing_is_logged_and_no_browser_is_told(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
     assert post(REPORT) == 204
     assert "held something back" not in caplog.text
