@@ -51,7 +51,7 @@ def test_what_is_no_report_is_answered_alike_and_logged_nowhere(body: Any, caplo
 
 def test_what_is_no_text_in_a_report_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
     nested = "[" * 990 + "]" * 990
-    assert post('{"csp-report": {"effective-directive": "img-src", "document-uri": %s}}' % nested) == 204
+    assert post(f'{{"csp-report": {{"effective-directive": "img-src", "document-uri": {nested}}}}}') == 204
     assert "img-src" in caplog.text
     assert "[[" not in caplog.text
 
