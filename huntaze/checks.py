@@ -67,6 +67,20 @@ def messages_reach_a_platform(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
+def hosts_are_named(**kwargs: Any) -> list[CheckMessage]:
+    """W005: any name is taken for the site's, so that a link made of it may lead elsewhere."""
+    if "*" not in settings.ALLOWED_HOSTS:
+        return []
+    return [
+        checks.Warning(
+            'ALLOWED_HOSTS contains "*": a request may call this site by any name.',
+            hint="Set ALLOWED_HOSTS to the names under which it is reached.",
+            id="huntaze.W005",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
 def encryption_salt_is_own(**kwargs: Any) -> list[CheckMessage]:
     """W003: the salt of the vendor keys' encryption is the one everybody can read here."""
     if settings.SALT_KEY != "huntaze-field-encryption":

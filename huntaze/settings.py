@@ -126,7 +126,14 @@ CACHES: dict[str, dict[str, Any]] = {
             "BACKEND": "django_redis.cache.RedisCache",
             "LOCATION": REDIS_URL,
             "KEY_PREFIX": "cache",
-            "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 2, "IGNORE_EXCEPTIONS": True},
+            # Another one whenever what is kept is written in another way, so that nobody reads what was written before.
+            "VERSION": 2,
+            "OPTIONS": {
+                "SERIALIZER": "huntaze.cache_serializer.DataSerializer",
+                "SOCKET_CONNECT_TIMEOUT": 2,
+                "SOCKET_TIMEOUT": 2,
+                "IGNORE_EXCEPTIONS": True,
+            },
         }
         if REDIS_URL
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}

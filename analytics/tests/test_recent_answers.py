@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.core.cache.backends.locmem import LocMemCache
 
 from analytics import recent_answers
 from analytics.tests.conftest import NOW, ask
@@ -18,10 +17,8 @@ REPORTS = ("cohorts", "churn", "hours", "campaign-revenue", "chatters")
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
-    """A clock that stands still, and a cache of this test's own."""
-    monkeypatch.setattr(recent_answers, "cache", LocMemCache("recent-answers", {}))
-    recent_answers.cache.clear()
+def clock() -> Iterator[time_machine.Traveller]:
+    """A clock that stands still."""
     with time_machine.travel(NOW, tick=False) as traveller:
         yield traveller
 

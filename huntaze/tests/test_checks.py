@@ -46,3 +46,16 @@ def test_a_claim_that_ends_before_its_send_is_an_error(
 def test_the_public_salt_is_warned_of(settings: Any) -> None:
     settings.SALT_KEY = "huntaze-field-encryption"
     assert [warning.id for warning in checks.encryption_salt_is_own()] == ["huntaze.W003"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "found"),
+    [
+        (["*"], ["huntaze.W005"]),
+        (["crm.example.com", "*"], ["huntaze.W005"]),
+        (["crm.example.com", ".example.org"], []),
+    ],
+)
+def test_a_site_of_any_name_is_warned_of(settings: Any, hosts: list[str], found: list[str]) -> None:
+    settings.ALLOWED_HOSTS = hosts
+    assert [warning.id for warning in checks.hosts_are_named()] == found

@@ -9,8 +9,8 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from crm.models import MessageStatus
-from crm.tests.factories import FanFactory, MembershipFactory
+from crm.models import MessageStatus, Role
+from crm.tests.factories import FanFactory, MembershipFactory, UserFactory
 from huntaze import monitoring
 from messaging import connectivity
 from messaging.services import MessageRequest, message_send
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def report(sqs_queues: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     client = APIClient()
-    client.force_authenticate(MembershipFactory().user)
+    client.force_authenticate(UserFactory(is_staff=True))
     # The vendor's own check is tested with its adapter.
     monkeypatch.setitem(monitoring.CHECKS, "vendor", lambda: None)
     cache.set(HEARTBEAT_KEY, timezone.now())
@@ -84,6 +84,26 @@ def test_the_rates_of_all_creators_are_for_operators_alone(sqs_queues: Any, staf
     client.force_authenticate(user)
     rates = client.get("/api/monitoring/onlyfans").json()["rates"]
     assert rates == ({"sent": 3, "failed": 1, "failureRate": 0.25} if staff else None)
+
+
+@pytest.mark.usefixtures("report")
+@pytest.mark.parametrize("who", ["owner", "teammate", "stranger", "operator"])
+def test_where_things_are_is_told_to_operators_alone(monkeypatch: pytest.MonkeyPatch, who: str) -> None:
+    def away() -> None:
+        raise RuntimeError("arn:aws:sqs:eu-west-3:1234 at 10.9.8.7 refused")
+
+    monkeypatch.setitem(monitoring.CHECKS, "sqs", away)
+    cache.set(connectivity.CACHE_KEY, {"ok": False, "reason": "10.9.8.7 refused", "at": timezone.now()})
+    owner = MembershipFactory(role=Role.OWNER)
+    users = {"owner": owner.user, "stranger": UserFactory(), "operator": UserFactory(is_staff=True)}
+    client = APIClient()
+    client.force_authenticate(users.get(who) or MembershipFactory(creator=owner.creator, role=Role.CHATTER).user)
+    found = client.get("/api/monitoring/onlyfans").json()
+    assert (found["status"], found["checks"]["database"]) == ("degraded", {"ok": True, "reason": ""})
+    troubles = [found["checks"]["sqs"], found["connectivityTest"]]
+    assert [trouble["ok"] for trouble in troubles] == [False, False]
+    assert [trouble["reason"] == "unreachable" for trouble in troubles] == [who != "operator"] * 2
+    assert ("10.9.8.7" in str(found)) is (who == "operator")
 
 
 @pytest.mark.parametrize("staff", [True, False])

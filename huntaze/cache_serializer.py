@@ -1,0 +1,41 @@
+"""Answers how what is cached is written into Redis and read again: as JSON, so that reading it runs nothing.
+Touches nothing.
+
+django-redis pickles, unless it is told otherwise: whoever can write to Redis could run code in every process then.
+"""
+
+import json
+from datetime import date, datetime
+from typing import Any
+
+import orjson
+from django_redis.serializers.base import BaseSerializer
+
+# What orjson itself would write as something else.
+AS_IT_IS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+MOMENT, DAY = "__moment__", "__day__"
+
+
+class DataSerializer(BaseSerializer):
+    """Texts, numbers, lists, dictionaries by texts, days and moments. A tuple comes back as a list; what is none of
+    these raises TypeError where it is put in."""
+
+    def dumps(self, value: Any) -> bytes:
+        return orjson.dumps(value, default=_told, option=AS_IT_IS)
+
+    def loads(self, value: bytes) -> Any:
+        return json.loads(value, object_hook=_read)
+
+
+def _told(value: object) -> dict[str, str]:
+    if isinstance(value, datetime):
+        return {MOMENT: value.isoformat()}
+    if isinstance(value, date):
+        return {DAY: value.isoformat()}
+    raise TypeError(f"{type(value).__name__} cannot be cached.")
+
+
+def _read(found: dict[str, Any]) -> Any:
+    if MOMENT in found:
+        return datetime.fromisoformat(found[MOMENT])
+    return date.fromisoformat(found[DAY]) if DAY in found else found
