@@ -194,6 +194,13 @@ def test_the_compose_file_passes_on_only_settings_that_there_are() -> None:
     assert set(services["worker"]["environment"]) - {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= known
 
 
+def test_what_env_says_reaches_every_process_that_compose_starts() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    for name in ("prepare", "web", "worker", "sweeper", "events", "jobs", "sync"):
+        # Such as RATE_LIMITER_ENABLED=false before messages go out from a restored database.
+        assert services[name]["env_file"] == [{"path": ".env", "required": False}], name
+
+
 def test_the_image_has_no_tests_and_no_local_data() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
