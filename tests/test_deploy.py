@@ -154,6 +154,41 @@ def test_the_roles_allow_what_is_called_on_the_two_queues_alone(stack: str) -> N
         assert all(re.fullmatch(r"sqs:[A-Z]\w+", action) for action in each["Action"])
 
 
+# By who calls it, what messaging/queue.py is asked for on the queue and on the dead letters.
+RIGHTS = {
+    # Lambda itself receives, deletes and looks; the function puts back and buries.
+    "ConsumerRole": ({"ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "SendMessage"}, {"SendMessage"}),
+    "SweeperRole": (
+        {"SendMessage", "GetQueueAttributes"},
+        {"ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes"},
+    ),
+    "WebPolicy": (
+        {"SendMessage", "GetQueueAttributes"},
+        {"ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes"},
+    ),
+    "WorkerPolicy": ({"ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "SendMessage"}, {"SendMessage"}),
+}
+
+
+@pytest.mark.parametrize("name", RIGHTS)
+def test_each_right_is_one_that_is_used(name: str, template: dict[str, Any]) -> None:
+    properties = template["Resources"][name]["Properties"]
+    documents = [each["PolicyDocument"] for each in properties.get("Policies", [properties])]
+    found: dict[str, set[str]] = {"Queue": set(), "DeadLetterQueue": set()}
+    for statement in [each for document in documents for each in document["Statement"]]:
+        if isinstance(statement["Resource"], dict):
+            found[statement["Resource"]["Fn::GetAtt"][0]] |= {action.split(":")[1] for action in statement["Action"]}
+        else:
+            assert statement["Action"] in {"cloudwatch:PutMetricData", "cloudwatch:GetMetricData"}
+    assert tuple(found.values()) == RIGHTS[name]
+
+
+def test_what_the_code_asks_of_sqs_somebody_may_do() -> None:
+    asked = set(re.findall(r"client\([^()]*\)\.(\w+)\(", (ROOT / "messaging" / "queue.py").read_text()))
+    actions = {"".join(word.capitalize() for word in each.removesuffix("_batch").split("_")) for each in asked}
+    assert actions == set.union(*(each for both in RIGHTS.values() for each in both))
+
+
 def test_the_consumer_answers_for_each_message_and_is_never_throttled(template: dict[str, Any]) -> None:
     function = template["Resources"]["ConsumerFunction"]["Properties"]
     batch = function["Events"]["Batch"]["Properties"]
