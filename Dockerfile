@@ -9,27 +9,28 @@ ENV PYTHONUNBUFFERED=1 \
     PATH=/opt/venv/bin:$PATH
 WORKDIR /app
 
+# Here and below: pip installs from outside, and is in no environment that ships.
 FROM base AS build
-RUN python -m venv /opt/venv
+RUN python -m venv --without-pip /opt/venv
 COPY requirements.txt ./
-RUN pip install --require-hashes -r requirements.txt
+RUN pip --python /opt/venv/bin/python install --require-hashes -r requirements.txt
 COPY . .
 # Nothing connects with these; settings want them to be there.
 RUN HUNTAZE_ENV_FILES=false DATABASE_URL=postgres://unused SECRET_KEY=unused python manage.py collectstatic --noinput \
     && python -m compileall -q .
 
 FROM base AS build-lambda
-RUN python -m venv /opt/venv
+RUN python -m venv --without-pip /opt/venv
 COPY requirements-lambda.txt ./
-RUN pip install --require-hashes -r requirements-lambda.txt
+RUN pip --python /opt/venv/bin/python install --require-hashes -r requirements-lambda.txt
 
 FROM base AS build-sqs
-RUN python -m venv /opt/venv
+RUN python -m venv --without-pip /opt/venv
 COPY requirements-local.txt ./
-RUN pip install --require-hashes -r requirements-local.txt
+RUN pip --python /opt/venv/bin/python install --require-hashes -r requirements-local.txt
 
 FROM base AS unprivileged
-RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin huntaze
+RUN useradd --uid 10001 --home-dir /app --shell /usr/sbin/nologin huntaze
 ENV HUNTAZE_ENV_FILES=false
 
 FROM unprivileged AS lambda

@@ -154,6 +154,41 @@ def test_the_roles_allow_what_is_called_on_the_two_queues_alone(stack: str) -> N
         assert all(re.fullmatch(r"sqs:[A-Z]\w+", action) for action in each["Action"])
 
 
+# By who calls it, what messaging/queue.py is asked for on the queue and on the dead letters.
+RIGHTS = {
+    # Lambda itself receives, deletes and looks; the function puts back and buries.
+    "ConsumerRole": ({"ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "SendMessage"}, {"SendMessage"}),
+    "SweeperRole": (
+        {"SendMessage", "GetQueueAttributes"},
+        {"ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes"},
+    ),
+    "WebPolicy": (
+        {"SendMessage", "GetQueueAttributes"},
+        {"ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes"},
+    ),
+    "WorkerPolicy": ({"ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "SendMessage"}, {"SendMessage"}),
+}
+
+
+@pytest.mark.parametrize("name", RIGHTS)
+def test_each_right_is_one_that_is_used(name: str, template: dict[str, Any]) -> None:
+    properties = template["Resources"][name]["Properties"]
+    documents = [each["PolicyDocument"] for each in properties.get("Policies", [properties])]
+    found: dict[str, set[str]] = {"Queue": set(), "DeadLetterQueue": set()}
+    for statement in [each for document in documents for each in document["Statement"]]:
+        if isinstance(statement["Resource"], dict):
+            found[statement["Resource"]["Fn::GetAtt"][0]] |= {action.split(":")[1] for action in statement["Action"]}
+        else:
+            assert statement["Action"] in {"cloudwatch:PutMetricData", "cloudwatch:GetMetricData"}
+    assert tuple(found.values()) == RIGHTS[name]
+
+
+def test_what_the_code_asks_of_sqs_somebody_may_do() -> None:
+    asked = set(re.findall(r"client\([^()]*\)\.(\w+)\(", (ROOT / "messaging" / "queue.py").read_text()))
+    actions = {"".join(word.capitalize() for word in each.removesuffix("_batch").split("_")) for each in asked}
+    assert actions == set.union(*(each for both in RIGHTS.values() for each in both))
+
+
 def test_the_consumer_answers_for_each_message_and_is_never_throttled(template: dict[str, Any]) -> None:
     function = template["Resources"]["ConsumerFunction"]["Properties"]
     batch = function["Events"]["Batch"]["Properties"]
@@ -192,6 +227,13 @@ def test_the_compose_file_passes_on_only_settings_that_there_are() -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     known = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert set(services["worker"]["environment"]) - {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= known
+
+
+def test_what_env_says_reaches_every_process_that_compose_starts() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    for name in ("prepare", "web", "worker", "sweeper", "events", "jobs", "sync"):
+        # Such as RATE_LIMITER_ENABLED=false before messages go out from a restored database.
+        assert services[name]["env_file"] == [{"path": ".env", "required": False}], name
 
 
 def test_the_image_has_no_tests_and_no_local_data() -> None:

@@ -3,6 +3,7 @@ database and an SQS of moto's."""
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -12,6 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import yaml
+from django.conf import settings
+from django.core.management import get_commands, load_command_class
 from moto.server import ThreadedMotoServer
 
 from docs.reference import PAGES
@@ -19,6 +22,10 @@ from huntaze.local.throwaway import services
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
+# Everything that tells a reader to type something.
+NAMING = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / ".env.example", *DOCS]
+# What every program finds in its environment.
+OF_THE_TERMINAL = {"NO_COLOR", "PATH"}
 BLOCK = re.compile(r"^( *)```sh( test)?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 # What a plain block may hold: what needs Docker, AWS or a terminal of its own.
 ELSEWHERE = ("docker ", "sam ", "git ", "make ", 'deploy/backup.sh "$BACKUPS/before-upgrade.dump"')
@@ -115,6 +122,42 @@ def test_what_is_not_run_here_is_what_cannot_be() -> None:
     for page, script in blocks(False):
         for line in script.splitlines():
             assert line.startswith(ELSEWHERE), f"{page}: {line}"
+
+
+def commands_named(path: Path) -> list[str]:
+    """Commands of manage.py and make as a page names them, in a line of a block or between back-ticks."""
+    text = path.read_text()
+    lines = re.findall(r"^ *(?:# )?(?:python )?((?:manage\.py|make) [^|&;>\n]+)", text, re.MULTILINE)
+    spans = [" ".join(found.split()) for found in re.findall(r"(?<!`)`([^`]+)`", text)]
+    # A name alone may be anything; with an option it is a command.
+    bare = [f"manage.py {span}" for span in spans if re.match(r"\w+ .*--", span) and span.split()[0] in get_commands()]
+    return [each for each in (*lines, *spans) if re.match(r"(manage\.py|make) [a-z]", each)] + bare
+
+
+@pytest.mark.parametrize("path", NAMING, ids=lambda path: path.name)
+def test_a_command_that_is_named_is_there_and_takes_what_is_given(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for command in commands_named(path):
+        program, name, *given = shlex.split(command)
+        if program == "make":
+            assert {name, *(each for each in given if "=" not in each)} <= targets, command
+            continue
+        assert name in get_commands(), command
+        if given and "--help" not in given:
+            # A word in capitals stands for what the reader puts there.
+            values = ["1" if re.fullmatch(r"[A-Z]+", each) else each for each in given]
+            load_command_class(get_commands()[name], name).create_parser("manage.py", name).parse_args(values)
+
+
+def test_the_settings_named_are_those_that_are_read() -> None:
+    """That .env.example and the code name the same; the reference is made of the one, and settings of the other."""
+    sources = [path for path in (ROOT / "huntaze").rglob("*.py") if "tests" not in path.parts]
+    reader = re.compile(r"""\b(?:text|boolean|integer|seconds|items|database|redis_url)\(\s*["']([A-Z_]+)["']""")
+    read = {name for path in sources for name in reader.findall(path.read_text())}
+    read |= set(re.findall(r'(?:auth|tls)="([A-Z_]+)"', (ROOT / "huntaze" / "settings.py").read_text()))
+    read |= {f"THROTTLE_{scope.upper()}_PER_MINUTE" for scope in settings.THROTTLE_PER_MINUTE}
+    named = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert read - OF_THE_TERMINAL == named
 
 
 @pytest.mark.parametrize("name", PAGES)
