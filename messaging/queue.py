@@ -356,16 +356,6 @@ def release_all(receipt_handles: Sequence[str], *, queue_url: str = "") -> None:
             logger.warning("sqs release given up", code=error.code, entries=len(entries))
 
 
-def release(receipt_handle: str) -> None:
-    """Hand a received message back at once. Raises QueueError."""
-    with_retries(
-        "release",
-        lambda: client().change_message_visibility(
-            QueueUrl=settings.SQS_RATE_LIMITER_QUEUE_URL, ReceiptHandle=receipt_handle, VisibilityTimeout=0
-        ),
-    )
-
-
 def counts(*, queue_url: str = "") -> QueueCounts:
     """Raises QueueError."""
     answer = with_retries(

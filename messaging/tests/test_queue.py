@@ -209,7 +209,7 @@ def test_a_released_message_is_handed_out_again_at_once(sqs_queues):
     queue.send([outgoing()])
     [received] = queue.receive(wait_seconds=0)
     assert queue.receive(wait_seconds=0) == []
-    queue.release(received.receipt_handle)
+    queue.release_all([received.receipt_handle])
     assert queue.receive(wait_seconds=0)[0].receive_count == 2
 
 
