@@ -23,7 +23,12 @@ def env_files_load(base_dir: Path = BASE_DIR) -> None:
     local = base_dir / text("HUNTAZE_LOCAL_DIR", default=".local")
     for path in (base_dir / ".env", local / "stack.env"):
         if path.is_file():
+            known = set(os.environ)
             environ.Env.read_env(path, overwrite=False)
+            # A blank line sets nothing: neither for the next file nor for libraries that read the environment themselves.
+            for name in os.environ.keys() - known:
+                if not os.environ[name].strip():
+                    del os.environ[name]
 
 
 def text(name: str, *, default: str = "") -> str:

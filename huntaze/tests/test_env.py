@@ -1,5 +1,6 @@
 """Answers whether the environment is read as .env.example promises."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,19 @@ def test_the_process_goes_before_env_before_the_local_stack(
     setenv("ONE", "process")
     env.env_files_load(tmp_path)
     assert [env.text(name) for name in ("ONE", "TWO", "THREE")] == ["process", "env", "stack"]
+
+
+def test_a_blank_line_of_a_file_sets_nothing(monkeypatch: pytest.MonkeyPatch, setenv: Any, tmp_path: Path) -> None:
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".env").write_text("FROM_STACK=\nNOWHERE=\n")
+    (tmp_path / ".local" / "stack.env").write_text("FROM_STACK=stack\n")
+    for name in ("FROM_STACK", "NOWHERE"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    setenv("HUNTAZE_ENV_FILES", "true")
+    env.env_files_load(tmp_path)
+    assert os.environ["FROM_STACK"] == "stack"
+    assert "NOWHERE" not in os.environ
 
 
 def test_the_files_are_left_alone_where_they_are_switched_off(setenv: Any, tmp_path: Path) -> None:
