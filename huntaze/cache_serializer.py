@@ -9,16 +9,18 @@ from datetime import date, datetime
 from typing import Any
 
 import orjson
-from django_redis.serializers.base import BaseSerializer
 
 # What orjson itself would write as something else.
 AS_IT_IS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 MOMENT, DAY = "__moment__", "__day__"
 
 
-class DataSerializer(BaseSerializer):
+class DataSerializer:
     """Texts, numbers, lists, dictionaries by texts, days and moments. A tuple comes back as a list; what is none of
     these raises TypeError where it is put in."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        """As django-redis makes it, with the cache's OPTIONS; there is nothing to choose."""
 
     def dumps(self, value: Any) -> bytes:
         return orjson.dumps(value, default=_told, option=AS_IT_IS)

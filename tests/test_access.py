@@ -239,7 +239,9 @@ def test_every_page_says_here_whether_one_must_sign_in() -> None:
 def quiet_vendor(monkeypatch: pytest.MonkeyPatch, simulator: SimulatorServer, settings: Any) -> None:
     """What monitoring finds is tested with it; its threads would keep connections to the database."""
     settings.ONLYFANS_API_BASE_URL = simulator.base_url
-    monkeypatch.setattr(monitoring, "checks_run", lambda: {name: {"ok": True} for name in monitoring.CHECKS})
+    monkeypatch.setattr(
+        monitoring, "checks_run", lambda: {name: {"ok": True, "reason": ""} for name in monitoring.CHECKS}
+    )
 
 
 @dataclass

@@ -170,5 +170,7 @@ def test_links_lead_to_files_and_named_tests_are_there(path: Path) -> None:
     text = path.read_text()
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (path.parent / link).exists(), link
-    for name in re.findall(r"`((?:\w+/)*tests/[\w/]+\.py)`", text):
+    for name, function in re.findall(r"`((?:\w+/)*tests/[\w/]+\.py)(?:::(\w+))?`", text):
         assert (ROOT / name).exists(), name
+        written = re.findall(r"^def (test_\w+)", (ROOT / name).read_text(), re.MULTILINE)
+        assert not function or function in written, f"{name}::{function}"

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import jwt
 import pytest
 import time_machine
 from django.utils import timezone
@@ -121,6 +122,27 @@ def test_a_list_that_is_read_again_asks_for_neither_user_nor_role(user: Any, dja
     client.get("/api/crm/fans")
     with django_assert_num_queries(1):
         assert client.get("/api/crm/fans").status_code == 200
+
+
+@pytest.mark.parametrize("forgery", ["none", "another key", "another user", "refresh"])
+def test_a_forged_token_opens_nothing(user: Any, forgery: str) -> None:
+    given = tokens(user)
+    claims = jwt.decode(given["access"], options={"verify_signature": False})
+    head, _, signature = given["access"].split(".")
+    other = jwt.encode({**claims, "user_id": str(MembershipFactory().user.pk)}, "x" * 64, algorithm="HS256")
+    forged = {
+        "none": jwt.encode(claims, None, algorithm="none"),
+        "another key": jwt.encode(claims, "x" * 64, algorithm="HS256"),
+        "another user": f"{head}.{other.split('.')[1]}.{signature}",
+        "refresh": given["refresh"],
+    }[forgery]
+    assert status_with(given["access"]) == 200
+    assert status_with(forged) == 401
+
+
+@pytest.mark.parametrize("address", ["token/refresh", "logout"])
+def test_an_access_token_is_not_taken_for_a_refresh_token(user: Any, address: str) -> None:
+    assert APIClient().post(f"/api/auth/{address}", {"refresh": tokens(user)["access"]}).status_code == 401
 
 
 def test_a_token_of_no_sign_in_opens_nothing(user: Any) -> None:

@@ -65,6 +65,18 @@ def test_every_recorded_event_is_applied_and_again_changes_nothing(account: Acco
     assert [list(table.objects.order_by("pk").values()) for table in tables] == before
 
 
+# Who types has no time in the event, and so is seen again.
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"users.typing"}))
+def test_an_event_that_is_told_again_under_another_id_changes_nothing(account: Account, kind: str) -> None:
+    """The vendor signs the body and not its id, so whoever has a signed body may send it again."""
+    tables = (Fan, Conversation, Message, Transaction, SendingProfile, Account)
+    told = []
+    for _ in range(2):
+        assert tell(account, kind) == EventsReport(applied=1)
+        told.append([list(table.objects.order_by("pk").values()) for table in tables])
+    assert told[1] == told[0]
+
+
 def test_a_message_from_an_unknown_fan_stands_unread_on_top(account: Account) -> None:
     tell(account, "messages.received")
     fan, conversation, message = Fan.objects.get(), Conversation.objects.get(), Message.objects.get()
