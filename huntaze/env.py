@@ -25,7 +25,7 @@ def env_files_load(base_dir: Path = BASE_DIR) -> None:
         if path.is_file():
             known = set(os.environ)
             environ.Env.read_env(path, overwrite=False)
-            # A blank line sets nothing: neither for the next file nor for libraries that read the environment themselves.
+            # A blank line sets nothing: neither for the next file nor for libraries that look there themselves.
             for name in os.environ.keys() - known:
                 if not os.environ[name].strip():
                     del os.environ[name]

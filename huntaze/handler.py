@@ -19,7 +19,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
-from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.core.handlers.base import BaseHandler
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
@@ -66,8 +66,30 @@ class Bounded:
         return {"type": "http.disconnect"} if self.left < 0 else message
 
 
+# Django's property, which its subclass has under another one.
+ENCODING: Any = ASGIRequest.encoding
+
+
+class Request(ASGIRequest):
+    """Django's, which passes over a charset that nobody knows, but breaks at one that decodes no text, like `hex`."""
+
+    @property
+    def encoding(self) -> Any:
+        return ENCODING.fget(self)
+
+    @encoding.setter
+    def encoding(self, charset: str | None) -> None:
+        try:
+            b"\xff".decode(charset or "utf-8", "replace")
+        except (LookupError, UnicodeError):
+            return
+        ENCODING.fset(self, charset)
+
+
 class Handler(ASGIHandler):
     """As Django's, for middleware that is synchronous."""
+
+    request_class = Request
 
     def __init__(self) -> None:
         BaseHandler.__init__(self)

@@ -48,6 +48,10 @@ def crowded(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+def asked(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.POST.get("what", "nothing"))
+
+
 def slow(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(go_on.wait(5)))
 
@@ -65,20 +69,23 @@ async def live(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(pieces())
 
 
-VIEWS = (plain, broken, asking, crowded, slow, live)
+VIEWS = (plain, broken, asked, asking, crowded, slow, live)
 urlpatterns = [path(view.__name__, view) for view in VIEWS]  # type: ignore[arg-type]
 Told = list[dict[str, Any]]
 
 
-async def begin(handler: Handler, address: str, body: bytes = b"", *, more: bool = False) -> ApplicationCommunicator:
-    scope = {"type": "http", "method": "POST", "path": address, "headers": [(b"host", b"testserver")]}
+async def begin(
+    handler: Handler, address: str, body: bytes = b"", *, more: bool = False, kind: bytes = b"text/plain"
+) -> ApplicationCommunicator:
+    headers = [(b"host", b"testserver"), (b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    scope = {"type": "http", "method": "POST", "path": address, "headers": headers}
     caller = ApplicationCommunicator(handler, {**scope, "query_string": b"", "server": ("testserver", 80)})
     await caller.send_input({"type": "http.request", "body": body, "more_body": more})
     return caller
 
 
-async def ask(handler: Handler, address: str, body: bytes = b"") -> tuple[int, bytes]:
-    caller = await begin(handler, address, body)
+async def ask(handler: Handler, address: str, body: bytes = b"", **scope: Any) -> tuple[int, bytes]:
+    caller = await begin(handler, address, body, **scope)
     head, rest = await caller.receive_output(5), await caller.receive_output(5)
     await caller.wait(5)
     return head["status"], rest["body"]
@@ -101,6 +108,13 @@ def test_a_request_with_a_body_is_answered_in_a_thread_that_is_kept(run: Any) ->
     assert first == second
     assert first[0] == 200
     assert first[1].startswith(b"hello from ThreadPoolExecutor")
+
+
+@pytest.mark.parametrize("charset", ["hex", "rot13", "idna", "punycode", "undefined", "no-such", "utf-8", "latin-1"])
+def test_a_charset_that_decodes_no_text_breaks_nothing(run: Any, charset: str) -> None:
+    kind = b"multipart/form-data; boundary=end; charset=" + charset.encode()
+    form = b'--end\r\nContent-Disposition: form-data; name="what"\r\n\r\ntext\r\n--end--\r\n'
+    assert run(lambda handler: ask(handler, "/asked", form, kind=kind)) == (200, b"text")
 
 
 @pytest.mark.filterwarnings("ignore")
