@@ -22,7 +22,19 @@ class Trap:
 
 @pytest.mark.parametrize(
     "value",
-    [7, True, None, 1.5, "é ✨", [1.0], {"a": None}, MOMENT, date(2026, 11, 1), {"ok": False, "at": MOMENT}],
+    [
+        7,
+        True,
+        None,
+        1.5,
+        "é ✨",
+        [1.0],
+        {"a": None},
+        MOMENT,
+        date(2026, 11, 1),
+        {"ok": False, "at": MOMENT},
+        b"\x80\x00",
+    ],
     ids=repr,
 )
 def test_what_is_cached_comes_back_as_it_was(value: Any) -> None:
@@ -37,7 +49,7 @@ def test_rows_come_back_as_lists() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [Decimal("1.5"), timedelta(1), {1}, b"x", Trap()], ids=lambda value: type(value).__name__
+    "value", [Decimal("1.5"), timedelta(1), {1}, [b"x"], Trap()], ids=lambda value: type(value).__name__
 )
 def test_what_would_come_back_as_something_else_is_not_taken(value: Any) -> None:
     with pytest.raises(TypeError):
