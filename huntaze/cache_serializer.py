@@ -18,8 +18,8 @@ RAW = b"\0"
 
 
 class DataSerializer:
-    """Texts, numbers, lists, dictionaries by texts, days and moments; or bytes alone. A tuple comes back as a list; what
-    is none of these raises TypeError where it is put in."""
+    """Texts, numbers, lists, dictionaries by texts, days and moments; or bytes alone. A tuple comes back as a list;
+    what is none of these raises TypeError where it is put in."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         """As django-redis makes it, with the cache's OPTIONS; there is nothing to choose."""

@@ -6,8 +6,9 @@ Ours are synchronous but for streams, so all that happens before the first byte 
 there before. A view that is a coroutine runs on the server's own loop, as it would under Django's handler.
 
 A few requests are at work at a time, in the order in which they came. Of a process's threads one alone runs Python, and
-which is the next is left to chance: with sixteen at work the unlucky wait several times as long as the others for the
-same answer. Whoever is slow, be it the database or a vendor, is passed after a moment, so that nobody waits for long.
+which is the next is left to chance: with sixteen at work each takes a fifth more of the processor's time, and the
+unlucky wait twice as long. Whoever is slow, be it the database or a vendor, is passed after a moment, so that nobody
+waits for long.
 """
 
 import asyncio
@@ -26,8 +27,6 @@ from django.urls import set_script_prefix
 
 from huntaze.middleware import BODY_MAX_BYTES, body_too_large
 
-# So many are at work: one that runs, and those that wait for PostgreSQL or Redis meanwhile.
-PLACES = 4
 # Most requests take a few milliseconds; a report or a call to the vendor takes longer, and makes room for the next.
 LONG_SECONDS = 0.05
 
@@ -94,7 +93,7 @@ class Handler(ASGIHandler):
     def __init__(self) -> None:
         BaseHandler.__init__(self)
         self.load_middleware(is_async=False)
-        self.free = asyncio.Semaphore(PLACES)
+        self.free = asyncio.Semaphore(settings.WEB_REQUESTS_AT_WORK)
         # The slow among them; more would wait for a connection to the database, and then for nobody's good.
         self.threads = ThreadPoolExecutor(settings.DATABASES["default"]["OPTIONS"]["pool"]["max_size"])
         # A body is stored before any door sees it. Who sends a file that is somewhat too large is told so by its door.

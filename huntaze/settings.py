@@ -115,6 +115,8 @@ DATABASES["default"]["OPTIONS"] = {
     # Of the statements that run for every message (crm/statements.py): planned once, where the server keeps plans.
     "prepare_threshold": 5 if env.boolean("DATABASE_PREPARED_STATEMENTS", default=True) else None,
 }
+# Of one web process (huntaze/handler.py).
+WEB_REQUESTS_AT_WORK = env.integer("WEB_REQUESTS_AT_WORK", default=2, minimum=1, maximum=500)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis ----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
+from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import override_settings
@@ -135,15 +136,15 @@ def test_a_few_are_at_work_at_a_time(run: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(handler, "LONG_SECONDS", 60)
 
     async def many(to: Handler) -> Any:
-        return await asyncio.gather(*(ask(to, "/crowded") for _ in range(5 * handler.PLACES)))
+        return await asyncio.gather(*(ask(to, "/crowded") for _ in range(5 * settings.WEB_REQUESTS_AT_WORK)))
 
     assert {status for status, _ in run(many)} == {200}
-    assert 1 < max(most) <= handler.PLACES
+    assert 1 < max(most) <= settings.WEB_REQUESTS_AT_WORK
 
 
 def test_nobody_waits_for_those_that_are_slow(run: Any) -> None:
     async def beside(to: Handler) -> Any:
-        slow = [asyncio.create_task(ask(to, "/slow")) for _ in range(2 * handler.PLACES)]
+        slow = [asyncio.create_task(ask(to, "/slow")) for _ in range(2 * settings.WEB_REQUESTS_AT_WORK)]
         await asyncio.sleep(0)  # they are there first
         quick = await ask(to, "/plain", b"quick ")
         waiting = sum(not each.done() for each in slow)
@@ -151,7 +152,7 @@ def test_nobody_waits_for_those_that_are_slow(run: Any) -> None:
         return quick[1].partition(b" ")[0], waiting, {body for _, body in await asyncio.gather(*slow)}
 
     go_on.clear()
-    assert run(beside) == (b"quick", 2 * handler.PLACES, {b"True"})
+    assert run(beside) == (b"quick", 2 * settings.WEB_REQUESTS_AT_WORK, {b"True"})
 
 
 def test_a_place_that_was_given_up_is_not_given_back_twice() -> None:
