@@ -156,7 +156,7 @@ class Program(Person):
     def _renew(self) -> None:
         while True:
             gevent.sleep(TOKEN_SECONDS)
-            self.fixed.pop("Authorization")
+            # The other requests of this person go on under the old one until the new one is there.
             self._token()
 
     @task(5)
