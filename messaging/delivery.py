@@ -5,6 +5,7 @@ Touches the limiter, the gateway and, through transitions, deliveries. The queue
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,7 +23,7 @@ from messaging.errors import LimiterUnavailable, MalformedBody, QueueError
 from messaging.gateways import Bypassed, Gateway, Outcome, Rejected, Scope, Sent, Unknown, repeatable_since
 from messaging.models import Delivery, Kind, Stage
 from messaging.payloads import Dispatch, dispatch_parse
-from messaging.rate_limiter import Grant, Limit, RateLimiter, Verdict
+from messaging.rate_limiter import Grant, Limit, RateLimiter, Turn, Verdict
 from messaging.slots import REPLY_RESERVE
 from messaging.transitions import WAITING, Copy
 
@@ -274,7 +275,7 @@ class Consumer:
         held_up = time.monotonic() - granted_at > settings.SEND_LEASE_SECONDS - settings.SEND_TIMEOUT_SECONDS
         if held_up or wait_ms:
             # Held up for so long that the send could outlive the claim, or the limiter forgot us meanwhile.
-            self._token_refund(delivery, copy)
+            self._token_end(self.limiter.refund, delivery, copy)
             not_before = timezone.now() + timedelta(milliseconds=wait_ms)
             self._reschedule(delivery, copy, expected=(MessageStatus.SENDING,), not_before=not_before)
             return Disposition.ACKNOWLEDGE
@@ -291,24 +292,14 @@ class Consumer:
         if state == MessageStatus.SENDING:
             # Somebody else sends it under the same token, which is not ours to give back.
             return
-        if state in (MessageStatus.PARKED, MessageStatus.CANCELLED):
-            # Stopped in this moment, before anybody began it.
-            self._token_refund(delivery, copy)
-            return
-        try:
-            # A quicker copy of it may have been sent under this token.
-            self.limiter.settle(
-                creator_id=delivery.creator_id, dispatch_id=str(copy.dispatch_id), limit=limit_of(delivery)
-            )
-        except LimiterUnavailable:
-            logger.warning("token not returned: redis is away", message_id=str(delivery.pk))
+        # Stopped in this moment, before anybody began it; else a quicker copy may have been sent under this token.
+        stopped = state in (MessageStatus.PARKED, MessageStatus.CANCELLED)
+        self._token_end(self.limiter.refund if stopped else self.limiter.settle, delivery, copy)
 
-    def _token_refund(self, delivery: Delivery, copy: Copy) -> None:
-        """Nothing was asked of the platform."""
+    def _token_end(self, end: Callable[..., Turn], delivery: Delivery, copy: Copy) -> None:
+        """end: `refund` where nothing was asked of the platform, else `settle`."""
         try:
-            self.limiter.refund(
-                creator_id=delivery.creator_id, dispatch_id=str(copy.dispatch_id), limit=limit_of(delivery)
-            )
+            end(creator_id=delivery.creator_id, dispatch_id=str(copy.dispatch_id), limit=limit_of(delivery))
         except LimiterUnavailable:
             logger.warning("token not returned: redis is away", message_id=str(delivery.pk))
 
