@@ -19,7 +19,7 @@ from crm.pagination import KeysetPagination
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, media_urls
 from crm.rendering import JSONParser, JSONRenderer
 from messaging import selectors, services
-from messaging.models import Delivery
+from messaging.models import UNSENT_STATES, Delivery
 from messaging.publishing import expected_at
 from messaging.services import MessageRequest, SendReceipt
 
@@ -224,10 +224,6 @@ class RetryView(OnceAPIView):
         return Response(ReceiptSerializer(receipt).data, status=202)
 
 
-# Of a message that has yet to go out, when that is expected is shown.
-WAITING = frozenset({MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED})
-
-
 class AttachmentSerializer(JsonTypes):
     type = serializers.CharField(max_length=20)
     url = serializers.CharField(max_length=2_000)
@@ -265,7 +261,7 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_expectedAt(self, message: Message) -> str | None:
-        if message.status not in WAITING:
+        if message.status not in UNSENT_STATES:
             return None
         delivery = _delivery(message)
         return serializers.DateTimeField().to_representation(expected_at(delivery.due_at)) if delivery else None
@@ -281,7 +277,7 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
 def message_shown(row: selectors.ThreadRow) -> dict[str, Any]:
     """What ThreadMessageSerializer shows of the same message; its times are left to whatever renders it."""
     out = row.direction == Direction.OUT
-    expected = row.due_at if out and row.status in WAITING else None
+    expected = row.due_at if out and row.status in UNSENT_STATES else None
     return {
         "id": row.id,
         "direction": row.direction,

@@ -14,9 +14,8 @@ from crm.pagination import KeysetPagination
 from crm.rendering import JSONRenderer
 from crm.selectors import EXPORTERS
 from messaging import selectors
-from messaging.api import WAITING
 from messaging.ledger_csv import ledger_csv
-from messaging.models import Delivery
+from messaging.models import UNSENT_STATES, Delivery
 from messaging.publishing import expected_at
 
 LEDGER_CHUNK = 2_000
@@ -61,7 +60,7 @@ class RecipientSerializer(serializers.ModelSerializer[Delivery]):
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_expectedAt(self, delivery: Delivery) -> str | None:
-        if delivery.state not in WAITING:
+        if delivery.state not in UNSENT_STATES:
             return None
         return serializers.DateTimeField().to_representation(expected_at(delivery.due_at))
 

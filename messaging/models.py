@@ -129,7 +129,9 @@ class Stage(models.TextChoices):
 
 
 TROUBLE_STATES = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
-OPEN_STATES = (MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED, MessageStatus.SENDING)
+# Those that have yet to go out, paused and scheduled ones too.
+UNSENT_STATES = (MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED)
+OPEN_STATES = (*UNSENT_STATES, MessageStatus.SENDING)
 # Those that a later message to the same fan may have to wait for.
 ORDERED_STATES = (*OPEN_STATES, MessageStatus.UNKNOWN)
 

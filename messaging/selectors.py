@@ -21,6 +21,7 @@ from messaging.models import (
     OPEN_STATES,
     ORDERED_STATES,
     TROUBLE_STATES,
+    UNSENT_STATES,
     Campaign,
     CampaignStatus,
     Delivery,
@@ -54,9 +55,7 @@ def delivery_in_trouble_list(*, creator: Creator) -> QuerySet[Delivery]:
 
 def delivery_waiting_list(*, creator: Creator) -> QuerySet[Delivery]:
     """All that waits to be sent for the creator, paused and scheduled campaigns too; unordered."""
-    return Delivery.objects.filter(
-        creator=creator, state__in=[MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED]
-    )
+    return Delivery.objects.filter(creator=creator, state__in=UNSENT_STATES)
 
 
 def fan_delivery_list(*, fan: Fan) -> QuerySet[Delivery]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_noop
 
 from crm.models import Creator, Fan, MessageStatus, uuid7
 from messaging import selectors, slot_book
-from messaging.models import Campaign, CampaignStatus, Delivery
+from messaging.models import UNSENT_STATES, Campaign, CampaignStatus, Delivery
 from messaging.reasons import ACCOUNT_CHANGED
 from messaging.transitions import SET_MAX, WAITING, cancel_set, change_set
 
@@ -29,7 +29,7 @@ def campaign_parked(campaign: Campaign) -> int:
 
 def campaign_cancelled(campaign: Campaign) -> int:
     """What has not gone out never will; what is being sent in this moment is sent."""
-    return cancel_set(campaign.deliveries.filter(state__in=[*WAITING, MessageStatus.PARKED]))
+    return cancel_set(campaign.deliveries.filter(state__in=UNSENT_STATES))
 
 
 def campaign_respaced(campaign: Campaign, *, replanned: Collection[int] = ()) -> None:
@@ -93,7 +93,7 @@ def doubts_left(creator: Creator) -> None:
 
 def fan_withdrawn(fan: Fan) -> int:
     """What has not gone out to a deleted fan never will; Delivery.held stops what is out of reach in this moment."""
-    rows = Delivery.objects.filter(fan=fan, state__in=[*WAITING, MessageStatus.PARKED])
+    rows = Delivery.objects.filter(fan=fan, state__in=UNSENT_STATES)
     return cancel_set(rows, reason_code="fan_deleted", reason=gettext_noop("The fan was deleted before this went out."))
 
 
