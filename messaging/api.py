@@ -284,7 +284,7 @@ def message_shown(row: selectors.ThreadRow) -> dict[str, Any]:
         "text": row.text,
         "priceCents": row.price_cents,
         "read": row.read,
-        "attachments": [{"type": each["type"], "url": each["url"]} for each in row.attachments or ()],
+        "attachments": _attachments_shown(row.attachments) if row.attachments else [],
         "status": row.status,
         "createdAt": row.created_at,
         "sentAt": row.sent_at,
@@ -293,6 +293,10 @@ def message_shown(row: selectors.ThreadRow) -> dict[str, Any]:
         "reason": (row.reason or "") if out else "",
         "retryable": out and row.status in selectors.TROUBLE and row.due_at is not None,
     }
+
+
+def _attachments_shown(attachments: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [{"type": each["type"], "url": each["url"]} for each in attachments]
 
 
 def _delivery(message: Message) -> Delivery | None:

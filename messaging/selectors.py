@@ -80,7 +80,10 @@ def thread_list(*, conversation: Conversation) -> QuerySet[Message]:
 
 
 class ThreadRow(NamedTuple):
-    """A message with its delivery: without one `due_at` and `reason` are None. No attachments are None too."""
+    """A message with its delivery: once that is sent, and without one, `due_at` and `reason` are None.
+
+    No attachments are None too.
+    """
 
     id: str
     direction: str
@@ -99,6 +102,9 @@ class ThreadRow(NamedTuple):
 # As ThreadRow. Most messages have no attachments, and their empty list need not be read as JSON.
 _THREAD_COLUMNS = """m.id::text, m.direction, m.text, m.price_cents, m.read, NULLIF(m.attachments, '[]'), m.status,
     m.created_at, m.sent_at, m.deleted_at, d.due_at, d.reason"""
+# Of most messages, sent or received, nothing of a delivery is shown; looking none up takes a third off the query.
+_THREAD_SOURCE = """crm_message m LEFT JOIN messaging_delivery d
+    ON d.message_id = CASE WHEN m.status NOT IN ('received', 'sent') THEN m.id END"""
 _THREAD_KEYS = {
     "created_at": Key("m.created_at", "timestamptz", DateTimeField(), "-infinity"),
     "id": Key("m.id", "uuid", UUIDField(), str(UUID(int=0))),
@@ -115,7 +121,7 @@ def thread_rows(*, creator: Creator, conversation_id: int) -> Listing[ThreadRow]
     return Listing(
         row=ThreadRow._make,
         columns=_THREAD_COLUMNS,
-        source="crm_message m LEFT JOIN messaging_delivery d ON d.message_id = m.id",
+        source=_THREAD_SOURCE,
         conditions=[_CREATORS_CONVERSATION],
         values=[conversation_id, creator.pk],
         keys=_THREAD_KEYS,
