@@ -1,10 +1,12 @@
 """Answers whether requests that come by ASGI are answered, streamed, and let go of when the caller leaves."""
 
 import asyncio
+import gc
 import json
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,6 +17,10 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import override_settings
 from django.urls import path
+from django.utils.functional import SimpleLazyObject
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from huntaze import handler
 from huntaze.handler import Handler
@@ -70,8 +76,26 @@ async def live(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(pieces())
 
 
-VIEWS = (plain, broken, asked, asking, crowded, slow, live)
+seen: list[weakref.ref[Any]] = []
+
+
+def circular(request: HttpRequest) -> HttpResponse:
+    request.itself = SimpleLazyObject(lambda: request)  # type: ignore[attr-defined]  # as Django's own users and sessions are
+    seen.append(weakref.ref(request))
+    return HttpResponse(b"told")
+
+
+class Rested(APIView):
+    authentication_classes = permission_classes = throttle_classes = ()
+
+    def post(self, request: Request) -> Response:
+        seen.extend(map(weakref.ref, (self, request, request._request)))
+        return Response({"told": True})
+
+
+VIEWS = (plain, broken, asked, asking, crowded, slow, live, circular)
 urlpatterns = [path(view.__name__, view) for view in VIEWS]  # type: ignore[arg-type]
+urlpatterns += [path("rested", Rested.as_view())]
 Told = list[dict[str, Any]]
 
 
@@ -109,6 +133,19 @@ def test_a_request_with_a_body_is_answered_in_a_thread_that_is_kept(run: Any) ->
     assert first == second
     assert first[0] == 200
     assert first[1].startswith(b"hello from ThreadPoolExecutor")
+
+
+@pytest.mark.parametrize(("address", "count", "told"), [("/circular", 1, b"told"), ("/rested", 3, b'{"told":true}')])
+def test_nothing_of_an_answered_request_waits_for_the_collector(
+    run: Any, address: str, count: int, told: bytes
+) -> None:
+    seen.clear()
+    gc.disable()
+    try:
+        assert run(lambda handler: ask(handler, address, b"{}", kind=b"application/json")) == (200, told)
+        assert [each() for each in seen] == [None] * count
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("charset", ["hex", "rot13", "idna", "punycode", "undefined", "no-such", "utf-8", "latin-1"])
