@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from crm import fan_services, selectors
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView
-from crm.fan_api import CHANGES, ETAG, TAGS_MAX, FanRowAPIView, FanSerializer
+from crm.fan_api import CHANGES, ETAG, TAGS_MAX, FanRowAPIView, FanSerializer, fan_shown
 from crm.json_types import JsonTypes
 from crm.pagination import KeysetPagination
 
@@ -58,26 +58,6 @@ class FanFilterSerializer(serializers.Serializer[Any]):
         required=False, default=False, help_text="Deleted fans who can be restored instead; for owners and managers."
     )
     ordering = serializers.ChoiceField(choices=FanPagination.ORDERINGS, required=False, default=FanPagination.DEFAULT)
-
-
-def fan_shown(row: selectors.FanRow) -> dict[str, Any]:
-    """What FanSerializer shows of the same fan; its times are left to whatever renders it."""
-    return {
-        "id": row.id,
-        "platform": row.platform,
-        "platformId": row.platform_id,
-        "handle": row.handle,
-        "name": row.name,
-        "email": row.email,
-        "avatar": row.avatar,
-        "tags": row.tags,
-        "notes": row.notes,
-        "valueCents": row.value_cents,
-        "lastSeenAt": row.last_seen_at,
-        "createdAt": row.created_at,
-        "updatedAt": row.updated_at,
-        "deletedAt": row.deleted_at,
-    }
 
 
 class FanListView(FanRowAPIView):
