@@ -2,35 +2,37 @@
 
 import time
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from django.db import models
 
 K = TypeVar("K", bound=Hashable)
-V = TypeVar("V", bound=models.Model | None)
+V = TypeVar("V")
 # Whoever signs out, is disabled or loses a role is out within 30 s; this leaves room for a slow request.
 REMEMBERED_SECONDS = 15.0
 SIZE_MAX = 10_000
 
 
 class Recent(Generic[K, V]):
-    """Rows that each request needs, remembered for some seconds; who must not be late asks with `fresh`.
+    """What each request needs, remembered for some seconds; who must not be late asks with `fresh`.
 
-    Each caller gets a copy of the row, because a model's instance holds on to what it is given and looks up.
+    Each caller gets a copy of a row, because a model's instance holds on to what it is given and looks up; anything
+    else must be something that nobody changes.
     """
 
-    _all: "WeakSet[Recent[Hashable, models.Model | None]]" = WeakSet()
+    _all: "WeakSet[Recent[Any, Any]]" = WeakSet()
 
-    def __init__(self) -> None:
+    def __init__(self, *, seconds: float = REMEMBERED_SECONDS) -> None:
+        self._seconds = seconds
         self._found: dict[K, tuple[float, V]] = {}
-        self._all.add(cast("Recent[Hashable, models.Model | None]", self))
+        self._all.add(self)
 
     def get(self, key: K, ask: Callable[[], V], *, fresh: bool = False) -> V:
         # The wall clock, which tests can set; a clock that was put back makes what is known too young, and so unknown.
         now = time.time()
         known = self._found.get(key)
-        if known is not None and not fresh and 0 <= now - known[0] < REMEMBERED_SECONDS:
+        if known is not None and not fresh and 0 <= now - known[0] < self._seconds:
             return _copied(known[1])
         value = ask()
         if len(self._found) >= SIZE_MAX:
@@ -50,7 +52,7 @@ class Recent(Generic[K, V]):
 
 def _copied(row: V) -> V:
     """As copy.copy of a model's instance, which goes by way of pickling it and takes six times as long."""
-    if row is None:
+    if not isinstance(row, models.Model):
         return row
     twin = object.__new__(type(row))
     twin.__dict__.update(row.__dict__)

@@ -19,7 +19,7 @@ from crm.pagination import KeysetPagination
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, media_urls
 from crm.rendering import JSONParser, JSONRenderer
 from messaging import selectors, services
-from messaging.models import UNSENT_STATES, Delivery
+from messaging.models import TROUBLE_STATES, UNSENT_STATES, Delivery
 from messaging.publishing import expected_at
 from messaging.services import MessageRequest, SendReceipt
 
@@ -271,7 +271,7 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
         return delivery.reason if delivery else ""
 
     def get_retryable(self, message: Message) -> bool:
-        return message.status in selectors.TROUBLE and _delivery(message) is not None
+        return message.status in TROUBLE_STATES and _delivery(message) is not None
 
 
 def message_shown(row: selectors.ThreadRow) -> dict[str, Any]:
@@ -291,7 +291,7 @@ def message_shown(row: selectors.ThreadRow) -> dict[str, Any]:
         "deletedAt": row.deleted_at,
         "expectedAt": expected_at(expected) if expected else None,
         "reason": (row.reason or "") if out else "",
-        "retryable": out and row.status in selectors.TROUBLE and row.due_at is not None,
+        "retryable": out and row.status in TROUBLE_STATES and row.due_at is not None,
     }
 
 

@@ -143,7 +143,7 @@ class Delivery(models.Model):
     """
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="delivery")
-    creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="deliveries")
+    creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
     fan = models.ForeignKey("crm.Fan", on_delete=models.CASCADE, related_name="deliveries")
     campaign = models.ForeignKey(
         Campaign, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries", db_index=False
@@ -197,6 +197,13 @@ class Delivery(models.Model):
             # What the sweeper looks through and an operator counts: only what is still open or in trouble.
             models.Index(
                 "state", "due_at", name="delivery_unsettled", condition=Q(state__in=[*OPEN_STATES, *TROUBLE_STATES])
+            ),
+            # The same of one creator, whose pages ask every few seconds.
+            models.Index(
+                "creator",
+                "due_at",
+                name="delivery_unsettled_by_creator",
+                condition=Q(state__in=[*OPEN_STATES, *TROUBLE_STATES]),
             ),
             # "Does an earlier message to this fan still wait?"
             models.Index("fan", "message", name="delivery_open_by_fan", condition=Q(state__in=ORDERED_STATES)),

@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 from crm.errors import NotFound
 from crm.listing import Key, Listing
 from crm.models import Conversation, Creator, Fan, Message, MessageStatus
+from crm.statements import rows_read, statement_run
 from messaging.models import (
     OPEN_STATES,
     ORDERED_STATES,
@@ -30,7 +31,6 @@ from messaging.models import (
 )
 from messaging.slots import ungrouped
 
-TROUBLE = TROUBLE_STATES
 # A doubt that no sweep has ended for so long (none runs, the platform forgot the key) holds nobody up any more.
 DOUBT_HOLDS = timedelta(hours=1)
 # A message that is so long past its slot waits for something that should be running.
@@ -49,7 +49,7 @@ def database_ping() -> None:
 
 def delivery_in_trouble_list(*, creator: Creator) -> QuerySet[Delivery]:
     """Failed and unknown messages with fan, unordered: a paginator orders them. Deleted fans have no say in it."""
-    deliveries = Delivery.objects.filter(creator=creator, state__in=TROUBLE, fan__deleted_at=None)
+    deliveries = Delivery.objects.filter(creator=creator, state__in=TROUBLE_STATES, fan__deleted_at=None)
     return deliveries.select_related("message", "fan")
 
 
@@ -182,7 +182,7 @@ def _resolved_soon() -> Q:
 
 
 def sending_profile(*, creator: Creator) -> SendingProfile | None:
-    return SendingProfile.objects.filter(creator=creator).first()
+    return next(iter(rows_read(SendingProfile, "creator_id = %s", [creator.pk])), None)
 
 
 def sent_lately_count(*, creator: Creator, within_ms: int) -> int:
@@ -202,20 +202,25 @@ class SendingToday:
     last_processed_at: datetime | None
 
 
+# What is not over has no end; so nothing is read of earlier days, however much that is.
+_TODAY = """
+SELECT count(*) FILTER (WHERE queued_at >= %s) + (
+        SELECT count(*) FROM messaging_delivery WHERE creator_id = %s AND finished_at IS NULL AND queued_at >= %s
+    ), count(*) FILTER (WHERE state = 'sent'), count(*) FILTER (WHERE state IN ('failed', 'unknown')),
+    (SELECT max(finished_at) FROM messaging_delivery WHERE creator_id = %s AND state = 'sent')
+FROM messaging_delivery WHERE creator_id = %s AND finished_at >= %s
+"""
+
+
 def sending_today(*, creator: Creator) -> SendingToday:
     midnight = timezone.now().astimezone(ZoneInfo(creator.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
-    deliveries = Delivery.objects.filter(creator=creator)
-    row = deliveries.filter(Q(queued_at__gte=midnight) | Q(finished_at__gte=midnight)).aggregate(
-        queued=Count("pk", filter=Q(queued_at__gte=midnight)),
-        sent=Count("pk", filter=Q(finished_at__gte=midnight, state=MessageStatus.SENT)),
-        failed=Count("pk", filter=Q(finished_at__gte=midnight, state__in=TROUBLE)),
-    )
-    ended = row["sent"] + row["failed"]
+    values = [midnight, creator.pk, midnight, creator.pk, creator.pk, midnight]
+    [(queued, sent, failed, last)] = statement_run(_TODAY, values, binary=True)
     return SendingToday(
-        queued=row["queued"],
-        processed=row["sent"],
-        failure_rate=round(row["failed"] / ended, 4) if ended else 0.0,
-        last_processed_at=deliveries.filter(state=MessageStatus.SENT).aggregate(at=Max("finished_at"))["at"],
+        queued=queued,
+        processed=sent,
+        failure_rate=round(failed / (sent + failed), 4) if sent + failed else 0.0,
+        last_processed_at=last,
     )
 
 
@@ -232,16 +237,24 @@ class SendingWaiting:
     in_trouble: int
 
 
+# Read off the index delivery_unsettled_by_creator.
+_WAITING = """
+SELECT count(*) FILTER (WHERE open), max(due_at) FILTER (WHERE open AND runs),
+    count(*) FILTER (WHERE open AND runs AND due_at < %s), count(*) FILTER (WHERE NOT open)
+FROM (
+    SELECT d.due_at, d.state NOT IN ('failed', 'unknown') AS open, c.status IS DISTINCT FROM 'paused' AS runs
+    FROM messaging_delivery d JOIN crm_fan f ON f.id = d.fan_id LEFT JOIN messaging_campaign c ON c.id = d.campaign_id
+    WHERE d.creator_id = %s AND f.deleted_at IS NULL
+        AND d.state IN ('pending', 'queued', 'parked', 'sending', 'failed', 'unknown')
+) AS unsettled
+"""
+
+
 def sending_waiting(*, creator: Creator) -> SendingWaiting:
-    rows = Delivery.objects.filter(creator=creator, state__in=[*OPEN_STATES, *TROUBLE_STATES], fan__deleted_at=None)
-    has_its_turn = Q(state__in=OPEN_STATES) & ~Q(campaign__status=CampaignStatus.PAUSED)
-    row = rows.aggregate(
-        messages=Count("pk", filter=Q(state__in=OPEN_STATES)),
-        until=Max("due_at", filter=has_its_turn),
-        late=Count("pk", filter=has_its_turn & Q(due_at__lt=timezone.now() - LATE_AFTER)),
-        in_trouble=Count("pk", filter=Q(state__in=TROUBLE_STATES)),
+    [(messages, until, late, in_trouble)] = statement_run(
+        _WAITING, [timezone.now() - LATE_AFTER, creator.pk], binary=True
     )
-    return SendingWaiting(**row)
+    return SendingWaiting(messages=messages, until=until, late=late, in_trouble=in_trouble)
 
 
 def campaign_stretches(*, creator_id: int, without_campaign_id: int | None = None) -> list[tuple[datetime, datetime]]:

@@ -18,8 +18,9 @@ from crm.payloads import check_content, media_attachments
 from crm.selectors import fan_map_by_recipient
 from crm.stored_words import in_words
 from messaging import outbox, publishing, queue, selectors, set_transitions, slot_book, transitions
-from messaging.errors import QueueError, QueueRefused
-from messaging.models import OPEN_STATES, CampaignStatus, Delivery, Kind, SendingProfile, Stage
+from messaging.errors import QueueRefused
+from messaging.models import OPEN_STATES, TROUBLE_STATES, CampaignStatus, Delivery, Kind, SendingProfile, Stage
+from messaging.queue_overview import queue_counts_lately
 from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
@@ -111,16 +112,12 @@ class OnlyFansRateLimiterService:
 
     def get_queue_status(self) -> QueueStatus:
         """How deep the queue is and how the day went."""
-        counts: queue.QueueCounts | None = None
-        dlq_count: int | None = None
-        try:
-            if settings.SQS_RATE_LIMITER_QUEUE_URL and settings.AWS_REGION:
-                counts = queue.counts()
-                if settings.SQS_RATE_LIMITER_DLQ_URL:
-                    dlq_count = queue.counts(queue_url=settings.SQS_RATE_LIMITER_DLQ_URL).waiting
-        except QueueError as error:
-            logger.warning("queue status not available", code=error.code)
-        return QueueStatus(counts=counts, dlq_count=dlq_count, today=selectors.sending_today(creator=self.creator))
+        counts, dlq, _ = queue_counts_lately()
+        return QueueStatus(
+            counts=counts,
+            dlq_count=dlq.waiting if dlq else None,
+            today=selectors.sending_today(creator=self.creator),
+        )
 
     def _check(self, requests: Sequence[MessageRequest]) -> list[Fan]:
         errors: list[FieldError] = []
@@ -248,7 +245,7 @@ def message_receipt(*, creator: Creator, message_id: UUID, accepted_at: datetime
         reason_code=delivery.reason_code,
         reason=delivery.reason,
     )
-    if delivery.stage == Stage.ENQUEUE and receipt.status in selectors.TROUBLE:
+    if delivery.stage == Stage.ENQUEUE and receipt.status in TROUBLE_STATES:
         raise _refused(receipt)
     return receipt
 
@@ -285,7 +282,7 @@ def message_reopen(
     with transaction.atomic():
         fresh = transitions.delivery_rescheduled(
             Copy.of(delivery),
-            expected=selectors.TROUBLE,
+            expected=TROUBLE_STATES,
             creator_id=creator.pk,
             campaign=delivery.kind == Kind.CAMPAIGN,
             by_hand=True,

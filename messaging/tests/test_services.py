@@ -1,7 +1,9 @@
 """Answers what becomes of a wish to send: stored first, on the queue after the commit, and nothing lost between."""
 
 import json
+import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -10,8 +12,9 @@ from django.utils import timezone
 from crm import wake_ups
 from crm.errors import Conflict, InvalidInput, NotFound
 from crm.models import Message, MessageStatus
-from crm.tests.factories import CreatorFactory, FanFactory, UserFactory
-from messaging import services, transitions
+from crm.statements import statement_run
+from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, UserFactory
+from messaging import selectors, services, transitions
 from messaging.errors import QueueRefused, SendingDisabled
 from messaging.models import Delivery, Kind, SendingProfile, Stage
 from messaging.services import MessageRequest, OnlyFansRateLimiterService
@@ -441,6 +444,64 @@ def test_the_status_counts_the_queue_and_the_day(fan):
     assert (status.counts.waiting, status.dlq_count) == (1, 0)
     assert (status.today.queued, status.today.processed, status.today.failure_rate) == (3, 2, 0.3333)
     assert status.today.last_processed_at is not None
+
+
+def test_pages_that_ask_in_the_same_moment_ask_sqs_once(fan, sqs_faults, monkeypatch):
+    clock = time.time()
+    monkeypatch.setattr(time, "time", lambda: clock)
+    service = OnlyFansRateLimiterService(creator=fan.creator)
+    assert service.get_queue_status().counts.waiting == 0
+    send(fan)
+    assert service.get_queue_status().counts.waiting == 0
+    clock += 6
+    assert service.get_queue_status().counts.waiting == 1
+
+
+# Earlier days, of which a creator has more every day, and what others wait for.
+HISTORY = """
+WITH message AS (
+    INSERT INTO crm_message (id, creator_id, conversation_id, direction, text, price_cents, attachments, status, read,
+        created_at)
+    SELECT gen_random_uuid(), f.creator_id, c.id, 'out', '', 0, '[]', 'sent', true, now()
+    FROM crm_conversation c JOIN crm_fan f ON f.id = c.fan_id, generate_series(1, 2000) RETURNING id, creator_id
+)
+INSERT INTO messaging_delivery (message_id, creator_id, fan_id, kind, priority, state, dispatch_id, due_at, attempts,
+    hops, repeatable, stage, reason_code, reason, trace_id, queued_at, finished_at)
+SELECT id, creator_id, %(fan)s, 'reply', 5, CASE WHEN creator_id = %(creator)s THEN 'sent' ELSE 'failed' END,
+    gen_random_uuid(), now(), 1, 0, false, '', '', '', '', now() - interval '9 days', now() - interval '9 days'
+FROM message
+"""
+
+
+def rows_touched(sql: str, values: list[Any]) -> int:
+    """That PostgreSQL looked at, whatever came of them."""
+
+    def of(node: dict[str, Any]) -> int:
+        own = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) if "Scan" in node["Node Type"] else 0
+        return round(own * node["Actual Loops"]) + sum(of(child) for child in node.get("Plans", []))
+
+    [[plan]] = statement_run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values)
+    return of((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
+
+
+def test_the_status_reads_nothing_of_earlier_days_and_of_others(fan, monkeypatch):
+    for each in (fan, FanFactory()):
+        ConversationFactory(fan=each)
+    delivery_make(fan=fan, state=MessageStatus.SENT, finished_at=timezone.now(), queued_at=timezone.now())
+    delivery_make(fan=fan, state=MessageStatus.QUEUED, queued_at=timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(HISTORY, {"fan": fan.pk, "creator": fan.creator_id})
+        cursor.execute("ANALYZE messaging_delivery, crm_fan, crm_message")
+    asked = []
+    monkeypatch.setattr(
+        selectors,
+        "statement_run",
+        lambda sql, values, **kind: asked.append((sql, values)) or statement_run(sql, values, **kind),
+    )
+    assert selectors.sending_today(creator=fan.creator).queued == 2
+    assert selectors.sending_waiting(creator=fan.creator).messages == 1
+    # Each a handful: the two of today, the last that was sent, what waits with its fan.
+    assert [rows_touched(sql, values) < 10 for sql, values in asked] == [True, True]
 
 
 def test_the_status_leaves_out_yesterday_in_the_creators_time_zone():

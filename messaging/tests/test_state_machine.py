@@ -23,8 +23,7 @@ from hypothesis.stateful import (
 from crm.models import Message, MessageStatus
 from crm.tests.factories import FanFactory
 from messaging import sweeper, transitions
-from messaging.models import Delivery, Kind, Stage
-from messaging.selectors import TROUBLE
+from messaging.models import TROUBLE_STATES, Delivery, Kind, Stage
 from messaging.tests.factories import ScriptedGateway, delivery_make, profile_make
 from messaging.transitions import WAITING, Copy
 
@@ -276,8 +275,8 @@ class Deliveries(RuleBasedStateMachine):
     @rule(data=st.data())
     def retry_by_hand(self, data) -> None:
         row, copy, counts = self.any_copy(data)
-        allowed = counts and row.state in TROUBLE
-        self.rescheduled(row, copy, allowed=allowed, expected=TROUBLE, by_hand=True)
+        allowed = counts and row.state in TROUBLE_STATES
+        self.rescheduled(row, copy, allowed=allowed, expected=TROUBLE_STATES, by_hand=True)
         row.by_hand += allowed
 
     @rule(data=st.data())
