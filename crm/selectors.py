@@ -175,10 +175,10 @@ def fan_not_found() -> NotFound:
 
 
 def fan_get(*, creator: Creator, fan_id: int) -> Fan:
-    fan = _fans(creator).filter(pk=fan_id).first()
-    if fan is None:
+    found = rows_read(Fan, "id = %s AND creator_id = %s AND deleted_at IS NULL", [fan_id, creator.pk])
+    if not found:
         raise fan_not_found()
-    return fan
+    return found[0]
 
 
 def fan_get_held(*, creator: Creator, fan_id: int) -> Fan:
