@@ -202,13 +202,14 @@ class SendingToday:
     last_processed_at: datetime | None
 
 
-# What is not over has no end; so nothing is read of earlier days, however much that is.
+# What is not over has no end; so nothing is read of earlier days, however much that is. Midnight is a subquery, or it
+# would be planned each time (crm/listing.py).
 _TODAY = """
 SELECT count(*) FILTER (WHERE queued_at >= %s) + (
         SELECT count(*) FROM messaging_delivery WHERE creator_id = %s AND finished_at IS NULL AND queued_at >= %s
     ), count(*) FILTER (WHERE state = 'sent'), count(*) FILTER (WHERE state IN ('failed', 'unknown')),
     (SELECT max(finished_at) FROM messaging_delivery WHERE creator_id = %s AND state = 'sent')
-FROM messaging_delivery WHERE creator_id = %s AND finished_at >= %s
+FROM messaging_delivery WHERE creator_id = %s AND finished_at >= (SELECT %s::timestamptz)
 """
 
 
