@@ -63,13 +63,12 @@ def membership_get(*, user: User, creator_id: int | None) -> Membership:
     Raises NotFound for a creator that is not theirs or that does not exist (the two look alike to a stranger), and
     where none was named though the user has several or none.
     """
-    memberships = Membership.objects.filter(user=user).select_related("creator")
     if creator_id is not None:
-        membership = memberships.filter(creator_id=creator_id).first()
-        if membership is None:
+        found = rows_read(Membership, "user_id = %s AND creator_id = %s", [user.pk, creator_id], related="creator")
+        if not found:
             raise NotFound(gettext("There is no such creator."), code="creator_not_found")
-        return membership
-    found = list(memberships.order_by("creator_id")[:2])
+    else:
+        found = rows_read(Membership, "user_id = %s ORDER BY creator_id LIMIT 2", [user.pk], related="creator")
     if len(found) == 1:
         return found[0]
     if not found:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 
 from crm.errors import NotFound
 from crm.models import EndedSignIn, SignIn, User
+from crm.statements import rows_read
 
 # Longer than the last token of a sign-in can live.
 ENDED_KEPT_FOR = timedelta(days=30)
@@ -26,8 +27,12 @@ def sign_in_user(*, user_id: str, sign_in: str) -> User | None:
     """The user, unless they are disabled or gone, or have ended this sign-in."""
     if not (user_id.isascii() and user_id.isdigit() and len(user_id) < 19) or (name := _name(sign_in)) is None:
         return None
-    ended = Exists(EndedSignIn.objects.filter(sign_in=name))
-    return User.objects.filter(~ended, pk=int(user_id), is_active=True).first()
+    found = rows_read(
+        User,
+        "id = %s AND is_active AND NOT EXISTS (SELECT FROM crm_endedsignin WHERE sign_in = %s)",
+        [int(user_id), name],
+    )
+    return found[0] if found else None
 
 
 def sign_in_end(*, sign_in: str) -> None:

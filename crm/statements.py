@@ -41,16 +41,37 @@ def json_text(rows: Iterable[Mapping[str, Any]]) -> str:
     return orjson.dumps(list(rows), default=list).decode()
 
 
-def rows_read(model: type[M], condition: str, values: Sequence[Any]) -> list[M]:
-    """Whole rows of a model; `condition` is what stands after WHERE."""
-    select, names = _select(model)
+def rows_read(model: type[M], condition: str, values: Sequence[Any], *, related: str = "") -> list[M]:
+    """Whole rows of a model; `condition` is what stands after WHERE.
+
+    related: a foreign key that is never null, whose own row is read with each.
+    """
+    select, other = _select(model, related)
+    names = _names(model)
     rows = statement_run(select + condition, values, binary=True)
-    return [model.from_db(DEFAULT_DB_ALIAS, names, row) for row in rows]
+    found = [model.from_db(DEFAULT_DB_ALIAS, names, row[: len(names)]) for row in rows]
+    if other is not None:
+        for each, row in zip(found, rows, strict=True):
+            setattr(each, related, other.from_db(DEFAULT_DB_ALIAS, _names(other), row[len(names) :]))
+    return found
 
 
 @cache
-def _select(model: type[Model]) -> tuple[str, list[str]]:
-    fields = model._meta.concrete_fields  # noqa: SLF001  Django's documented way to its fields
-    columns = ", ".join(str(field.column) for field in fields)
+def _select(model: type[Model], related: str) -> tuple[str, type[Model] | None]:
     # Names of our own models, and nothing from outside.
-    return f"SELECT {columns} FROM {model._meta.db_table} WHERE ", [field.attname for field in fields]  # noqa: S608, SLF001
+    table = model._meta.db_table  # noqa: SLF001  Django's documented way to a model's table and fields
+    if not related:
+        return f"SELECT {_columns(model)} FROM {table} WHERE ", None  # noqa: S608
+    key: Any = model._meta.get_field(related)  # noqa: SLF001
+    other: type[Model] = key.related_model
+    join = f"{other._meta.db_table} ON {other._meta.db_table}.{key.target_field.column} = {table}.{key.column}"  # noqa: SLF001
+    return f"SELECT {_columns(model)}, {_columns(other)} FROM {table} JOIN {join} WHERE ", other  # noqa: S608
+
+
+def _columns(model: type[Model]) -> str:
+    return ", ".join(f"{model._meta.db_table}.{field.column}" for field in model._meta.concrete_fields)  # noqa: SLF001
+
+
+@cache
+def _names(model: type[Model]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]  # noqa: SLF001

@@ -13,11 +13,12 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.api import CREATOR_PARAMETERS, CreatorAPIView, CsvRenderer
+from crm.api import CREATOR_PARAMETERS, CreatorAPIView, CsvRenderer, FragmentRenderer
 from crm.fan_undo import FanUndo
 from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
 from crm.models import Role
 from crm.pagination import KeysetPagination
+from crm.rendering import JSONRenderer
 from crm.selectors import MANAGERS
 from crm.stored_words import in_words
 from onlyfans import import_services, selectors
@@ -298,14 +299,32 @@ class ImportCsvView(OnceAPIView, UploadAPIView):
         return answer
 
 
+class ImportFilterSerializer(serializers.Serializer[Any]):
+    """The query parameters of the list of imports."""
+
+    dryRun = serializers.BooleanField(
+        source="dry_run",
+        required=False,
+        default=None,
+        allow_null=True,
+        help_text="Checks alone, which changed nothing, or all but those; without it both.",
+    )
+
+
 class ImportListView(ManagerAPIView):
     """The creator's imports, the newest first."""
 
+    renderer_classes = (JSONRenderer, FragmentRenderer)
+    fragment_template = "onlyfans/_imports.html"
+
     @extend_schema(
-        operation_id="imports_list", parameters=CREATOR_PARAMETERS, responses=ImportListSerializer(many=True)
+        operation_id="imports_list",
+        parameters=[*CREATOR_PARAMETERS, ImportFilterSerializer],
+        responses=ImportListSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        return self.listed(selectors.import_list(creator=self.creator), ImportListSerializer, ImportPagination)
+        rows = selectors.import_list(creator=self.creator, **self.asked(ImportFilterSerializer))
+        return self.listed(rows, ImportListSerializer, ImportPagination)
 
 
 class ImportView(ManagerAPIView):

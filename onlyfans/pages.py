@@ -15,14 +15,14 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from crm.errors import Conflict, HuntazeError, NotFound, TooLarge
 from crm.fan_upsert import EDITED_HERE
-from crm.pages import creator_for_request
+from crm.pages import creator_for_request, fragment
 from crm.selectors import MANAGERS
 from onlyfans import import_services, payloads, selectors
 from onlyfans.csv_import import file_preview, rejected_csv
 from onlyfans.import_jobs import import_soon
 from onlyfans.models import ImportBatch, ImportKind, ImportStatus
 
-HISTORY_MAX = 20
+HISTORY_SIZE = 20
 # How many problems and notices the page shows; the download has all rejected rows.
 SHOWN_MAX = 200
 # An import that nobody has begun by then waits for somebody to start a worker.
@@ -96,7 +96,7 @@ def import_page(request: HttpRequest) -> HttpResponse:
         "labels_by_kind": {ImportKind.FANS.value: LABELS, ImportKind.EARNINGS.value: EARNING_LABELS},
         "limit_bytes": settings.IMPORT_MAX_BYTES,
         "limit_mb": settings.IMPORT_MAX_BYTES // 1_000_000,
-        "history": selectors.import_history(creator=membership.creator)[:HISTORY_MAX],
+        "history": fragment(request, "imports", membership=membership, query=f"dryRun=false&pageSize={HISTORY_SIZE}"),
     }
     return render(request, "onlyfans/import.html", context, status=status)
 

@@ -144,16 +144,17 @@ def money_synced_at(creator_id: int) -> datetime | None:
     return states.values_list("finished_at", flat=True).first()
 
 
-def import_list(*, creator: Creator) -> QuerySet[ImportBatch]:
-    """The creator's imports without their rejected rows, unordered: a page or a paginator orders them."""
+def import_list(*, creator: Creator, dry_run: bool | None = None) -> QuerySet[ImportBatch]:
+    """The creator's imports without their rejected rows, unordered: a paginator orders them.
+
+    dry_run: the checks alone, which changed nothing, or all but those; None for both.
+    """
     imports = ImportBatch.objects.filter(creator=creator).select_related("created_by", "job")
+    # Of a job it is known before the end.
+    checks = Q(status=ImportStatus.DRY_RUN) | Q(job__dry_run=True)
+    if dry_run is not None:
+        imports = imports.filter(checks) if dry_run else imports.exclude(checks)
     return imports.defer("notices", "header", "job__mapping", "job__overwrite")
-
-
-def import_history(*, creator: Creator) -> QuerySet[ImportBatch]:
-    """The same without checks, which changed nothing and are many; the newest first."""
-    imports = import_list(creator=creator).exclude(status=ImportStatus.DRY_RUN).exclude(job__dry_run=True)
-    return imports.order_by("-created_at", "-pk")
 
 
 def import_get(*, creator: Creator, import_id: int) -> ImportBatch:

@@ -185,10 +185,13 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(stack):
     def status() -> dict[str, Any]:
         return ask(f"{web}/api/onlyfans/messages/status", **bearer)
 
+    def queue_is_empty() -> bool:
+        time.sleep(1)  # the answer is kept for some seconds, and so many a minute are answered
+        found = status()
+        return not any(found[name] for name in ("queueDepth", "messagesInFlight", "messagesDelayed"))
+
     # Whatever might still repeat a message has had its turn when the queue is empty.
-    wait_for(
-        lambda: not any(status()[name] for name in ("queueDepth", "messagesInFlight", "messagesDelayed")), 30, status
-    )
+    wait_for(queue_is_empty, 30, status)
     all_arrived()
     assert arrived == Counter(texts)
     assert status()["dlqCount"] == 0

@@ -170,6 +170,25 @@ def test_the_history_has_each_import_the_newest_first(owner: Membership) -> None
     assert client.get(f"/api/onlyfans/imports/{first}").json()["errors"][0]["row"] == 3
 
 
+@pytest.mark.parametrize(
+    ("asked", "shown"), [("", [True, False]), ("?dryRun=false", [False]), ("?dryRun=true", [True])]
+)
+def test_the_history_is_of_imports_or_checks_or_both(owner: Membership, asked: str, shown: list[bool]) -> None:
+    client = client_of(owner)
+    upload(client)
+    upload(client, dryRun="true")
+    assert [each["dryRun"] for each in client.get(f"/api/onlyfans/imports{asked}").json()["results"]] == shown
+
+
+def test_the_history_is_a_piece_of_a_page_too(owner: Membership) -> None:
+    client = client_of(owner)
+    for _ in range(2):
+        upload(client)
+    shown = client.get("/api/onlyfans/imports?pageSize=1", headers={"accept": "text/html"}).content.decode()
+    assert shown.count("fans.csv") == 1
+    assert "More imports" in shown
+
+
 def test_the_history_costs_the_same_queries_however_long_it_is(
     owner: Membership, django_assert_num_queries: Any
 ) -> None:
