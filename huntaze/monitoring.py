@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from messaging import connectivity, queue, rate_limiter, worker
 from messaging.gateways import gateway_load
 from messaging.metric_history import FIGURES, WINDOWS, metric_history
-from messaging.queue_overview import Ended, ended_lately, queue_counts
+from messaging.queue_overview import Ended, ended_lately, queue_counts_lately
 from messaging.selectors import database_ping
 
 # Without these nothing can be served or stored; without the others something waits.
@@ -131,7 +131,7 @@ class MonitoringSerializer(serializers.Serializer[Any]):
 
 
 def _queue() -> dict[str, int | None]:
-    counts, dlq, _ = queue_counts()
+    counts, dlq, _ = queue_counts_lately()
     return {
         "queueDepth": counts.waiting if counts else None,
         "messagesInFlight": counts.in_flight if counts else None,

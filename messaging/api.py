@@ -92,8 +92,9 @@ class SendView(OnceAPIView):
 
 
 class StatusView(CreatorAPIView):
-    """How deep the queue is (SQS's own approximate numbers, or null) and how the creator's day went.
+    """How deep the queue is and how the creator's day went.
 
+    The queue's numbers are SQS's own, approximate and up to five seconds old, or null where it does not answer.
     `waiting` are this creator's messages that have yet to go out, `waitingUntil` when the last has its turn,
     `late` those that should have gone out ten minutes ago.
     """

@@ -16,7 +16,7 @@ from crm.statements import statement_run
 from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, UserFactory
 from messaging import selectors, services, transitions
 from messaging.errors import QueueRefused, SendingDisabled
-from messaging.models import Delivery, Kind, SendingProfile, Stage
+from messaging.models import OPEN_STATES, TROUBLE_STATES, Delivery, Kind, SendingProfile, Stage
 from messaging.services import MessageRequest, OnlyFansRateLimiterService
 from messaging.tests.conftest import aws_error
 from messaging.tests.factories import delivery_make, profile_make
@@ -502,6 +502,17 @@ def test_the_status_reads_nothing_of_earlier_days_and_of_others(fan, monkeypatch
     assert selectors.sending_waiting(creator=fan.creator).messages == 1
     # Each a handful: the two of today, the last that was sent, what waits with its fan.
     assert [rows_touched(sql, values) < 10 for sql, values in asked] == [True, True]
+
+
+@pytest.mark.parametrize("state", [each for each in MessageStatus if each is not MessageStatus.RECEIVED])
+def test_each_state_waits_is_in_trouble_or_over(fan, state):
+    delivery_make(
+        fan=fan, state=state, queued_at=timezone.now(), finished_at=None if state in OPEN_STATES else timezone.now()
+    )
+    waiting = selectors.sending_waiting(creator=fan.creator)
+    assert (waiting.messages, waiting.in_trouble) == (state in OPEN_STATES, state in TROUBLE_STATES)
+    assert (waiting.until is not None) == (state in OPEN_STATES)
+    assert selectors.sending_today(creator=fan.creator).queued == 1
 
 
 def test_the_status_leaves_out_yesterday_in_the_creators_time_zone():
