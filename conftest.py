@@ -16,6 +16,7 @@ from django.db import connection
 from django.utils import translation
 
 from crm.recent import Recent
+from messaging import metrics
 
 # The fixture `simulator`: the vendor over HTTP, for the tests of any app.
 pytest_plugins = ["onlyfans.tests.simulator"]
@@ -60,6 +61,12 @@ def redis_clean(redis_server: "redis.Redis") -> None:
 def memory_clean() -> None:
     """Rows of another test may have the same ids."""
     Recent.forget_all()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def metrics_kept() -> None:
+    """A command that a test runs would leave a thread that takes, once a minute, what another test is gathering."""
+    metrics._stop.set()
 
 
 @pytest.fixture(autouse=True)

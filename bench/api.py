@@ -198,8 +198,9 @@ def _run(servers: Mapping[str, Server], tenants: list) -> None:  # type: ignore[
         stand.goal(f"{what}, page 1 ÷ page 100", found=slower, wanted=FAR_GOAL, at_most=True)
     if only and "messages/status" not in only:
         return
-    status = measure(servers, {OURS: requests("/api/onlyfans/messages/status", tenants)})
-    show("messages/status (no peer: it asks SQS, and keeps the answer for some seconds)", status)
+    asked = {OURS: "/api/onlyfans/messages/status", BARE: "/bare/status", DEFAULTS: "/defaults/status"}
+    status = measure(servers, {name: requests(path, tenants) for name, path in asked.items()})
+    show("messages/status (ours asks SQS too, and keeps its answer for some seconds)", status)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ import jwt
 import orjson
 from django.conf import settings
 from django.db import connection
+from django.db.models import Count, Max, Q
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django.utils import timezone
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool
@@ -20,13 +22,15 @@ from psycopg_pool import ConnectionPool
 django.setup(set_prefix=False)
 
 # What looks for models can be imported once Django is set up.
-from rest_framework import generics, pagination  # noqa: E402
+from rest_framework import generics, pagination, views  # noqa: E402
+from rest_framework.response import Response  # noqa: E402
 
 from crm.api import ConversationSerializer  # noqa: E402
 from crm.fan_api import FanSerializer  # noqa: E402
 from crm.models import Conversation, Fan, Message  # noqa: E402
 from huntaze.handler import Handler  # noqa: E402
 from messaging.api import ThreadMessageSerializer  # noqa: E402
+from messaging.models import OPEN_STATES, TROUBLE_STATES, Delivery  # noqa: E402
 
 application = Handler()
 
@@ -108,6 +112,28 @@ def _bare(sql: str, limit: int, *more: str, row_factory: Any = dict_row) -> Any:
         return HttpResponse(content, content_type="application/json", headers={"Content-Length": len(content)})
 
     return view
+
+
+# How sending goes: what the product's own statements ask, of which neither peer asks SQS.
+TODAY = """
+SELECT count(*) FILTER (WHERE queued_at >= current_date) AS queued, count(*) FILTER (WHERE state = 'sent') AS processed,
+    count(*) FILTER (WHERE state IN ('failed', 'unknown')) AS failed,
+    max(finished_at) FILTER (WHERE state = 'sent') AS last
+FROM messaging_delivery WHERE creator_id = %s AND finished_at >= current_date
+"""
+WAITING = """
+SELECT count(*) AS messages, max(due_at) AS until FROM messaging_delivery
+WHERE creator_id = %s AND state IN ('pending', 'queued', 'parked', 'sending', 'failed', 'unknown')
+"""
+
+
+def _bare_status(request: HttpRequest) -> HttpResponse:
+    token = request.headers["Authorization"].removeprefix("Bearer ")
+    jwt.decode(token, settings.SECRET_KEY, algorithms=["HS256"])
+    creator = [int(request.headers["X-Creator"])]
+    with _pool().connection() as found, found.cursor(row_factory=dict_row, binary=True) as cursor:
+        body = [cursor.execute(sql, creator).fetchone() for sql in (TODAY, WAITING)]
+    return HttpResponse(orjson.dumps(body, option=orjson.OPT_UTC_Z), content_type="application/json")
 
 
 class _ByLastMessage(pagination.CursorPagination):
@@ -194,7 +220,24 @@ class FanOne(generics.RetrieveAPIView[Any]):
         return Fan.objects.filter(creator__memberships__user=self.request.user, deleted_at=None)
 
 
+class Status(views.APIView):
+    def get(self, request: Any) -> Response:
+        mine = Delivery.objects.filter(creator=int(request.headers["X-Creator"]))
+        mine = mine.filter(creator__memberships__user=request.user)
+        midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        today = mine.filter(finished_at__gte=midnight).aggregate(
+            queued=Count("pk", filter=Q(queued_at__gte=midnight)),
+            processed=Count("pk", filter=Q(state="sent")),
+            failed=Count("pk", filter=Q(state__in=TROUBLE_STATES)),
+            last=Max("finished_at", filter=Q(state="sent")),
+        )
+        unsettled = mine.filter(state__in=[*OPEN_STATES, *TROUBLE_STATES])
+        return Response({**today, **unsettled.aggregate(messages=Count("pk"), until=Max("due_at"))})
+
+
 urlpatterns = [
+    path("bare/status", _bare_status),
+    path("defaults/status", Status.as_view()),
     path("bare/conversations", _bare(CONVERSATIONS, 50, row_factory=_nested)),
     path("bare/conversations/<int:conversation_id>/messages", _bare(MESSAGES, 100, *NEWEST)),
     path("bare/fans", _bare(FANS, 50)),
