@@ -66,7 +66,7 @@ def memory_clean() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def metrics_kept() -> None:
     """A command that a test runs would leave a thread that takes, once a minute, what another test is gathering."""
-    metrics._stop.set()
+    metrics._stop.set()  # noqa: SLF001  no product ever stops it
 
 
 @pytest.fixture(autouse=True)

@@ -101,15 +101,18 @@ def _nested(cursor: Any) -> Any:
     return make
 
 
+def _answer(body: Any) -> HttpResponse:
+    content = orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    return HttpResponse(content, content_type="application/json", headers={"Content-Length": len(content)})
+
+
 def _bare(sql: str, limit: int, *more: str, row_factory: Any = dict_row) -> Any:
     def view(request: HttpRequest, **named: int) -> HttpResponse:
         token = request.headers["Authorization"].removeprefix("Bearer ")
         jwt.decode(token, settings.SECRET_KEY, algorithms=["HS256"])
         with _pool().connection() as found, found.cursor(row_factory=row_factory, binary=True) as cursor:
             rows = cursor.execute(sql, [int(request.headers["X-Creator"]), *named.values(), *more]).fetchall()
-        body = {"next": len(rows) > limit, "results": rows[:limit]}
-        content = orjson.dumps(body, option=orjson.OPT_UTC_Z)
-        return HttpResponse(content, content_type="application/json", headers={"Content-Length": len(content)})
+        return _answer({"next": len(rows) > limit, "results": rows[:limit]})
 
     return view
 
@@ -132,8 +135,7 @@ def _bare_status(request: HttpRequest) -> HttpResponse:
     jwt.decode(token, settings.SECRET_KEY, algorithms=["HS256"])
     creator = [int(request.headers["X-Creator"])]
     with _pool().connection() as found, found.cursor(row_factory=dict_row, binary=True) as cursor:
-        body = [cursor.execute(sql, creator).fetchone() for sql in (TODAY, WAITING)]
-    return HttpResponse(orjson.dumps(body, option=orjson.OPT_UTC_Z), content_type="application/json")
+        return _answer([cursor.execute(sql, creator).fetchone() for sql in (TODAY, WAITING)])
 
 
 class _ByLastMessage(pagination.CursorPagination):
