@@ -111,8 +111,15 @@ class Stack:
         return int(row[0])
 
     def supervisor(self) -> int:
-        (found,) = self.processes("huntaze.local\0up")
-        return found
+        found: list[int] = []
+
+        def one() -> bool:
+            # A part that is just being started is called the same until it runs its own program.
+            found[:] = self.processes("huntaze.local\0up")
+            return len(found) == 1
+
+        wait_for(one, 5, lambda: found)
+        return found[0]
 
 
 @pytest.fixture
