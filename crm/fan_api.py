@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from crm import fan_services, selectors
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.errors import Unconditional
-from crm.fan_export import fan_export
+from crm.fan_export import fan_export, fan_shown
 from crm.json_types import JsonTypes
 from crm.models import Fan
 from crm.rendering import JSONRenderer
@@ -96,26 +96,6 @@ class FanSerializer(JsonTypes, serializers.ModelSerializer[Fan]):
 
     def validate_tags(self, tags: list[str]) -> list[str]:
         return list(dict.fromkeys(tags))
-
-
-def fan_shown(fan: Fan | selectors.FanRow) -> dict[str, Any]:
-    """What FanSerializer shows of the same fan; its times are left to whatever renders it."""
-    return {
-        "id": fan.id,
-        "platform": fan.platform,
-        "platformId": fan.platform_id,
-        "handle": fan.handle,
-        "name": fan.name,
-        "email": fan.email,
-        "avatar": fan.avatar,
-        "tags": fan.tags,
-        "notes": fan.notes,
-        "valueCents": fan.value_cents,
-        "lastSeenAt": fan.last_seen_at,
-        "createdAt": fan.created_at,
-        "updatedAt": fan.updated_at,
-        "deletedAt": fan.deleted_at,
-    }
 
 
 class FanDeletionFilterSerializer(serializers.Serializer[Any]):

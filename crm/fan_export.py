@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from crm.fan_holders import Section, fan_holders
 from crm.models import Conversation, Fan, FanEvent, Message
+from crm.selectors import FanRow
 
 CHUNK = 1_000
 
@@ -27,7 +28,7 @@ def fan_export(*, fan: Fan) -> Iterator[str]:
 
 def _pieces(fan: Fan) -> Iterator[str]:
     yield f'{{"exportedAt": {_json(timezone.now())}'
-    yield f', "fan": {_json(_fan(fan))}'
+    yield f', "fan": {_json(fan_shown(fan))}'
     yield f', "conversation": {_json(_conversation(fan))}'
     sections: dict[str, Section] = {"messages": _messages(fan), "changes": _changes(fan)}
     for holder in fan_holders():
@@ -44,9 +45,10 @@ def _json(value: object) -> str:
     return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
 
 
-def _fan(fan: Fan) -> Mapping[str, Any]:
+def fan_shown(fan: Fan | FanRow) -> dict[str, Any]:
+    """What FanSerializer shows of the same fan; its times are left to whatever writes them."""
     return {
-        "id": fan.pk,
+        "id": fan.id,
         "platform": fan.platform,
         "platformId": fan.platform_id,
         "handle": fan.handle,

@@ -11,7 +11,8 @@ from rest_framework.views import APIView
 
 from crm import fan_services, selectors
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView
-from crm.fan_api import CHANGES, ETAG, TAGS_MAX, FanRowAPIView, FanSerializer, fan_shown
+from crm.fan_api import CHANGES, ETAG, TAGS_MAX, FanRowAPIView, FanSerializer
+from crm.fan_export import fan_shown
 from crm.json_types import JsonTypes
 from crm.pagination import KeysetPagination
 
