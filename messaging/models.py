@@ -132,6 +132,8 @@ TROUBLE_STATES = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
 # Those that have yet to go out, paused and scheduled ones too.
 UNSENT_STATES = (MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED)
 OPEN_STATES = (*UNSENT_STATES, MessageStatus.SENDING)
+# Those that are not over, or not to anybody's content.
+UNSETTLED_STATES = (*OPEN_STATES, *TROUBLE_STATES)
 # Those that a later message to the same fan may have to wait for.
 ORDERED_STATES = (*OPEN_STATES, MessageStatus.UNKNOWN)
 
@@ -195,15 +197,13 @@ class Delivery(models.Model):
         ]
         indexes = [
             # What the sweeper looks through and an operator counts: only what is still open or in trouble.
-            models.Index(
-                "state", "due_at", name="delivery_unsettled", condition=Q(state__in=[*OPEN_STATES, *TROUBLE_STATES])
-            ),
+            models.Index("state", "due_at", name="delivery_unsettled", condition=Q(state__in=[*UNSETTLED_STATES])),
             # The same of one creator, whose pages ask every few seconds.
             models.Index(
                 "creator",
                 "due_at",
                 name="delivery_unsettled_by_creator",
-                condition=Q(state__in=[*OPEN_STATES, *TROUBLE_STATES]),
+                condition=Q(state__in=[*UNSETTLED_STATES]),
             ),
             # "Does an earlier message to this fan still wait?"
             models.Index("fan", "message", name="delivery_open_by_fan", condition=Q(state__in=ORDERED_STATES)),

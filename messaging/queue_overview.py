@@ -12,11 +12,10 @@ from crm.models import Creator, MessageStatus
 from crm.recent import Recent
 from messaging import queue
 from messaging.errors import QueueError
-from messaging.models import OPEN_STATES, TROUBLE_STATES, Delivery, SendingProfile
+from messaging.models import UNSETTLED_STATES, Delivery, SendingProfile
 
 # Long enough to be a rate, short enough to be of now.
 ENDED_WITHIN = timedelta(hours=1)
-UNSETTLED = (*OPEN_STATES, *TROUBLE_STATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class QueueOverview:
 
 def unsettled() -> QuerySet[Delivery]:
     """What is open or in trouble, as the index `delivery_unsettled` holds it."""
-    return Delivery.objects.filter(state__in=UNSETTLED).order_by()
+    return Delivery.objects.filter(state__in=UNSETTLED_STATES).order_by()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def queue_overview() -> QueueOverview:
         counts=counts,
         dlq=dlq,
         trouble=trouble,
-        states={state.value: found.get(state, 0) for state in UNSETTLED},
+        states={state.value: found.get(state, 0) for state in UNSETTLED_STATES},
         oldest_pending=(
             OutboxRow(message_id=oldest.pk, creator_id=oldest.creator_id, created_at=oldest.created_at)
             if oldest
