@@ -1,7 +1,6 @@
 """Answers whether a page far down a long list costs what the first one does, and misses and doubles nothing."""
 
 import base64
-import json
 from itertools import chain
 from typing import Any
 from unittest.mock import patch
@@ -15,6 +14,7 @@ from crm.fan_list_api import FanPagination
 from crm.models import Conversation, Creator, Fan, Role
 from crm.statements import statement_run
 from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MembershipFactory
+from crm.tests.plans import plan_nodes, rows_touched
 
 pytestmark = pytest.mark.django_db
 FANS = "/api/crm/fans"
@@ -77,10 +77,6 @@ def many(creator: Creator) -> Creator:
     return creator
 
 
-def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan, *(node for child in plan.get("Plans", []) for node in nodes(child))]
-
-
 def plan_of(client: APIClient, url: str) -> tuple[int, set[str], str]:
     """For the list's own query: rows that PostgreSQL looked at, the indexes it used, and whether it sorted."""
     with (
@@ -91,16 +87,9 @@ def plan_of(client: APIClient, url: str) -> tuple[int, set[str], str]:
     # What is prepared is captured without its values.
     asked = [call.args for call in prepared.call_args_list] or [(query["sql"], []) for query in queries]
     [(sql, values)] = [each for each in asked if "LIMIT 51" in each[0] or "LIMIT 101" in each[0]]
-    [[found]] = statement_run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values)
-    found = json.loads(found) if isinstance(found, str) else found
-    each = nodes(found[0]["Plan"])
-    touched = sum(
-        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-        for node in each
-        if "Scan" in node["Node Type"]
-    )
+    each = plan_nodes(sql, values)
     sorts = " ".join(node["Node Type"] for node in each if "Sort" in node["Node Type"])
-    return round(touched), {node["Index Name"] for node in each if "Index Name" in node}, sorts
+    return rows_touched(each), {node["Index Name"] for node in each if "Index Name" in node}, sorts
 
 
 def kept_plans_used() -> int:

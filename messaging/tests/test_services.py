@@ -3,7 +3,6 @@
 import json
 import time
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -14,6 +13,7 @@ from crm.errors import Conflict, InvalidInput, NotFound
 from crm.models import Message, MessageStatus
 from crm.statements import statement_run
 from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, UserFactory
+from crm.tests.plans import plan_nodes, rows_touched
 from messaging import selectors, services, transitions
 from messaging.errors import QueueRefused, SendingDisabled
 from messaging.models import OPEN_STATES, TROUBLE_STATES, Delivery, Kind, SendingProfile, Stage
@@ -473,17 +473,6 @@ FROM message
 """
 
 
-def rows_touched(sql: str, values: list[Any]) -> int:
-    """That PostgreSQL looked at, whatever came of them."""
-
-    def of(node: dict[str, Any]) -> int:
-        own = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) if "Scan" in node["Node Type"] else 0
-        return round(own * node["Actual Loops"]) + sum(of(child) for child in node.get("Plans", []))
-
-    [[plan]] = statement_run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values)
-    return of((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
-
-
 def test_the_status_reads_nothing_of_earlier_days_and_of_others(fan, monkeypatch):
     for each in (fan, FanFactory()):
         ConversationFactory(fan=each)
@@ -501,7 +490,7 @@ def test_the_status_reads_nothing_of_earlier_days_and_of_others(fan, monkeypatch
     assert selectors.sending_today(creator=fan.creator).queued == 2
     assert selectors.sending_waiting(creator=fan.creator).messages == 1
     # Each a handful: the two of today, the last that was sent, what waits with its fan.
-    assert [rows_touched(sql, values) < 10 for sql, values in asked] == [True, True]
+    assert [rows_touched(plan_nodes(*each)) < 10 for each in asked] == [True, True]
 
 
 @pytest.mark.parametrize("state", [each for each in MessageStatus if each is not MessageStatus.RECEIVED])
