@@ -30,7 +30,7 @@ from crm.fan_api import FanSerializer  # noqa: E402
 from crm.models import Conversation, Fan, Message  # noqa: E402
 from huntaze.handler import Handler  # noqa: E402
 from messaging.api import ThreadMessageSerializer  # noqa: E402
-from messaging.models import OPEN_STATES, TROUBLE_STATES, Delivery  # noqa: E402
+from messaging.models import TROUBLE_STATES, UNSETTLED_STATES, Delivery  # noqa: E402
 
 application = Handler()
 
@@ -101,6 +101,13 @@ def _nested(cursor: Any) -> Any:
     return make
 
 
+def _creator(request: HttpRequest) -> int:
+    """Whom the request is for; raises where its token is not well signed."""
+    token = request.headers["Authorization"].removeprefix("Bearer ")
+    jwt.decode(token, settings.SECRET_KEY, algorithms=["HS256"])
+    return int(request.headers["X-Creator"])
+
+
 def _answer(body: Any) -> HttpResponse:
     content = orjson.dumps(body, option=orjson.OPT_UTC_Z)
     return HttpResponse(content, content_type="application/json", headers={"Content-Length": len(content)})
@@ -108,16 +115,15 @@ def _answer(body: Any) -> HttpResponse:
 
 def _bare(sql: str, limit: int, *more: str, row_factory: Any = dict_row) -> Any:
     def view(request: HttpRequest, **named: int) -> HttpResponse:
-        token = request.headers["Authorization"].removeprefix("Bearer ")
-        jwt.decode(token, settings.SECRET_KEY, algorithms=["HS256"])
+        creator = _creator(request)
         with _pool().connection() as found, found.cursor(row_factory=row_factory, binary=True) as cursor:
-            rows = cursor.execute(sql, [int(request.headers["X-Creator"]), *named.values(), *more]).fetchall()
+            rows = cursor.execute(sql, [creator, *named.values(), *more]).fetchall()
         return _answer({"next": len(rows) > limit, "results": rows[:limit]})
 
     return view
 
 
-# How sending goes: what the product's own statements ask, of which neither peer asks SQS.
+# How sending goes, by less than the product asks: nothing of SQS, of paused campaigns and of what is late.
 TODAY = """
 SELECT count(*) FILTER (WHERE queued_at >= current_date) AS queued, count(*) FILTER (WHERE state = 'sent') AS processed,
     count(*) FILTER (WHERE state IN ('failed', 'unknown')) AS failed,
@@ -131,11 +137,9 @@ WHERE creator_id = %s AND state IN ('pending', 'queued', 'parked', 'sending', 'f
 
 
 def _bare_status(request: HttpRequest) -> HttpResponse:
-    token = request.headers["Authorization"].removeprefix("Bearer ")
-    jwt.decode(token, settings.SECRET_KEY, algorithms=["HS256"])
-    creator = [int(request.headers["X-Creator"])]
+    creator = _creator(request)
     with _pool().connection() as found, found.cursor(row_factory=dict_row, binary=True) as cursor:
-        return _answer([cursor.execute(sql, creator).fetchone() for sql in (TODAY, WAITING)])
+        return _answer([cursor.execute(sql, [creator]).fetchone() for sql in (TODAY, WAITING)])
 
 
 class _ByLastMessage(pagination.CursorPagination):
@@ -233,7 +237,7 @@ class Status(views.APIView):
             failed=Count("pk", filter=Q(state__in=TROUBLE_STATES)),
             last=Max("finished_at", filter=Q(state="sent")),
         )
-        unsettled = mine.filter(state__in=[*OPEN_STATES, *TROUBLE_STATES])
+        unsettled = mine.filter(state__in=UNSETTLED_STATES)
         return Response({**today, **unsettled.aggregate(messages=Count("pk"), until=Max("due_at"))})
 
 

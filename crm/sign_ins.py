@@ -32,7 +32,7 @@ def sign_in_user(*, user_id: str, sign_in: str) -> User | None:
         "id = %s AND is_active AND NOT EXISTS (SELECT FROM crm_endedsignin WHERE sign_in = %s)",
         [int(user_id), name],
     )
-    return found[0] if found else None
+    return next(iter(found), None)
 
 
 def sign_in_end(*, sign_in: str) -> None:
