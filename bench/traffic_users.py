@@ -37,7 +37,7 @@ class Person(FastHttpUser):
     """One of the users, with an account, an address and a creator of their own; pauses as people and programs do."""
 
     abstract = True
-    # The quota of a program is 60 requests a minute.
+    # Well within the quota, sends too.
     wait_time = between(4, 10)
 
     def on_start(self) -> None:

@@ -13,6 +13,8 @@ DESCRIPTION = """The open CRM for OnlyFans creators: fans, conversations and mes
 * **Lists.** They answer `results`, `next` and `previous`: follow those two as they are, they are null at the ends.
 * **Errors.** Problem documents (RFC 9457). Show `detail` to a person, decide by `code`; `errors` names each field.
 * **Once.** Whatever sends or imports takes an `Idempotency-Key`, so that a request can be repeated safely.
-* **Often.** `RateLimit` says how many requests are left in the minute; 429 comes with `Retry-After` in seconds.
+* **Often.** A token has 600 requests a minute; what sends (60), imports (10) or previews a file (60) counts apart.
+  `RateLimit-Policy` names the quota of a request and `RateLimit` what is left of it; 429 comes with `Retry-After` in
+  seconds.
 * **Support.** Each answer has an `X-Request-Id`, which finds it in the logs.
 """

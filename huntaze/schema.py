@@ -45,7 +45,8 @@ SIGNING_IN = {
     "`Authorization: Bearer …`; it is good for 15 minutes. With the refresh token, good for 14 days, the next ones are "
     "fetched at `/api/auth/token/refresh`. After several wrong passwords in a row the answer is 429 for a while.",
     "/api/auth/token/refresh": "Fetch the next access token.\n\nThe answer has a new refresh token too: keep that "
-    "one, the one that was sent counts no more.",
+    "one, the one that was sent counts no more. Of two requests with the same token one gets the next tokens, the other "
+    "401 with the code `token_used`.",
     "/api/auth/token/verify": "Ask whether a token counts.\n\n200 for one that does, 401 for one that has run out or "
     "whose sign-in has ended.",
     "/api/auth/logout": "Sign out: the refresh token and all access tokens of the same sign-in count no more.",
@@ -86,14 +87,14 @@ HEADERS = {
     "Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds to wait."},
     "RateLimit": {
         "schema": {"type": "string"},
-        "description": 'What is left of the window and the seconds until the next one: `"general";r=59;t=42`. '
+        "description": 'What is left of the window and the seconds until the next one: `"general";r=599;t=42`. '
         "Absent while nobody is counted.",
-        "example": '"general";r=59;t=42',
+        "example": '"general";r=599;t=42',
     },
     "RateLimit-Policy": {
         "schema": {"type": "string"},
-        "description": 'The requests that a window allows and its seconds: `"general";q=60;w=60`.',
-        "example": '"general";q=60;w=60',
+        "description": 'The requests that a window allows and its seconds: `"general";q=600;w=60`.',
+        "example": '"general";q=600;w=60',
     },
     "X-Request-Id": {
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},

@@ -300,7 +300,8 @@ REST_FRAMEWORK = {
 THROTTLE_PER_MINUTE = {
     scope: env.integer(f"THROTTLE_{scope.upper()}_PER_MINUTE", default=default, minimum=1, maximum=1_000_000)
     for scope, default in {
-        "general": 60,
+        # A frontend that uses the API asks as often as a page of ours does.
+        "general": 600,
         "pages": 600,
         "sends": 60,
         "imports": 10,

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from django.contrib.auth.signals import user_logged_in
+from django.db import transaction
 from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework.exceptions import AuthenticationFailed
@@ -25,6 +26,7 @@ from rest_framework_simplejwt.serializers import (
     TokenVerifySerializer,
 )
 from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
 from rest_framework_simplejwt.tokens import RefreshToken, Token, UntypedToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
@@ -111,13 +113,41 @@ class ObtainSerializer(JsonTypes, TokenObtainPairSerializer):
         return token
 
 
+class ExchangedToken(RefreshToken):
+    """A refresh token that is exchanged for the next one, once.
+
+    simplejwt looks for the token in the deny list and writes it there later, so that two requests at the same moment
+    both find nothing: eight at once gave two chains. Here the unique row alone decides, in the write itself.
+    """
+
+    def check_blacklist(self) -> None:
+        """Left to the write below."""
+
+    def blacklist(self) -> BlacklistedToken:
+        """Raises AuthenticationFailed where another request has exchanged it."""
+        # The base answers what get_or_create does, though its type says otherwise.
+        row, is_first = cast(tuple[BlacklistedToken, bool], super().blacklist())
+        if not is_first:
+            detail = gettext(
+                "This refresh token was used already, perhaps a moment ago by another request. "
+                "Use the tokens that request got, or sign in again."
+            )
+            raise AuthenticationFailed(detail, code="token_used")
+        return row
+
+
 @extend_schema_serializer(component_name="TokenRefresh")
 class RefreshSerializer(JsonTypes, TokenRefreshSerializer):
+    token_class = ExchangedToken
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
-        token = RefreshToken(attrs["refresh"])
+        token = self.token_class(attrs["refresh"])
         token_user(token, fresh=True)
+        # A token is used up only where the next one is stored.
+        with transaction.atomic():
+            found = super().validate(attrs)
         sign_ins.sign_in_seen(sign_in=str(token[SIGN_IN_CLAIM]))
-        return super().validate(attrs)
+        return found
 
 
 @extend_schema_serializer(component_name="TokenVerify")

@@ -1,5 +1,8 @@
 """Answers whether a caller who asks too often is told so, and nobody else is."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +14,8 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from crm.tests.factories import MembershipFactory
+from huntaze.api_description import DESCRIPTION
+from huntaze.schema import HEADERS
 from huntaze.throttling import Throttle, _increment
 
 pytestmark = pytest.mark.django_db
@@ -134,3 +139,15 @@ def test_looking_into_a_file_does_not_use_up_the_imports() -> None:
 
     found = [post(path) for path in ("preview", "preview", "preview", "csv", "csv")]
     assert found == [200, 200, 429, 200, 429]
+
+
+def test_a_token_has_as_many_requests_a_minute_as_a_page() -> None:
+    """The defaults: what the process reads where nobody sets anything, and what the documents promise."""
+    script = "from huntaze.settings import THROTTLE_PER_MINUTE as quotas; print(quotas['general'], quotas['pages'])"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("THROTTLE_")}
+    told = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told.stdout.split() == ["600", "600"]
+    assert HEADERS["RateLimit-Policy"]["example"] == '"general";q=600;w=60'
+    assert "A token has 600 requests a minute" in DESCRIPTION
