@@ -45,8 +45,8 @@ SIGNING_IN = {
     "`Authorization: Bearer …`; it is good for 15 minutes. With the refresh token, good for 14 days, the next ones are "
     "fetched at `/api/auth/token/refresh`. After several wrong passwords in a row the answer is 429 for a while.",
     "/api/auth/token/refresh": "Fetch the next access token.\n\nThe answer has a new refresh token too: keep that "
-    "one, the one that was sent counts no more. Of two requests with the same token one gets the next tokens, the other "
-    "401 with the code `token_used`.",
+    "one, the one that was sent counts no more. Of two requests with the same token one gets the next tokens, the "
+    "other 401 with the code `token_used`.",
     "/api/auth/token/verify": "Ask whether a token counts.\n\n200 for one that does, 401 for one that has run out or "
     "whose sign-in has ended.",
     "/api/auth/logout": "Sign out: the refresh token and all access tokens of the same sign-in count no more.",

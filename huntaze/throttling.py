@@ -1,7 +1,8 @@
 """Answers whether a caller asks too often. Counts in Redis, in windows of a minute.
 
 The headers are those of draft-ietf-httpapi-ratelimit-headers-10. `RateLimit-Policy: "general";q=600;w=60` is the
-quota of a window and its seconds, `RateLimit: "general";r=599;t=42` what is left of it and the seconds until the next begins.
+quota of a window and its seconds, `RateLimit: "general";r=599;t=42` what is left of it and the seconds until the next
+begins.
 """
 
 import threading
@@ -33,8 +34,8 @@ class Throttle(BaseThrottle):
     """Each user has a quota per scope and minute; without a user the address has one.
 
     A view's `write_scope` ("sends", "imports" or "previews") counts its writes apart. Pages, known by their session
-    cookie, and tokens count apart, so that a program does not use up what its user's browser needs. Where Redis is away everybody may: this protects the service,
-    and no message goes out faster for it (see messaging/rate_limiter.py).
+    cookie, and tokens count apart, so that a program does not use up what its user's browser needs. Where Redis is
+    away everybody may: this protects the service, and no message goes out faster for it (messaging/rate_limiter.py).
     """
 
     _wait: float | None = None
