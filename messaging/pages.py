@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
@@ -20,28 +21,51 @@ from messaging.selectors import sending_profile
 from messaging.services import sending_resume
 
 
-def _inbox_context(request: HttpRequest, membership: Membership) -> dict[str, Any]:
-    query = request.GET.copy()
-    older = query.pop("older", None)
+# Names the part of the inbox that a page asks for alone (static/inbox.js); its address stays the conversation's.
+PART = "opened"
+
+
+def _state(membership: Membership) -> dict[str, Any]:
     profile = sending_profile(creator=membership.creator)
     return {
         "paused": profile if profile is not None and profile.paused_at is not None else None,
         "may_resume": membership.role in selectors.MANAGERS,
-        "conversations": fragment(request, "conversations", membership=membership, query=query.urlencode()),
-        "search": request.GET.get("search", ""),
-        "unread": request.GET.get("unread", ""),
-        "older": older[-1] if older else "",
-        # Where the server has no live stream the page polls alone.
-        "live": isinstance(request, ASGIRequest),
     }
+
+
+def _inbox(request: HttpRequest, membership: Membership, opened: dict[str, Any]) -> HttpResponse:
+    """The whole page; the opened conversation alone where the page is there already and swaps that part."""
+    if request.headers.get("HX-Target") == PART:
+        response = render(request, "messaging/_opened.html", opened)
+    else:
+        query = request.GET.copy()
+        query.pop("older", None)
+        context = {
+            **_state(membership),
+            "conversations": fragment(request, "conversations", membership=membership, query=query.urlencode()),
+            "search": request.GET.get("search", ""),
+            "unread": request.GET.get("unread", ""),
+            # Where the server has no live stream the page polls alone.
+            "live": isinstance(request, ASGIRequest),
+        }
+        response = render(request, "messaging/inbox.html", context | opened)
+    # The same address answers both, and a browser that goes back must not take the part for the page.
+    patch_vary_headers(response, ["HX-Target"])
+    return response
 
 
 @login_required
 @require_GET
 def inbox(request: HttpRequest) -> HttpResponse:
     """The conversations, none open."""
-    membership = creator_for_request(request)
-    return render(request, "messaging/inbox.html", _inbox_context(request, membership))
+    return _inbox(request, creator_for_request(request), {})
+
+
+@login_required
+@require_GET
+def state(request: HttpRequest) -> HttpResponse:
+    """What stands in the way of sending, as the inbox says it above its conversations."""
+    return render(request, "messaging/_sending_state.html", _state(creator_for_request(request)))
 
 
 @login_required
@@ -53,9 +77,8 @@ def conversation(request: HttpRequest, conversation_id: int) -> HttpResponse:
         found = selectors.conversation_get(creator=membership.creator, conversation_id=conversation_id)
     except NotFound as error:
         raise Http404(error.detail) from error
-    context = _inbox_context(request, membership)
-    older = context["older"]
-    context |= {
+    older = request.GET.get("older", "")
+    opened = {
         "conversation": found,
         "fan": found.fan,
         "card": fragment(request, "fan", membership=membership, template="crm/_fan_card.html", fan_id=found.fan_id),
@@ -79,7 +102,7 @@ def conversation(request: HttpRequest, conversation_id: int) -> HttpResponse:
             conversation_id=found.pk,
         ),
     }
-    return render(request, "messaging/inbox.html", context)
+    return _inbox(request, membership, opened)
 
 
 @login_required

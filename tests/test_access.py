@@ -143,6 +143,7 @@ PAGES = {
     "settings/changes.csv",
     "messages/onlyfans",
     "messages/onlyfans/resume",
+    "messages/onlyfans/state",
     "messages/onlyfans/status",
     "messages/onlyfans/{conversation}",
     "messages/bulk",
