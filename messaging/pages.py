@@ -20,7 +20,6 @@ from crm.payloads import MESSAGE_MAX_CHARACTERS, PLACEHOLDERS, PRICE_MAX_CENTS, 
 from messaging.selectors import sending_profile
 from messaging.services import sending_resume
 
-
 # Names the part of the inbox that a page asks for alone (static/inbox.js); its address stays the conversation's.
 PART = "opened"
 
