@@ -22,7 +22,8 @@ from crm import selectors, services
 from crm.errors import Forbidden, NotFound
 from crm.fan_services import TAGGED_MAX
 from crm.models import Membership, Role, User
-from crm.payloads import MESSAGE_MAX_CHARACTERS, PLACEHOLDERS
+from crm.payloads import MESSAGE_MAX_CHARACTERS
+from crm.placeholders import PLACEHOLDERS
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

@@ -17,11 +17,6 @@ PRICE_MIN_CENTS = 300
 PRICE_MAX_CENTS = 20_000
 MEDIA_MAX = 40
 VENDOR_MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-# Everything between braces, doubled ones too, so that `{{name}}` of another tool is named as wrong and never sent.
-PLACEHOLDER = re.compile(r"\{+[^{}]*\}+")
-PLACEHOLDERS = ("{name}", "{firstName}", "{handle}")
-# "Hey {name}" to a fan of whom neither name nor handle is known.
-NAMELESS = "there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,30 +85,6 @@ def check_content(
     elif price_cents and not media_urls:
         errors.append(FieldError("priceCents", "needs_media", gettext("Only a message with media can have a price.")))
     return errors
-
-
-def check_template(template: str) -> list[FieldError]:
-    """What is wrong with the placeholders of a text to many fans; each unknown one is named once."""
-    unknown = dict.fromkeys(found for found in PLACEHOLDER.findall(template) if found not in PLACEHOLDERS)
-    known = gettext("%(first)s and %(last)s") % {"first": ", ".join(PLACEHOLDERS[:-1]), "last": PLACEHOLDERS[-1]}
-    return [
-        FieldError(
-            "content",
-            "unknown_placeholder",
-            gettext("%(found)s is no field of a fan; there are %(known)s.") % {"found": found[:60], "known": known},
-        )
-        for found in unknown
-    ]
-
-
-def template_render(template: str, *, name: str, handle: str) -> str:
-    """The text for one fan. A fan without a name is called by the handle, one without a handle by the name.
-
-    One with neither is "there". Braces in a name stay what they are.
-    """
-    called = " ".join(name.split()) or handle or NAMELESS
-    values = {"{name}": called, "{firstName}": called.split(" ")[0], "{handle}": handle or called}
-    return PLACEHOLDER.sub(lambda match: values.get(match[0], match[0]), template)
 
 
 def _check_media(media_urls: Iterable[str]) -> list[FieldError]:

@@ -5,7 +5,8 @@ from django.utils.translation import gettext
 
 from crm.errors import Conflict, FieldError, InvalidInput
 from crm.models import Creator, QuickReply
-from crm.payloads import check_content, check_template
+from crm.payloads import check_content
+from crm.placeholders import placeholders_check
 
 # As many as a menu can still be read; more would be a library.
 MAX_PER_CREATOR = 200
@@ -50,6 +51,6 @@ def _saved(quick_reply: QuickReply) -> QuickReply:
 def _check(text: str) -> None:
     """It is sent as a message is, its placeholders filled in."""
     errors = check_content(content=text, media_urls=(), price_cents=0, content_field="text")
-    errors += [FieldError("text", error.code, error.detail) for error in check_template(text)]
+    errors += placeholders_check(text, field="text")
     if errors:
         raise InvalidInput(gettext("The quick reply cannot be kept as it is."), errors=tuple(errors))

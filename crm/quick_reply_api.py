@@ -21,7 +21,10 @@ TAKEN = OpenApiResponse(description="The shortcut is taken, or there are too man
 
 
 class QuickReplySerializer(JsonTypes, serializers.ModelSerializer[QuickReply]):
-    """`{name}`, `{firstName}` and `{handle}` in the text are the fan's when it is put into a message."""
+    """`{name}`, `{firstName}` and `{handle}` in the text are the fan's when it is put into a message.
+
+    `{{` and `}}` are a brace; any other word in braces is an error that names it.
+    """
 
     shortcut = serializers.RegexField(
         r"^[a-z0-9-]{1,30}$",

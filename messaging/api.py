@@ -23,6 +23,12 @@ from messaging.models import TROUBLE_STATES, UNSENT_STATES, Delivery
 from messaging.publishing import expected_at
 from messaging.services import MessageRequest, SendReceipt
 
+# Its length is judged once it is filled in, and so by the domain.
+TEXT_HELP = (
+    "`{name}`, `{firstName}` and `{handle}` become the fan's own, `{{` and `}}` a brace; any other word in braces is "
+    f"an error that names it. At most {MESSAGE_MAX_CHARACTERS:,} characters once it is filled in."
+)
+
 
 def trace_id_of(request: HttpRequest | Request) -> str:
     """The request's id, as RequestIdMiddleware answers with it; follows the message to the queue."""
@@ -38,7 +44,7 @@ class MessagePagination(KeysetPagination):
 class ContentSerializer(JsonTypes):
     """What is checked here is the shape; the domain checks the rest, once for every door."""
 
-    content = serializers.CharField(max_length=MESSAGE_MAX_CHARACTERS, allow_blank=True, trim_whitespace=False)
+    content = serializers.CharField(allow_blank=True, trim_whitespace=False, help_text=TEXT_HELP)
     mediaUrls = serializers.ListField(
         source="media_urls", child=serializers.CharField(max_length=2_000), required=False, default=list
     )
@@ -309,7 +315,7 @@ def _delivery(message: Message) -> Delivery | None:
 
 
 class ThreadSendSerializer(JsonTypes):
-    text = serializers.CharField(max_length=MESSAGE_MAX_CHARACTERS, allow_blank=True, trim_whitespace=False)
+    text = serializers.CharField(allow_blank=True, trim_whitespace=False, help_text=TEXT_HELP)
     priceCents = serializers.IntegerField(required=False, default=0, min_value=0, max_value=PRICE_MAX_CENTS)
     attachments = AttachmentSerializer(many=True, required=False)
 

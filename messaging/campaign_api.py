@@ -99,7 +99,7 @@ class AudienceSerializer(JsonTypes):
 
 
 class CampaignCreateSerializer(ContentSerializer):
-    """`{name}`, `{firstName}` and `{handle}` in the content are filled in for each fan.
+    """One text to every fan of an audience.
 
     A fan without a name is called by the handle, one without a handle by the name, one with neither "there".
     """

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_GET
 
 from crm.models import OUTBOUND_STATUSES
 from crm.pages import VALUES, Choices, activities, creator_for_request, fragment, with_current
-from crm.payloads import MEDIA_MAX, MESSAGE_MAX_CHARACTERS, PLACEHOLDERS, PRICE_MAX_CENTS, PRICE_MIN_CENTS
+from crm.payloads import MEDIA_MAX, MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, PRICE_MIN_CENTS
+from crm.placeholders import PLACEHOLDERS
 from crm.selectors import EXPORTERS, MANAGERS
 from messaging.campaigns import NAME_MAX_CHARACTERS
 

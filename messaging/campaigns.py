@@ -18,7 +18,8 @@ from django.utils.translation import gettext
 from crm.errors import FieldError, InvalidInput
 from crm.models import Creator, Fan, MessageStatus, User
 from crm.outbound_services import conversations_begin
-from crm.payloads import check_content, check_template, media_attachments, media_urls, template_render
+from crm.payloads import check_content, media_attachments, media_urls
+from crm.placeholders import placeholders_check, placeholders_fill, placeholders_fill_shortest
 from crm.selectors import fan_audience, fan_map_by_recipient
 from crm.stored_words import in_words
 from messaging import outbox, publishing, selectors, services, slot_book
@@ -35,7 +36,10 @@ PREVIEW_EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class BulkRequest:
-    """One text to fans that are named: by their id at the platform, or as `fan_<our id>`."""
+    """One text to fans that are named: by their id at the platform, or as `fan_<our id>`.
+
+    Placeholders in it are filled in for each fan.
+    """
 
     recipient_ids: Sequence[str]
     content: str
@@ -130,8 +134,7 @@ def bulk_send(
     """
     publishing.queueing_check()
     name = request.campaign_name.strip() or f"Bulk message of {timezone.now():%Y-%m-%d %H:%M} UTC"
-    errors = check_content(content=request.content, media_urls=request.media_urls, price_cents=request.price_cents)
-    errors += _check_name(name, "campaignName")
+    errors = _check_words(request) + _check_name(name, "campaignName")
     fans: list[Fan] = []
     if not 1 <= len(request.recipient_ids) <= BULK_MAX_RECIPIENTS:
         errors.append(
@@ -159,7 +162,6 @@ def bulk_send(
         campaign,
         user=user,
         fans=lambda: fans,
-        render=lambda fan: request.content,
         fail=True,
         trace_id=trace_id,
         on_stored=on_stored,
@@ -196,7 +198,6 @@ def campaign_create(
         campaign,
         user=user,
         fans=lambda: audience.only("platform_id", "name", "handle"),
-        render=lambda fan: template_render(request.content, name=fan.name, handle=fan.handle),
         fail=False,
         trace_id=trace_id,
         on_stored=on_stored,
@@ -210,10 +211,7 @@ def campaign_preview(*, creator: Creator, request: CampaignRequest) -> CampaignP
     """
     audience = _check_campaign(creator=creator, request=request, unfinished=True)
     total = audience.count()
-    examples = tuple(
-        Example(fan=fan, text=template_render(request.content, name=fan.name, handle=fan.handle))
-        for fan in audience[:PREVIEW_EXAMPLES]
-    )
+    examples = tuple(Example(fan=fan, text=_read_by(fan, request.content)) for fan in audience[:PREVIEW_EXAMPLES])
     now = timezone.now()
     profile = selectors.sending_profile(creator=creator) or SendingProfile(creator=creator)
     last = slot_book.slots_plan(
@@ -232,7 +230,6 @@ def _start(
     *,
     user: User | None,
     fans: Callable[[], Sequence[Fan] | QuerySet[Fan]],
-    render: Callable[[Fan], str],
     fail: bool,
     trace_id: str,
     on_stored: Callable[[int], None] | None,
@@ -245,7 +242,10 @@ def _start(
     with transaction.atomic():
         # Before the fans are chosen: a second press on the button sees what the first one wrote.
         slot_book.campaign_lane_lock(creator_id=campaign.creator_id)
-        recipients = [Addressed(fan_id=fan.pk, recipient_id=fan.platform_id, text=render(fan)) for fan in fans()]
+        recipients = [
+            Addressed(fan_id=fan.pk, recipient_id=fan.platform_id, text=_read_by(fan, campaign.content))
+            for fan in fans()
+        ]
         _check_recipients(recipients, campaign)
         campaign.save()
         pending = outbox.campaign_bulk_create(campaign=campaign, user=user, recipients=recipients, trace_id=trace_id)
@@ -316,6 +316,19 @@ def _failed(campaign: Campaign, refused: Collection[UUID]) -> tuple[Failed, ...]
     )
 
 
+def _read_by(fan: Fan, text: str) -> str:
+    return placeholders_fill(text, name=fan.name, handle=fan.handle)
+
+
+def _check_words(request: BulkRequest | CampaignRequest) -> list[FieldError]:
+    """What is wrong for every fan; _check_recipients looks at the longest text once all are filled in."""
+    return check_content(
+        content=placeholders_fill_shortest(request.content),
+        media_urls=request.media_urls,
+        price_cents=request.price_cents,
+    ) + placeholders_check(request.content)
+
+
 def _check_name(name: str, field_name: str) -> list[FieldError]:
     if not name.strip():
         return [FieldError(field_name, "required", gettext("Give the campaign a name."))]
@@ -351,8 +364,7 @@ def _find(*, creator: Creator, recipient_ids: Sequence[str], name: str) -> tuple
 def _check_campaign(*, creator: Creator, request: CampaignRequest, unfinished: bool = False) -> QuerySet[Fan]:
     """The fans that it is for. Raises InvalidInput; unfinished: not for what is missing."""
     errors = _check_name(request.name, "name")
-    errors += check_content(content=request.content, media_urls=request.media_urls, price_cents=request.price_cents)
-    errors += check_template(request.content)
+    errors += _check_words(request)
     if request.scheduled_at and request.scheduled_at > timezone.now() + services.SCHEDULE_MAX:
         errors.append(
             FieldError("scheduledAt", "too_far", gettext("A campaign can be scheduled at most a year ahead."))

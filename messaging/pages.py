@@ -16,7 +16,8 @@ from crm import selectors
 from crm.errors import Conflict, NotFound
 from crm.models import Membership
 from crm.pages import creator_for_request, fragment
-from crm.payloads import MESSAGE_MAX_CHARACTERS, PLACEHOLDERS, PRICE_MAX_CENTS, PRICE_MIN_CENTS, template_render
+from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, PRICE_MIN_CENTS
+from crm.placeholders import placeholder_values
 from messaging.selectors import sending_profile
 from messaging.services import sending_resume
 
@@ -85,10 +86,7 @@ def conversation(request: HttpRequest, conversation_id: int) -> HttpResponse:
             request, "fan-purchases", membership=membership, query=urlencode({"pageSize": 10}), fan_id=found.fan_id
         ),
         # What a quick reply's placeholders become.
-        "called": {
-            placeholder[1:-1]: template_render(placeholder, name=found.fan.name, handle=found.fan.handle)
-            for placeholder in PLACEHOLDERS
-        },
+        "called": placeholder_values(name=found.fan.name, handle=found.fan.handle),
         "price_min": PRICE_MIN_CENTS // 100,
         "price_max": PRICE_MAX_CENTS // 100,
         "may_write": membership.role in selectors.WRITERS,

@@ -15,6 +15,7 @@ from crm.errors import Conflict, FieldError, InvalidInput, NotFound
 from crm.models import Creator, Fan, Message, MessageStatus, User
 from crm.outbound_services import message_status_set
 from crm.payloads import check_content, media_attachments
+from crm.placeholders import placeholders_check, placeholders_fill, placeholders_fill_shortest
 from crm.selectors import fan_map_by_recipient
 from crm.stored_words import in_words
 from messaging import outbox, publishing, queue, selectors, set_transitions, slot_book, transitions
@@ -31,7 +32,10 @@ CLOCKS_APART = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class MessageRequest:
-    """A message that somebody wants sent. `recipient_id` is the fan's id at the platform, or `fan_<our id>`."""
+    """A message that somebody wants sent. `recipient_id` is the fan's id at the platform, or `fan_<our id>`.
+
+    Placeholders in the content are filled in (crm.placeholders).
+    """
 
     recipient_id: str
     content: str
@@ -93,9 +97,9 @@ class OnlyFansRateLimiterService:
         on_stored: called with each message's id in that transaction; what it raises takes all of it back.
         """
         publishing.queueing_check()
-        fans = self._check(requests)
+        addressed = self._check(requests)
         with transaction.atomic():
-            written = self._create(user=user, requests=requests, fans=fans)
+            written = self._create(user=user, requests=requests, addressed=addressed)
             if on_stored is not None:
                 for each in written:
                     on_stored(each.body.message_id)
@@ -119,13 +123,21 @@ class OnlyFansRateLimiterService:
             today=selectors.sending_today(creator=self.creator),
         )
 
-    def _check(self, requests: Sequence[MessageRequest]) -> list[Fan]:
+    def _check(self, requests: Sequence[MessageRequest]) -> list[tuple[Fan, str]]:
+        """For each request its fan, and its text as this fan reads it."""
+        known = fan_map_by_recipient(creator=self.creator, recipient_ids=[request.recipient_id for request in requests])
         errors: list[FieldError] = []
+        texts: list[str] = []
         for index, request in enumerate(requests):
             prefix = f"[{index}]." if len(requests) > 1 else ""
-            found = check_content(
-                content=request.content, media_urls=request.media_urls, price_cents=request.price_cents
+            fan = known.get(request.recipient_id)
+            texts.append(
+                placeholders_fill(request.content, name=fan.name, handle=fan.handle)
+                if fan
+                else placeholders_fill_shortest(request.content)
             )
+            found = check_content(content=texts[-1], media_urls=request.media_urls, price_cents=request.price_cents)
+            found += placeholders_check(request.content)
             if not request.recipient_id:
                 found.append(FieldError("recipientId", "required", gettext("Say whom the message is for.")))
             if not 1 <= request.priority <= 10:
@@ -137,17 +149,16 @@ class OnlyFansRateLimiterService:
             errors += [FieldError(prefix + error.field, error.code, error.detail) for error in found]
         if errors:
             raise InvalidInput(gettext("The message cannot be sent as it is."), errors=tuple(errors))
-        known = fan_map_by_recipient(creator=self.creator, recipient_ids=[request.recipient_id for request in requests])
         for index, request in enumerate(requests):
             if request.recipient_id not in known:
                 detail = gettext("There is no fan with this recipientId.")
                 if len(requests) > 1:
                     detail = gettext("There is no fan with this recipientId (message %(number)s).") % {"number": index}
                 raise NotFound(detail, code="recipient_not_found")
-        return [known[request.recipient_id] for request in requests]
+        return [(known[request.recipient_id], text) for request, text in zip(requests, texts, strict=True)]
 
     def _create(
-        self, *, user: User | None, requests: Sequence[MessageRequest], fans: Sequence[Fan]
+        self, *, user: User | None, requests: Sequence[MessageRequest], addressed: Sequence[tuple[Fan, str]]
     ) -> list[outbox.Written]:
         # Before any conversation, so that two callers who write to the same fans wait in line and not for each other.
         profile = slot_book.sending_profile_lock(creator_id=self.creator.pk)
@@ -158,14 +169,16 @@ class OnlyFansRateLimiterService:
                 outbox.Draft(
                     fan_id=fan.pk,
                     recipient_id=fan.platform_id,
-                    text=request.content,
+                    text=text,
                     due_at=due_at,
                     attachments=media_attachments(request.media_urls),
                     price_cents=request.price_cents,
                     priority=request.priority,
                     scheduled_at=request.scheduled_at,
                 )
-                for request, fan, due_at in zip(requests, fans, self._due_at(profile, requests), strict=True)
+                for request, (fan, text), due_at in zip(
+                    requests, addressed, self._due_at(profile, requests), strict=True
+                )
             ],
             kind=self.kind,
             trace_id=self.trace_id,

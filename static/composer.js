@@ -1,5 +1,7 @@
 /* What the composer does beyond sending text: drafts, price and media, quick replies. huntaze.js sends. */
 
+import { insertable } from "./placeholders.js";
+
 const form = document.querySelector("[data-composer]");
 const text = form?.elements.text;
 
@@ -85,8 +87,10 @@ function start() {
 
   const typed = () => /^\/([a-z0-9-]*)$/.exec(text.value)?.[1] ?? null;
 
+  const called = new Map(["name", "firstName", "handle"].map((word) => [word, form.dataset[word]]));
+
   function insert(words) {
-    const filled = words.replace(/\{(name|firstName|handle)\}/g, (_, name) => form.dataset[name]);
+    const filled = insertable(words, called);
     if (typed() === null) text.setRangeText(filled, text.selectionStart, text.selectionEnd, "end");
     else text.value = filled;
     quick.open = false;

@@ -8,6 +8,7 @@ from django.db import connection
 from playwright.sync_api import Page, expect
 
 from crm.models import Conversation, Fan, Message, Role
+from crm.placeholders import placeholder_values, placeholders_check, placeholders_fill
 from crm.tests.factories import (
     ConversationFactory,
     FanFactory,
@@ -15,6 +16,7 @@ from crm.tests.factories import (
     QuickReplyFactory,
     TransactionFactory,
 )
+from crm.tests.placeholder_cases import FILLED, REFUSED
 from tests.browser import DESK, EMAIL, EVERYWHERE, PHONE, assert_accessible, complaints_of, page_of, sign_in
 from tests.words import Words
 
@@ -147,3 +149,54 @@ def test_fans_are_tagged_together_and_it_is_undone(
         page.get_by_role("button", name=say("Undo")).click()
         expect(page.get_by_text(say("1 fan changed"))).to_be_hidden()
     assert list(Fan.objects.order_by("name").values_list("tags", flat=True)) == [["vip"], []]
+
+
+def test_a_quick_reply_in_the_composer_reads_as_if_it_were_sent_as_it_stands(
+    conversation: Conversation, live_server: Any
+) -> None:
+    names = [("Ann Lee", "ann"), ("{handle} {{", "}{name}"), ("$& $1 {", "a"), ("constructor", "a")]
+    wanted = [
+        (words, name, handle, placeholders_fill(words, name=name, handle=handle))
+        for words, _ in FILLED
+        for name, handle in names
+    ]
+    asked = [[words, placeholder_values(name=name, handle=handle)] for words, name, handle, _ in wanted]
+    with page_of(live_server.url) as page:
+        page.goto("/sign-in")
+        inserted = page.evaluate(
+            """async ([address, asked]) => {
+              const { insertable } = await import(address);
+              return asked.map(([words, values]) => insertable(words, new Map(Object.entries(values))));
+            }""",
+            ["/static/placeholders.js", asked],
+        )
+        refused = page.evaluate(
+            """async ([address, asked]) => {
+              const { insertable } = await import(address);
+              return asked.map((words) => insertable(words, new Map([["name", "Ann"]])));
+            }""",
+            ["/static/placeholders.js", [words for words, *_ in REFUSED]],
+        )
+    for (words, name, handle, filled), put in zip(wanted, inserted, strict=True):
+        assert placeholders_check(put) == [], (words, name)
+        assert placeholders_fill(put, name=name, handle=handle) == filled, (words, name)
+    for put, (words, found, *_) in zip(refused, REFUSED, strict=True):
+        assert any(error.detail.startswith(f"{found} ") for error in placeholders_check(put)), (words, put)
+
+
+@EVERYWHERE
+def test_what_is_typed_is_filled_in_and_a_wrong_word_is_named_beside_the_field(
+    conversation: Conversation, live_server: Any, screen: dict[str, Any], scheme: Any, say: Words
+) -> None:
+    with page_of(live_server.url, screen, scheme, say) as page:
+        opened(page, conversation, say)
+        composer = page.get_by_label(say("Message to %(fan)s", fan="Léa Martin"))
+        composer.fill("Hey {fistName} :{")
+        page.get_by_role("button", name=say("Send")).click()
+        nearest = say("Did you mean %(nearest)s? For a brace, write it twice.", nearest="{firstName}")
+        expect(page.locator("#error-text")).to_contain_text(nearest)
+        composer.fill("Hey {firstName} :{ {{name}}")
+        page.get_by_role("button", name=say("Send")).click()
+        message = page.get_by_role("list", name=say("Messages")).locator(".message .bubble")
+        expect(message).to_contain_text("Hey Léa :{ {name}")
+    assert Message.objects.get().text == "Hey Léa :{ {name}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crm.payloads import MEDIA_MAX, check_content, check_template, template_render
+from crm.payloads import MEDIA_MAX, check_content
 
 
 def codes(content: str = "hi", media: tuple[str, ...] = (), price: int = 0) -> list[tuple[str, str]]:
@@ -50,31 +50,3 @@ def test_good_content_has_no_errors(content: str, media: tuple[str, ...], price:
 )
 def test_bad_content_is_named(content: str, media: tuple[str, ...], price: int, expected: tuple[str, str]) -> None:
     assert codes(content, media, price) == [expected]
-
-
-@pytest.mark.parametrize(
-    ("name", "handle", "expected"),
-    [
-        ("Ann Lee", "ann", "Hey Ann, Ann Lee (ann)"),
-        (" Ann\n Lee ", "ann", "Hey Ann, Ann Lee (ann)"),
-        ("Ann Lee", "", "Hey Ann, Ann Lee (Ann Lee)"),
-        ("", "ann", "Hey ann, ann (ann)"),
-        ("", "", "Hey there, there (there)"),
-        ("{handle}", "ann", "Hey {handle}, {handle} (ann)"),
-        ("\\1", "ann", "Hey \\1, \\1 (ann)"),
-    ],
-)
-def test_a_text_is_filled_in_for_a_fan(name: str, handle: str, expected: str) -> None:
-    assert template_render("Hey {firstName}, {name} ({handle})", name=name, handle=handle) == expected
-
-
-@pytest.mark.parametrize("text", ["Hey {name}", "no field", "a smile :} and another :{", "{", "}{"])
-def test_a_text_with_known_fields_or_none_is_well(text: str) -> None:
-    assert check_template(text) == []
-
-
-@pytest.mark.parametrize("field", ["{nmae}", "{Name}", "{ name }", "{}", "{{name}}", "{name|you}"])
-def test_an_unknown_field_is_named_once(field: str) -> None:
-    [error] = check_template(f"{field} {{name}} {field}")
-    assert (error.field, error.code) == ("content", "unknown_placeholder")
-    assert error.detail.startswith(f"{field} is no field of a fan")
