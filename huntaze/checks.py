@@ -6,14 +6,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 
-from messaging.publishing import sending_lacks
-
-# Each of these must be set for messages to go out; the value says what it is.
-NEEDED_TO_SEND = {
-    "AWS_REGION": "the AWS region of the queue, for instance eu-west-3",
-    "SQS_RATE_LIMITER_QUEUE_URL": "the URL of the SQS queue",
-    "REDIS_ENDPOINT": "host:port or the URL of Redis",
-}
+from messaging.sending_needs import NEEDED_TO_SEND, sending_lacks
 
 
 @register(Tags.compatibility)

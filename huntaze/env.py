@@ -5,8 +5,9 @@ also accepts NAME_FILE, the path of a file that holds the value, so that a secre
 """
 
 import os
+import re
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import SplitResult, quote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -89,6 +90,48 @@ def items(name: str, *, default: tuple[str, ...] = ()) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()] if value else list(default)
 
 
+def address(name: str, *, default: str = "") -> str:
+    """The http or https URL of a server."""
+    value = text(name)
+    if not value:
+        return default
+    if not value.startswith(("http://", "https://")) or _url_parts(value) is None:
+        raise ImproperlyConfigured(f"{name} must be a URL such as https://api.example.com, not {value!r}.")
+    return value
+
+
+def region(name: str) -> str:
+    """An AWS region's name, or what an emulator has in its place."""
+    value = text(name)
+    if value and not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value):
+        raise ImproperlyConfigured(f"{name} must be the name of an AWS region such as eu-west-3, not {value!r}.")
+    return value
+
+
+def queue_url(name: str) -> str:
+    """The URL of an SQS queue: its last two parts are the account's number and the queue's name."""
+    value = text(name)
+    parts = _url_parts(value) if value.startswith(("http://", "https://")) else None
+    if value and (parts is None or not re.fullmatch(r"(/[\w.-]+){2,}", parts.path)):
+        example = "https://sqs.eu-west-3.amazonaws.com/123456789012/huntaze-rate-limiter-queue"
+        raise ImproperlyConfigured(f"{name} must be the queue's URL such as {example}, not {value!r}.")
+    return value
+
+
+def origins(name: str) -> list[str]:
+    """A comma-separated list of origins, as a browser sends them: scheme, host and port, lower case, nothing after."""
+    return [origin.lower() for origin in items(name)]
+
+
+def _url_parts(value: str) -> SplitResult | None:
+    """The parts of a URL that names a host and, if any, a port that can be one; None for any other."""
+    try:
+        parts = urlsplit(value)
+        return parts if parts.hostname and parts.port != 0 and not re.search(r"\s", value) else None
+    except ValueError:
+        return None
+
+
 def database(name: str) -> dict[str, object]:
     """The Django database dictionary of a postgres:// URL.
 
@@ -106,16 +149,26 @@ def database(name: str) -> dict[str, object]:
 
 
 def redis_url(name: str, *, auth: str, tls: str) -> str:
-    """A redis:// or rediss:// URL from `host:port` (as ElastiCache prints it) or from a URL; empty when not set."""
+    """A redis:// or rediss:// URL from `host:port` (as ElastiCache prints it) or from a URL; empty when not set.
+
+    The value is not repeated in an error: it may hold a password.
+    """
     endpoint = text(name)
     if not endpoint:
         return ""
+    wrong = ImproperlyConfigured(
+        f"{name} must be host:port, redis://host:port/0 or rediss://host:port/0, for instance cache.example.com:6379."
+    )
     if "://" in endpoint:
         if not endpoint.startswith(("redis://", "rediss://")):
-            raise ImproperlyConfigured(f"{name} must be host:port, redis://… or rediss://…")
+            raise wrong
         scheme, rest = endpoint.split("://", 1)
     else:
         scheme, rest = ("rediss" if boolean(tls, default=False) else "redis"), endpoint
+    # A URL may leave the port to its scheme; a bare name without one is half of host:port.
+    parts = _url_parts(f"redis://{rest}")
+    if parts is None or not (parts.port or "://" in endpoint) or not re.fullmatch(r"(/\d*)?", parts.path):
+        raise wrong
     password = text(auth)
     if password and "@" not in rest:
         rest = f":{quote(password, safe='')}@{rest}"

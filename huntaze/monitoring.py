@@ -18,6 +18,7 @@ from messaging.gateways import gateway_load
 from messaging.metric_history import FIGURES, WINDOWS, metric_history
 from messaging.queue_overview import Ended, ended_lately, queue_counts_lately
 from messaging.selectors import database_ping
+from messaging.sending_needs import queue_untouched
 
 # Without these nothing can be served or stored; without the others something waits.
 VITAL = {"database"}
@@ -30,8 +31,8 @@ def _redis() -> None:
 
 
 def _sqs() -> None:
-    if not (settings.AWS_REGION and settings.SQS_RATE_LIMITER_QUEUE_URL):
-        raise RuntimeError("AWS_REGION or SQS_RATE_LIMITER_QUEUE_URL is not set: sending is disabled.")
+    if reason := queue_untouched():
+        raise RuntimeError(reason)
     queue.counts()
 
 

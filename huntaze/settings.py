@@ -144,11 +144,11 @@ CACHES: dict[str, dict[str, Any]] = {
 
 # --- AWS ------------------------------------------------------------------------------------------------------------
 
-AWS_REGION = env.text("AWS_REGION")
+AWS_REGION = env.region("AWS_REGION")
 # Another endpoint than AWS's own; the local stack sets it. boto3 reads the credentials by its usual chain.
-AWS_ENDPOINT_URL = env.text("AWS_ENDPOINT_URL")
-SQS_RATE_LIMITER_QUEUE_URL = env.text("SQS_RATE_LIMITER_QUEUE_URL")
-SQS_RATE_LIMITER_DLQ_URL = env.text("SQS_RATE_LIMITER_DLQ_URL")
+AWS_ENDPOINT_URL = env.address("AWS_ENDPOINT_URL")
+SQS_RATE_LIMITER_QUEUE_URL = env.queue_url("SQS_RATE_LIMITER_QUEUE_URL")
+SQS_RATE_LIMITER_DLQ_URL = env.queue_url("SQS_RATE_LIMITER_DLQ_URL")
 SQS_VISIBILITY_TIMEOUT_SECONDS = env.integer("SQS_VISIBILITY_TIMEOUT_SECONDS", default=180, minimum=1, maximum=43_200)
 CLOUDWATCH_NAMESPACE = env.text("CLOUDWATCH_NAMESPACE")
 
@@ -193,9 +193,9 @@ ANALYTICS_LAST_SYNC = "onlyfans.selectors.money_synced_at"
 
 # --- OnlyFans -------------------------------------------------------------------------------------------------------
 
-ONLYFANS_API_BASE_URL = env.text("ONLYFANS_API_BASE_URL", default="https://app.onlyfansapi.com")
+ONLYFANS_API_BASE_URL = env.address("ONLYFANS_API_BASE_URL", default="https://app.onlyfansapi.com")
 # Of the other vendor, which onlyfans.ofauth_gateway.OFAuthGateway sends through.
-OFAUTH_API_BASE_URL = env.text("OFAUTH_API_BASE_URL", default="https://api.ofauth.com")
+OFAUTH_API_BASE_URL = env.address("OFAUTH_API_BASE_URL", default="https://api.ofauth.com")
 # How long events are kept once they are applied: they hold what fans wrote.
 WEBHOOK_KEEP_DAYS = env.integer("WEBHOOK_KEEP_DAYS", default=30, minimum=1, maximum=3_650)
 IMPORT_MAX_BYTES = env.integer("IMPORT_MAX_BYTES", default=10_000_000, minimum=1_000, maximum=1_000_000_000)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from messaging import queue
 from messaging.payloads import connectivity_test_body
+from messaging.sending_needs import queue_untouched
 
 logger = structlog.get_logger(__name__)
 CACHE_KEY = "messaging:connectivity"
@@ -30,15 +31,21 @@ def connectivity_last() -> Connectivity | None:
     return found
 
 
-def connectivity_test() -> Connectivity:
-    """Send one `connectivity_test` message, which the consumer drops, and remember the outcome."""
+def connectivity_test() -> Connectivity | None:
+    """Send one `connectivity_test` message, which the consumer drops, and remember the outcome.
+
+    While the rate limiter is off nothing is sent and there is no outcome: what was found before is forgotten.
+    """
+    if not settings.RATE_LIMITER_ENABLED:
+        logger.info("sqs connectivity not tested", reason=queue_untouched())
+        cache.delete(CACHE_KEY)
+        return None
     now = timezone.now()
-    if settings.AWS_REGION and settings.SQS_RATE_LIMITER_QUEUE_URL:
+    reason = queue_untouched()
+    if not reason:
         message = queue.Outgoing(key="test", body=connectivity_test_body(sent_at=now), delay_seconds=0, group="")
         error = queue.send([message])["test"]
         reason = error.reason if error else ""
-    else:
-        reason = "AWS_REGION or SQS_RATE_LIMITER_QUEUE_URL is not set."
     if reason:
         logger.error("sqs connectivity test failed", reason=reason)
     else:

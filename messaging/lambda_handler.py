@@ -29,8 +29,11 @@ from messaging.delivery import Consumer, Disposition, Later  # noqa: E402
 from messaging.gateways import gateway_load  # noqa: E402
 from messaging.rate_limiter import limiter_load  # noqa: E402
 from messaging.selectors import database_ping  # noqa: E402
+from messaging.sending_needs import needs_log  # noqa: E402
 
 logger = structlog.get_logger(__name__)
+# While Lambda starts the process, so that it is said even where no batch ever comes.
+needs_log()
 # What a message may take besides its send: its rows, its copies, and the answer to Lambda.
 MARGIN_SECONDS = 5
 DATABASE_AWAY_DELAY_SECONDS = 60

@@ -4,10 +4,13 @@ Writes deliveries and the slots that replies booked, in the transaction of whoev
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import structlog
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Creator, MessageStatus, User, uuid7
@@ -23,6 +26,7 @@ from messaging import queue, slot_book
 from messaging.models import Campaign, Kind, SendingProfile
 from messaging.payloads import QueueBody
 
+logger = structlog.get_logger(__name__)
 # Recipients of a campaign that are written at once.
 CHUNK = 1_000
 DELAY_MAX = timedelta(seconds=queue.DELAY_MAX_SECONDS)
@@ -140,7 +144,7 @@ def delivery_bulk_create(
         wake_pages=campaign is not None or set(states) != {MessageStatus.PENDING},
         along=along,
     )
-    return [
+    written = [
         Written(
             state=state,
             body=QueueBody(
@@ -163,6 +167,22 @@ def delivery_bulk_create(
         )
         for draft, message, state, dispatch_id in zip(drafts, messages, states, dispatches, strict=True)
     ]
+    if not settings.RATE_LIMITER_ENABLED:
+        # Once they are stored: what is rolled back was never accepted.
+        transaction.on_commit(partial(_bypassed_log, [each.body for each in written]), robust=True)
+    return written
+
+
+def _bypassed_log(bodies: Sequence[QueueBody]) -> None:
+    """One line for each message: the log is all that it becomes. Ids alone, no text and no name."""
+    for body in bodies:
+        logger.info(
+            "message bypassed: the rate limiter is off",
+            message_id=str(body.message_id),
+            user_id=body.user_id,
+            creator_id=body.creator_id,
+            campaign_id=body.campaign_id,
+        )
 
 
 def campaign_bulk_create(

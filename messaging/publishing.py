@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from crm.models import MessageStatus
 from crm.payloads import media_urls
@@ -18,28 +18,23 @@ from messaging.errors import QueueError, SendingDisabled
 from messaging.gateways import OutboundMessage
 from messaging.models import Delivery, Stage
 from messaging.payloads import QueueBody
+from messaging.sending_needs import sending_lacks
 from messaging.together import Together
 from messaging.transitions import Copy
 
 logger = structlog.get_logger(__name__)
 
 
-def sending_lacks() -> list[str]:
-    """The variables that sending needs and that are not set."""
-    needed = {
-        "AWS_REGION": settings.AWS_REGION,
-        "SQS_RATE_LIMITER_QUEUE_URL": settings.SQS_RATE_LIMITER_QUEUE_URL,
-        "REDIS_ENDPOINT": settings.REDIS_URL,
-    }
-    return [name for name, value in needed.items() if not value]
-
-
 def sending_check() -> None:
-    """Raise SendingDisabled, naming the variable, where something that sending needs is not configured."""
-    for name in sending_lacks():
+    """Raise SendingDisabled, naming each variable, where something that sending needs is not configured."""
+    if missing := sending_lacks():
         raise SendingDisabled(
-            gettext("Sending is disabled: %(name)s is not set. Nothing was stored; your text can be sent again later.")
-            % {"name": name}
+            ngettext(
+                "Sending is disabled: %(names)s is not set. Nothing was stored; your text can be sent again later.",
+                "Sending is disabled: %(names)s are not set. Nothing was stored; your text can be sent again later.",
+                len(missing),
+            )
+            % {"names": ", ".join(missing)}
         )
 
 

@@ -13,6 +13,7 @@ from crm.recent import Recent
 from messaging import queue
 from messaging.errors import QueueError
 from messaging.models import UNSETTLED_STATES, Delivery, SendingProfile
+from messaging.sending_needs import queue_untouched
 
 # Long enough to be a rate, short enough to be of now.
 ENDED_WITHIN = timedelta(hours=1)
@@ -128,9 +129,8 @@ def queue_counts() -> Counts:
     """Of the queue and of the one for dead letters, and why one of them is None."""
     counts: queue.QueueCounts | None = None
     dlq: queue.QueueCounts | None = None
-    for name in ("AWS_REGION", "SQS_RATE_LIMITER_QUEUE_URL"):
-        if not getattr(settings, name):
-            return None, None, f"{name} is not set: sending is disabled."
+    if reason := queue_untouched():
+        return None, None, reason
     try:
         counts = queue.counts()
         if settings.SQS_RATE_LIMITER_DLQ_URL:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -24,7 +23,6 @@ from messaging.models import OPEN_STATES, TROUBLE_STATES, CampaignStatus, Delive
 from messaging.queue_overview import queue_counts_lately
 from messaging.transitions import Copy
 
-logger = structlog.get_logger(__name__)
 SCHEDULE_MAX = timedelta(days=365)
 # How far the platform's clock and ours may differ.
 CLOCKS_APART = timedelta(minutes=1)
@@ -162,7 +160,7 @@ class OnlyFansRateLimiterService:
     ) -> list[outbox.Written]:
         # Before any conversation, so that two callers who write to the same fans wait in line and not for each other.
         profile = slot_book.sending_profile_lock(creator_id=self.creator.pk)
-        written = outbox.delivery_bulk_create(
+        return outbox.delivery_bulk_create(
             creator=self.creator,
             user=user,
             drafts=[
@@ -184,10 +182,6 @@ class OnlyFansRateLimiterService:
             trace_id=self.trace_id,
             profile=profile,
         )
-        for each in written:
-            if each.state is MessageStatus.BYPASSED:
-                logger.info("message bypassed: the rate limiter is off", message_id=str(each.body.message_id))
-        return written
 
     def _due_at(self, profile: SendingProfile, requests: Sequence[MessageRequest]) -> list[datetime]:
         """The next slots; the time asked for, where it is to come; now, where nothing will be sent."""

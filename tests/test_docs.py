@@ -152,7 +152,8 @@ def test_a_command_that_is_named_is_there_and_takes_what_is_given(path: Path) ->
 def test_the_settings_named_are_those_that_are_read() -> None:
     """That .env.example and the code name the same; the reference is made of the one, and settings of the other."""
     sources = [path for path in (ROOT / "huntaze").rglob("*.py") if "tests" not in path.parts]
-    reader = re.compile(r"""\b(?:text|boolean|integer|seconds|items|database|redis_url)\(\s*["']([A-Z_]+)["']""")
+    readers = "text|boolean|integer|seconds|items|address|region|queue_url|origins|database|redis_url"
+    reader = re.compile(rf"""\b(?:{readers})\(\s*["']([A-Z_]+)["']""")
     read = {name for path in sources for name in reader.findall(path.read_text())}
     read |= set(re.findall(r'(?:auth|tls)="([A-Z_]+)"', (ROOT / "huntaze" / "settings.py").read_text()))
     read |= {f"THROTTLE_{scope.upper()}_PER_MINUTE" for scope in settings.THROTTLE_PER_MINUTE}

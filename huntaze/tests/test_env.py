@@ -138,3 +138,81 @@ def test_the_files_are_left_alone_where_they_are_switched_off(setenv: Any, tmp_p
     setenv("HUNTAZE_ENV_FILES", "false")
     env.env_files_load(tmp_path)
     assert env.text("NEVER_READ") == ""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://cache.example:6379",
+        "cache.example",
+        "cache.example:",
+        "cache.example:port",
+        "cache.example:0",
+        ":6379",
+        "redis://",
+        "redis://cache.example:99999",
+        "redis://cache.example:6379/first",
+        "cache.example 6379",
+    ],
+)
+def test_a_redis_that_cannot_be_one_is_refused_without_its_password(setenv: Any, value: str) -> None:
+    setenv("REDIS_ENDPOINT", value)
+    setenv("REDIS_AUTH_TOKEN", "hunter2")
+    with pytest.raises(ImproperlyConfigured, match="REDIS_ENDPOINT must be host:port") as refused:
+        env.redis_url("REDIS_ENDPOINT", auth="REDIS_AUTH_TOKEN", tls="REDIS_TLS")
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["cache.example:6379", "[::1]:6379", "redis://cache.example", "rediss://c:1/15"])
+def test_a_redis_that_can_be_one_is_taken(setenv: Any, value: str) -> None:
+    setenv("REDIS_ENDPOINT", value)
+    assert value.split("://")[-1] in env.redis_url("REDIS_ENDPOINT", auth="REDIS_AUTH_TOKEN", tls="REDIS_TLS")
+
+
+QUEUE = "https://sqs.eu-west-3.amazonaws.com/123456789012/huntaze-rate-limiter-queue"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "huntaze-rate-limiter-queue",
+        "arn:aws:sqs:eu-west-3:123456789012:huntaze-rate-limiter-queue",
+        "https://sqs.eu-west-3.amazonaws.com",
+        "https://sqs.eu-west-3.amazonaws.com/huntaze-rate-limiter-queue",
+        "sqs://sqs.eu-west-3.amazonaws.com/123456789012/queue",
+        f"{QUEUE} {QUEUE}",
+        f"{QUEUE}/",
+    ],
+)
+def test_a_queue_url_that_is_none_is_refused_with_an_example(setenv: Any, value: str) -> None:
+    setenv("QUEUE_URL", value)
+    with pytest.raises(ImproperlyConfigured, match="QUEUE_URL must be the queue's URL such as https://sqs"):
+        env.queue_url("QUEUE_URL")
+
+
+@pytest.mark.parametrize(
+    "value", ["", QUEUE, f"{QUEUE}.fifo", "http://127.0.0.1:4566/000000000000/queue", "http://sqs:9324/queue/local/1/q"]
+)
+def test_a_queue_url_is_taken(setenv: Any, value: str) -> None:
+    setenv("QUEUE_URL", value)
+    assert env.queue_url("QUEUE_URL") == value
+
+
+@pytest.mark.parametrize("value", ["eu_west_3", "Europe (Paris)", "eu-west-3,us-east-1", "EU-WEST-3", "-"])
+def test_a_region_that_is_none_is_refused(setenv: Any, value: str) -> None:
+    setenv("REGION", value)
+    with pytest.raises(ImproperlyConfigured, match="REGION must be the name of an AWS region such as eu-west-3"):
+        env.region("REGION")
+
+
+@pytest.mark.parametrize("value", ["eu-west-3", "us-gov-east-1", "eu-isoe-west-1", "elasticmq"])
+def test_a_region_is_taken(setenv: Any, value: str) -> None:
+    setenv("REGION", value)
+    assert env.region("REGION") == value
+
+
+@pytest.mark.parametrize("value", ["app.onlyfansapi.com", "https://", "ftp://api.example.com", "http://a b"])
+def test_an_address_that_is_none_is_refused(setenv: Any, value: str) -> None:
+    setenv("ADDRESS", value)
+    with pytest.raises(ImproperlyConfigured, match="ADDRESS must be a URL such as"):
+        env.address("ADDRESS")

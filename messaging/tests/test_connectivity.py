@@ -39,3 +39,20 @@ def test_a_start_does_not_fail_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(connectivity, "connectivity_test", broken)
     connectivity._run()
+
+
+@pytest.mark.parametrize("variable", ["AWS_REGION", "SQS_RATE_LIMITER_QUEUE_URL"])
+def test_the_one_variable_that_is_missing_is_named(settings: Any, variable: str) -> None:
+    setattr(settings, variable, "")
+    outcome = connectivity.connectivity_test()
+    assert outcome is not None
+    assert outcome["reason"] == f"{variable} is not set: sending is disabled."
+
+
+def test_while_the_limiter_is_off_nothing_is_sent_and_no_outcome_is_left(settings: Any, sqs_queues: Queues) -> None:
+    assert connectivity.connectivity_test() is not None
+    before = sqs_queues.depth()
+    settings.RATE_LIMITER_ENABLED = False
+    assert connectivity.connectivity_test() is None
+    assert connectivity.connectivity_last() is None
+    assert sqs_queues.depth() == before

@@ -10,6 +10,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.psycopg_connector import PsycopgConnector
 
+from messaging.sending_needs import needs_log
 from messaging.worker import heartbeat_file_touch
 
 logger = structlog.get_logger(__name__)
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="end as soon as nothing waits")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        needs_log()
         logger.info("jobs are done", concurrency=settings.JOBS_CONCURRENCY, stop_seconds=settings.JOBS_STOP_SECONDS)
         asyncio.run(_work(wait=not options["once"]))
         logger.info("jobs stopped")

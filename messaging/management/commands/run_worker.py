@@ -4,11 +4,12 @@ import signal
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from messaging import connectivity, metrics, publishing
-from messaging.errors import SendingDisabled
+from messaging import connectivity, metrics
+from messaging.sending_needs import needs_log, not_set, sending_lacks
 from messaging.worker import Worker, knobs_check
 
 logger = structlog.get_logger(__name__)
@@ -18,11 +19,12 @@ class Command(BaseCommand):
     help = "Send queued messages until SIGTERM or Ctrl-C; then finish what is in flight and end."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        needs_log()
+        # While the limiter is off nothing is received, and nothing of the two need be there.
+        if settings.RATE_LIMITER_ENABLED and (missing := sending_lacks()):
+            raise CommandError(f"The worker cannot start: {not_set(missing)}.")
         try:
-            publishing.sending_check()
             knobs = knobs_check()
-        except SendingDisabled as error:
-            raise CommandError(error.detail) from error
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         worker = Worker()

@@ -19,6 +19,7 @@ from messaging import metrics, sweeper, vitals, worker
 from messaging.errors import QueueError, SendingDisabled
 from messaging.gateways import Gateway, gateway_load
 from messaging.management.progress import Progress
+from messaging.sending_needs import needs_log
 
 logger = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         metrics.start()
+        needs_log()
         logger.info(
             "sweeper started",
             every_seconds=settings.SWEEP_EVERY_SECONDS,
