@@ -16,7 +16,7 @@ ROUNDING_MS = 2
 # Nobody can say what became of these, and the platform may not remember the key: a person decides.
 # The last two: the chat was read after such trouble, and did not settle it.
 HONESTLY_UNKNOWN = frozenset({"vendor_trouble", "answer_unreadable", "not_in_chat", "chat_unclear"})
-ENDED = frozenset({"sent", "failed", "unknown", "cancelled"})
+ENDED = frozenset({"sent", "failed", "unknown", "cancelled", "dismissed"})
 
 
 @dataclass(frozen=True, slots=True)

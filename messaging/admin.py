@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -11,8 +11,9 @@ from unfold.admin import ModelAdmin
 
 from crm.admin import LargeAdmin, SavedByServices, UncountedAdmin
 from crm.errors import HuntazeError
-from messaging import campaign_steps, limits, selectors, services
-from messaging.models import STORED_CAMPAIGN_STATUSES, Campaign, Delivery, SendingProfile
+from crm.models import User
+from messaging import campaign_steps, limits, message_steps, selectors, services
+from messaging.models import STORED_CAMPAIGN_STATUSES, Campaign, Decision, Delivery, SendingProfile
 
 
 def _each(
@@ -34,6 +35,11 @@ def _each(
         messages.success(request, f"{count} {done}.")
 
 
+def operator(request: HttpRequest) -> User:
+    """Who is signed in to the admin."""
+    return cast(User, request.user)
+
+
 @admin.register(Delivery)
 class DeliveryAdmin(LargeAdmin):
     list_display = ("pk", "creator", "fan", "state", "kind", "due_at", "attempts", "hops", "reason")
@@ -43,7 +49,7 @@ class DeliveryAdmin(LargeAdmin):
     # Of a campaign, a fan and a message there may be millions: no field may draw them up as a list.
     exclude = ("key_in_doubt", "repeatable")
     search_exact = {"message": ""}
-    actions = ("retry",)
+    actions = ("retry", "cancel", "arrived", "dismiss")
 
     @admin.action(description="Send failed and unknown messages again", permissions=["operate"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
@@ -51,7 +57,34 @@ class DeliveryAdmin(LargeAdmin):
             request,
             queryset,
             "queued again",
-            lambda delivery: services.message_retry(creator=delivery.creator, message_id=delivery.pk),
+            lambda row: services.message_retry(creator=row.creator, message_id=row.pk, user=operator(request)),
+        )
+
+    @admin.action(description="Cancel what has not begun to go out", permissions=["operate"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        _each(
+            request,
+            queryset,
+            "cancelled",
+            lambda row: message_steps.message_cancel(creator=row.creator, user=operator(request), message_id=row.pk),
+        )
+
+    @admin.action(description="It arrived: settle messages in doubt as sent", permissions=["operate"])
+    def arrived(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        self._settle(request, queryset, Decision.ARRIVED)
+
+    @admin.action(description="Dismiss failed and unknown messages", permissions=["operate"])
+    def dismiss(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        self._settle(request, queryset, Decision.DISMISSED)
+
+    def _settle(self, request: HttpRequest, queryset: QuerySet[Delivery], decision: Decision) -> None:
+        _each(
+            request,
+            queryset,
+            "settled",
+            lambda row: message_steps.message_settle(
+                creator=row.creator, user=operator(request), message_id=row.pk, decision=decision
+            ),
         )
 
 

@@ -207,7 +207,10 @@ class FailedView(CreatorAPIView):
 
 
 class RetryView(OnceAPIView):
-    """Send a failed or unknown message once more. The fan gets it once, whatever became of the first attempt."""
+    """Send a failed, unknown or dismissed message once more.
+
+    The fan gets it once, whatever became of the first attempt.
+    """
 
     write_scope = "sends"
     renderer_classes = (JSONRenderer, FragmentRenderer)
@@ -217,12 +220,19 @@ class RetryView(OnceAPIView):
         operation_id="messages_retry",
         parameters=ONCE_PARAMETERS,
         request=None,
-        responses={202: ReceiptSerializer, 409: OpenApiResponse(description="It is neither failed nor unknown.")},
+        responses={
+            202: ReceiptSerializer,
+            409: OpenApiResponse(description="It is neither failed nor unknown nor dismissed."),
+        },
     )
     @once
     def post(self, request: Request, message_id: UUID) -> Response:
         receipt = services.message_retry(
-            creator=self.creator, message_id=message_id, trace_id=trace_id_of(request), on_stored=self.stored
+            creator=self.creator,
+            message_id=message_id,
+            user=self.membership.user,
+            trace_id=trace_id_of(request),
+            on_stored=self.stored,
         )
         return Response(ReceiptSerializer(receipt).data, status=202)
 

@@ -150,6 +150,7 @@ class CampaignProgressSerializer(serializers.Serializer[Any]):
     unknown = serializers.IntegerField()
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
+    dismissed = serializers.IntegerField()
     bypassed = serializers.IntegerField()
 
 

@@ -35,4 +35,6 @@ class MessagingHolder:
                 "dueAt": delivery.due_at,
                 "queuedAt": delivery.queued_at,
                 "finishedAt": delivery.finished_at,
+                "decision": delivery.decision,
+                "decidedAt": delivery.decided_at,
             }

@@ -99,6 +99,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """The chat was read: all that the message could be, the oldest first, among so many `read` messages."""
+
+    found: tuple[Found, ...]
+    read: int
+
+
+@dataclass(frozen=True, slots=True)
 class CannotSay:
     """The chat could not be read, or not as far back as was asked."""
 
@@ -114,8 +122,8 @@ class Gateway(Protocol):
 
     def send_message(self, message: OutboundMessage) -> Outcome: ...
 
-    def find_message(self, message: OutboundMessage, *, since: datetime) -> tuple[Found, ...] | CannotSay:
-        """Read the chat back to `since`: all that this message could be, the oldest first; empty where it is not there.
+    def find_message(self, message: OutboundMessage, *, since: datetime) -> Looked | CannotSay:
+        """Read the chat back to `since`; nothing is found where the message is not there.
 
         Not free of traces: a platform may mark a chat as read that is read.
         """

@@ -37,6 +37,8 @@ class SendingProfile(models.Model):
     reply_slots = ArrayField(models.DateTimeField(), default=list, blank=True)
     reply_hop_slots = ArrayField(models.DateTimeField(), default=list, blank=True)
     campaign_hop_slots = ArrayField(models.DateTimeField(), default=list, blank=True)
+    # When SQS last did not take a message that somebody waited for: only then may a send be a repeat of such a one.
+    queue_refused_at = models.DateTimeField(null=True, blank=True)
     # When a message was last claimed for sending; tells an empty Redis from a creator who has not sent lately.
     last_claimed_at = models.DateTimeField(null=True, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True)
@@ -128,7 +130,26 @@ class Stage(models.TextChoices):
     SEND = "send", gettext_lazy("Sending it")
 
 
+class Decision(models.TextChoices):
+    """What a person last decided about a message that was stored."""
+
+    CANCELLED = "cancelled", gettext_lazy("Cancelled")
+    ARRIVED = "arrived", gettext_lazy("It arrived")
+    RESENT = "resent", gettext_lazy("Sent again")
+    DISMISSED = "dismissed", gettext_lazy("Dismissed")
+
+
+class ReadBack(models.TextChoices):
+    """What the last look into a fan's chat, for a message in doubt, came to."""
+
+    NOT_THERE = "notThere", gettext_lazy("Not in the chat")
+    UNCLEAR = "unclear", gettext_lazy("A message like it is in the chat")
+    UNREADABLE = "unreadable", gettext_lazy("The chat could not be read")
+
+
 TROUBLE_STATES = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
+# Those that a person may send again.
+RETRYABLE_STATES = (*TROUBLE_STATES, MessageStatus.DISMISSED)
 # Those that have yet to go out, paused and scheduled ones too.
 UNSENT_STATES = (MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED)
 OPEN_STATES = (*UNSENT_STATES, MessageStatus.SENDING)
@@ -146,7 +167,7 @@ class Delivery(models.Model):
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="delivery")
     creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
-    fan = models.ForeignKey("crm.Fan", on_delete=models.CASCADE, related_name="deliveries")
+    fan = models.ForeignKey("crm.Fan", on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     campaign = models.ForeignKey(
         Campaign, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries", db_index=False
     )
@@ -173,9 +194,17 @@ class Delivery(models.Model):
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     # Of an unknown outcome: when the chat was last read to see whether the message is there.
     read_back_at = models.DateTimeField(null=True, blank=True)
+    # What that came to, and how many messages of the chat were looked at; empty while a look is running.
+    read_back_found = models.CharField(max_length=10, choices=ReadBack.choices, blank=True, default="", db_default="")
+    read_back_count = models.PositiveIntegerField(null=True, blank=True)
     stage = models.CharField(max_length=10, choices=Stage.choices, blank=True)
     reason_code = models.CharField(max_length=50, blank=True)
     reason = models.CharField(max_length=300, blank=True)
+    decision = models.CharField(max_length=10, choices=Decision.choices, blank=True, default="", db_default="")
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
     trace_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     queued_at = models.DateTimeField(null=True, blank=True)
@@ -213,6 +242,11 @@ class Delivery(models.Model):
                 "campaign", "state", "due_at", name="delivery_by_campaign", condition=Q(campaign__isnull=False)
             ),
             models.Index("campaign", "message", name="delivery_in_ledger", condition=Q(campaign__isnull=False)),
+            # The lists of messages (messaging/message_selectors.py): all of a creator, all to a fan.
+            models.Index("creator", "kind", "state", "message", name="delivery_in_list"),
+            models.Index("fan", "message", name="delivery_by_fan"),
+            # Of a user who is deleted.
+            models.Index("decided_by", name="delivery_by_decider", condition=Q(decided_by__isnull=False)),
         ]
 
     def __str__(self) -> str:

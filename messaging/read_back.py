@@ -14,7 +14,7 @@ from django.utils import timezone
 from crm.models import Message, MessageStatus
 from messaging import metrics, transitions
 from messaging.gateways import CannotSay, Found, Gateway
-from messaging.models import Delivery
+from messaging.models import Delivery, ReadBack
 from messaging.publishing import outbound_of
 from messaging.reasons import ACCOUNT_CHANGED, NOT_IN_CHAT, NOT_SURELY_IN_CHAT
 from messaging.transitions import Copy
@@ -66,13 +66,16 @@ def _look(delivery: Delivery, copy: Copy, gateway: Gateway) -> bool:
     begun = delivery.first_attempt_at or delivery.created_at
     seen = gateway.find_message(outbound_of(delivery), since=begun - CLOCK_SKEW)
     if isinstance(seen, CannotSay):
+        transitions.delivery_unread(copy)
         log.warning("chat not read back", reason=seen.reason)
         return False
-    free = _not_ours(delivery, seen)
+    free = _not_ours(delivery, seen.found)
     at = f"{timezone.now():%Y-%m-%d %H:%M} UTC"
     if not free:
         reason = NOT_IN_CHAT % {"at": at}
-        transitions.delivery_still_unknown(copy, code=NOT_THERE, reason=reason)
+        transitions.delivery_still_unknown(
+            copy, found=ReadBack.NOT_THERE, count=seen.read, code=NOT_THERE, reason=reason
+        )
         log.info("message not in the chat")
         return False
     if (
@@ -84,7 +87,7 @@ def _look(delivery: Delivery, copy: Copy, gateway: Gateway) -> bool:
         log.info("message found in the chat")
         return True
     reason = NOT_SURELY_IN_CHAT % {"at": at}
-    transitions.delivery_still_unknown(copy, code=UNCLEAR, reason=reason)
+    transitions.delivery_still_unknown(copy, found=ReadBack.UNCLEAR, count=seen.read, code=UNCLEAR, reason=reason)
     log.info("message in the chat is not surely this one")
     return False
 
@@ -103,5 +106,7 @@ def _not_ours(delivery: Delivery, seen: tuple[Found, ...]) -> list[Found]:
 def _has_twin(delivery: Delivery) -> bool:
     """Whether another message of the same text to the same fan could be the one that was found."""
     twins = Delivery.objects.filter(fan_id=delivery.fan_id, message__text=delivery.message.text).exclude(pk=delivery.pk)
-    in_doubt = Q(state__in=[MessageStatus.SENDING, MessageStatus.UNKNOWN])
+    in_doubt = Q(state__in=[MessageStatus.SENDING, MessageStatus.UNKNOWN]) | Q(
+        state=MessageStatus.DISMISSED, key_in_doubt=True
+    )
     return twins.filter(in_doubt | Q(state=MessageStatus.SENT, message__platform_message_id=None)).exists()

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -18,8 +19,19 @@ from crm.placeholders import placeholders_check, placeholders_fill, placeholders
 from crm.selectors import fan_map_by_recipient
 from crm.stored_words import in_words
 from messaging import outbox, publishing, queue, selectors, set_transitions, slot_book, transitions
+from messaging.decisions import decided
 from messaging.errors import QueueRefused
-from messaging.models import OPEN_STATES, TROUBLE_STATES, CampaignStatus, Delivery, Kind, SendingProfile, Stage
+from messaging.models import (
+    OPEN_STATES,
+    RETRYABLE_STATES,
+    TROUBLE_STATES,
+    CampaignStatus,
+    Decision,
+    Delivery,
+    Kind,
+    SendingProfile,
+    Stage,
+)
 from messaging.queue_overview import queue_counts_lately
 from messaging.transitions import Copy
 
@@ -258,28 +270,39 @@ def message_receipt(*, creator: Creator, message_id: UUID, accepted_at: datetime
 
 
 def message_retry(
-    *, creator: Creator, message_id: UUID, trace_id: str = "", on_stored: Callable[[UUID], None] | None = None
+    *,
+    creator: Creator,
+    message_id: UUID,
+    user: User | None = None,
+    trace_id: str = "",
+    on_stored: Callable[[UUID], None] | None = None,
 ) -> SendReceipt:
-    """Send a failed or unknown message once more.
+    """Send a failed, unknown or dismissed message once more.
 
+    user: who decided it, which the row keeps; nobody where a program repeats itself.
     trace_id: of the request that asks for it.
     on_stored: called with its id in the transaction that makes it pending again.
-    Raises Conflict where it is neither, and QueueRefused as message_send does.
+    Raises Conflict where it is none of them, and QueueRefused as message_send does.
     """
     publishing.limiter_check()
     publishing.sending_check()
-    message_reopen(creator=creator, message_id=message_id, trace_id=trace_id, on_stored=on_stored)
+    message_reopen(creator=creator, message_id=message_id, user=user, trace_id=trace_id, on_stored=on_stored)
     publishing.publish([message_id], fail=True)
     return message_receipt(creator=creator, message_id=message_id, accepted_at=timezone.now())
 
 
 def message_reopen(
-    *, creator: Creator, message_id: UUID, trace_id: str = "", on_stored: Callable[[UUID], None] | None = None
+    *,
+    creator: Creator,
+    message_id: UUID,
+    user: User | None = None,
+    trace_id: str = "",
+    on_stored: Callable[[UUID], None] | None = None,
 ) -> None:
-    """Make a failed or unknown message `pending` with a new slot and a new dispatch; the caller publishes it.
+    """Make a failed, unknown or dismissed message `pending`, with a new slot and dispatch; the caller publishes it.
 
     on_stored: called with its id in the transaction that does it.
-    Raises Conflict where it is neither, or its campaign was cancelled, or its fan deleted.
+    Raises Conflict where it is none of them, or its campaign was cancelled, or its fan deleted.
     """
     delivery = selectors.delivery_get(creator=creator, message_id=message_id)
     if delivery.campaign is not None and delivery.campaign.status == CampaignStatus.CANCELLED:
@@ -289,10 +312,11 @@ def message_reopen(
     with transaction.atomic():
         fresh = transitions.delivery_rescheduled(
             Copy.of(delivery),
-            expected=TROUBLE_STATES,
+            expected=RETRYABLE_STATES,
             creator_id=creator.pk,
             campaign=delivery.kind == Kind.CAMPAIGN,
             by_hand=True,
+            decided=decided(Decision.RESENT, user=user) if user else None,
             trace_id=trace_id,
         )
         if fresh is not None and on_stored is not None:
@@ -349,10 +373,13 @@ def delivery_recognise(*, fan: Fan, text: str, platform_message_id: str, sent_at
     The oldest with these words that was handed to the platform by then, and of which nobody knows the id there, is it:
     one in doubt is thereby sent; one that is about to be repeated under its key only learns its id.
     """
+    by_hand = Q(state=MessageStatus.SENT, decision=Decision.ARRIVED) | Q(
+        state=MessageStatus.DISMISSED, key_in_doubt=True
+    )
     handed_over = Delivery.objects.filter(
+        Q(state__in=(*OPEN_STATES, MessageStatus.UNKNOWN)) | by_hand,
         fan=fan,
         first_attempt_at__lte=sent_at + CLOCKS_APART,
-        state__in=(*OPEN_STATES, MessageStatus.UNKNOWN),
         message__platform_message_id=None,
     )
     words = " ".join(text.split())

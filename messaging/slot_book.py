@@ -65,6 +65,22 @@ def slot_take(profile: SendingProfile, *, campaign: bool, count: int) -> list[da
     return slots
 
 
+def slot_give_back(*, creator_id: int, due_at: datetime) -> bool:
+    """Whether the next reply has the slot of one that was cancelled; the creator's row is locked until
+    the caller's transaction ends.
+
+    Only the last slot is given back: those after another one are planned around it already. In its place stands the
+    one that it follows from, a window earlier, because the slots before the last few are forgotten.
+    """
+    profile = sending_profile_lock(creator_id=creator_id)
+    if not profile.reply_slots or profile.reply_slots[-1] != due_at or due_at <= timezone.now():
+        return False
+    follows_from = due_at - timedelta(milliseconds=profile.window_ms)
+    profile.reply_slots = sorted([follows_from, *profile.reply_slots[:-1]])
+    profile.save(update_fields=["reply_slots"])
+    return True
+
+
 def slot_again(*, creator_id: int, campaign: bool, earliest: datetime) -> datetime:
     """The nearest time for a message that lost its slot; the caller's transaction holds the creator's row.
 

@@ -3,7 +3,7 @@
 Zero rows changed means that somebody else did it. A message's status is copied in the same transaction.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -22,7 +22,7 @@ from crm.outbound_services import MESSAGE_STATUS_COPY, message_status_set, pages
 from crm.statements import statement_run
 from crm.wake_ups import STATE, wake
 from messaging import slot_book
-from messaging.models import Delivery, SendingProfile, Stage
+from messaging.models import Decision, Delivery, ReadBack, SendingProfile, Stage
 
 logger = structlog.get_logger(__name__)
 # As long as Delivery.reason and Delivery.reason_code.
@@ -48,7 +48,7 @@ class Copy:
         return cls(message_id=delivery.pk, dispatch_id=delivery.dispatch_id)
 
 
-def _change(
+def change(
     copy: Copy,
     *,
     expected: Collection[MessageStatus],
@@ -58,6 +58,10 @@ def _change(
     savepoint: bool = True,
     **fields: Any,
 ) -> bool:
+    """The one way in which one delivery changes its state; `only` narrows what is expected further.
+
+    message: what is written to the message beside its status, as message_status_set takes it.
+    """
     # Without a savepoint where the caller's transaction fails with it anyway: two requests less.
     with transaction.atomic(savepoint=savepoint):
         rows = Delivery.objects.filter(
@@ -87,9 +91,19 @@ def change_set(
     return ids
 
 
-def cancel_set(rows: QuerySet[Delivery], *, dispatches: Collection[Copy] | None = None, **fields: Any) -> int:
+def cancel_set(
+    rows: QuerySet[Delivery],
+    *,
+    dispatches: Collection[Copy] | None = None,
+    also: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> int:
     """These never go out any more. One that was to be sent again because an earlier attempt is in doubt stays in doubt:
-    nobody can say that its fan has not got it."""
+    nobody can say that its fan has not got it.
+
+    also: what is written to all of them; `fields` to those that are cancelled.
+    """
+    also = also or {}
     doubted = change_set(
         rows.filter(key_in_doubt=True),
         dispatches=dispatches,
@@ -103,12 +117,14 @@ def cancel_set(rows: QuerySet[Delivery], *, dispatches: Collection[Copy] | None 
             "It was stopped before it was sent again, and an earlier attempt may have reached the fan."
             " Look in the chat."
         ),
+        **also,
     )
     cancelled = change_set(
         rows.filter(key_in_doubt=False),
         dispatches=dispatches,
         to=MessageStatus.CANCELLED,
         finished_at=Now(),
+        **also,
         **fields,
     )
     return len(doubted) + len(cancelled)
@@ -136,20 +152,23 @@ WITH pending AS (
         state = 'queued', state_changed_at = statement_timestamp(),
         queued_at = coalesce(queued_at, statement_timestamp()), reason = '', reason_code = '', stage = ''
     FROM pending WHERE delivery.message_id = pending.message_id
-    RETURNING delivery.message_id, delivery.state
+    RETURNING delivery.message_id, delivery.state, delivery.queued_at
 )
-{MESSAGE_STATUS_COPY}
+{MESSAGE_STATUS_COPY}, changed.message_id, changed.queued_at
 """  # noqa: S608  two constants
 
 
-def delivery_queued(copies: Collection[Copy]) -> None:
-    """SQS took these. Where a consumer was quicker and claimed one already, nothing changes."""
-    if copies:
-        ordered = sorted(copies, key=attrgetter("message_id"))
-        # A caller's transaction may hold more than this, so that one is waited for.
-        alone = not connection.in_atomic_block
-        values = [alone, [copy.message_id for copy in ordered], [copy.dispatch_id for copy in ordered]]
-        pages_wake(statement_run(_QUEUED, values))
+def delivery_queued(copies: Collection[Copy]) -> dict[UUID, datetime]:
+    """SQS took these; since when each is queued. Nothing changes where a consumer was quicker and claimed one."""
+    if not copies:
+        return {}
+    ordered = sorted(copies, key=attrgetter("message_id"))
+    # A caller's transaction may hold more than this, so that one is waited for.
+    alone = not connection.in_atomic_block
+    values = [alone, [copy.message_id for copy in ordered], [copy.dispatch_id for copy in ordered]]
+    rows = statement_run(_QUEUED, values)
+    pages_wake((creator_id, conversation_id) for creator_id, conversation_id, _, _ in rows)
+    return {message_id: queued_at for _, _, message_id, queued_at in rows}
 
 
 def delivery_set_aside(copies: Collection[Copy], *, to: MessageStatus) -> None:
@@ -165,13 +184,13 @@ def delivery_set_aside(copies: Collection[Copy], *, to: MessageStatus) -> None:
 
 def delivery_released(copy: Copy) -> bool:
     """Its slot is near enough for SQS."""
-    return _change(copy, expected=[MessageStatus.PARKED], to=MessageStatus.PENDING)
+    return change(copy, expected=[MessageStatus.PARKED], to=MessageStatus.PENDING)
 
 
 def delivery_claimed(copy: Copy, *, creator_id: int, lease: timedelta) -> bool:
     """From now until the lease ends this caller, and nobody else, may send it."""
     with transaction.atomic():
-        claimed = _change(
+        claimed = change(
             copy,
             # `pending` where the consumer is quicker than the producer's own note that SQS took it.
             expected=WAITING,
@@ -189,10 +208,16 @@ def delivery_claimed(copy: Copy, *, creator_id: int, lease: timedelta) -> bool:
 def delivery_sent(copy: Copy, *, platform_message_id: str) -> bool:
     """Certain, so it also ends the doubt of a sender that was taken for dead."""
 
-    def change(**known: str) -> bool:
-        return _change(
+    # What a person settled by hand as well: it is certain now.
+    by_hand = Q(state=MessageStatus.SENT, decision=Decision.ARRIVED) | Q(
+        state=MessageStatus.DISMISSED, key_in_doubt=True
+    )
+
+    def noted(**known: str) -> bool:
+        return change(
             copy,
-            expected=[MessageStatus.SENDING, MessageStatus.UNKNOWN],
+            expected=[MessageStatus.SENDING, MessageStatus.UNKNOWN, MessageStatus.SENT, MessageStatus.DISMISSED],
+            only=Q(state__in=[MessageStatus.SENDING, MessageStatus.UNKNOWN]) | by_hand,
             to=MessageStatus.SENT,
             message={"sent_at": timezone.now(), **known},
             finished_at=Now(),
@@ -203,19 +228,19 @@ def delivery_sent(copy: Copy, *, platform_message_id: str) -> bool:
         )
 
     if not platform_message_id:
-        return change()
+        return noted()
     try:
-        return change(platform_message_id=platform_message_id)
+        return noted(platform_message_id=platform_message_id)
     except IntegrityError:
         # The platform told of it in another way (a webhook, a sync) before its answer came.
         logger.warning("the platform's id of a sent message is stored already", message_id=str(copy.message_id))
-        return change()
+        return noted()
 
 
 def delivery_found(copy: Copy, *, platform_message_id: str, sent_at: datetime) -> bool:
     """The platform's chat holds it; False too where the id turns out to be another message's."""
     try:
-        return _change(
+        return change(
             copy,
             expected=[MessageStatus.UNKNOWN],
             to=MessageStatus.SENT,
@@ -234,19 +259,26 @@ def delivery_read_begun(copy: Copy, *, last: datetime | None) -> bool:
     return bool(
         Delivery.objects.filter(
             pk=copy.message_id, dispatch_id=copy.dispatch_id, state=MessageStatus.UNKNOWN, read_back_at=last
-        ).update(read_back_at=Now())
+        ).update(read_back_at=Now(), read_back_found="", read_back_count=None)
     )
 
 
-def delivery_still_unknown(copy: Copy, *, code: str, reason: str) -> bool:
-    """What reading the chat back added to the doubt."""
-    return _change(
+def delivery_still_unknown(copy: Copy, *, found: ReadBack, count: int, code: str, reason: str) -> bool:
+    """What reading the chat back added to the doubt; `count` messages were looked at."""
+    return change(
         copy,
         expected=[MessageStatus.UNKNOWN],
         to=MessageStatus.UNKNOWN,
+        read_back_found=found,
+        read_back_count=count,
         reason_code=code[:CODE_MAX],
         reason=reason[:REASON_MAX],
     )
+
+
+def delivery_unread(copy: Copy) -> bool:
+    """Its chat could not be read; it is in doubt as before."""
+    return change(copy, expected=[MessageStatus.UNKNOWN], to=MessageStatus.UNKNOWN, read_back_found=ReadBack.UNREADABLE)
 
 
 def delivery_failed(copy: Copy, *, stage: Stage, code: str, reason: str, attempted: bool) -> bool:
@@ -271,15 +303,15 @@ def _fail(copy: Copy, *, expected: MessageStatus, stage: Stage, code: str, reaso
         "finished_at": Now(),
         "lease_expires_at": None,
     }
-    if _change(copy, to=MessageStatus.FAILED, only=Q(key_in_doubt=False), **fields):
+    if change(copy, to=MessageStatus.FAILED, only=Q(key_in_doubt=False), **fields):
         return True
-    _change(copy, to=MessageStatus.UNKNOWN, only=Q(key_in_doubt=True), repeatable=False, read_back_at=None, **fields)
+    change(copy, to=MessageStatus.UNKNOWN, only=Q(key_in_doubt=True), repeatable=False, read_back_at=None, **fields)
     return False
 
 
 def delivery_bypassed(copy: Copy, *, code: str, reason: str) -> bool:
     """Nobody was asked to send it, on purpose."""
-    return _change(
+    return change(
         copy,
         expected=[MessageStatus.SENDING],
         to=MessageStatus.BYPASSED,
@@ -322,7 +354,7 @@ def delivery_unrepeated(copy: Copy, *, code: str, reason: str) -> bool:
 def _doubted(
     copy: Copy, *, expected: Collection[MessageStatus], code: str, reason: str, repeatable: bool, attempted: bool
 ) -> bool:
-    return _change(
+    return change(
         copy,
         expected=expected,
         to=MessageStatus.UNKNOWN,
@@ -354,6 +386,7 @@ def delivery_rescheduled(
     trace_id: str = "",
     code: str = "",
     reason: str = "",
+    decided: Mapping[str, Any] | None = None,
 ) -> Copy | None:
     """Give it a new slot and a new dispatch id, back at `pending`; the copy that was on the queue is stale from now on.
 
@@ -362,6 +395,7 @@ def delivery_rescheduled(
     attempted: a send was begun, so it counts against SEND_MAX_ATTEMPTS.
     in_doubt: nobody knows how that send ended, so its key stays the message's key.
     by_hand: a person wants it, so it has all its attempts again.
+    decided: which person that is (messaging/decisions.py).
     given_up: SQS gave the copy up before anybody began to send it.
     trace_id: of the request that asks for it; without one the last request's stays.
     Returns the copy to publish, None where somebody else changed the row first.
@@ -370,9 +404,12 @@ def delivery_rescheduled(
     also: dict[str, Any] = {"key_in_doubt": True} if in_doubt else {}
     if trace_id:
         also["trace_id"] = trace_id
+    if by_hand:
+        # When it is put on the queue this time.
+        also |= {"queued_at": None, **(decided or {})}
     with transaction.atomic():
         # Taken first, so that a row that somebody else changed costs no slot.
-        changed = _change(
+        changed = change(
             copy,
             expected=expected,
             to=MessageStatus.PENDING,

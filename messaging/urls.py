@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from messaging import api, campaign_api, campaign_ledger_api, limit_api
+from messaging import api, campaign_api, campaign_ledger_api, limit_api, message_api
 
 urlpatterns = [
     # First, because most requests go there and addresses are tried one after the other.
@@ -15,6 +15,10 @@ urlpatterns = [
     path("onlyfans/messages/status", api.StatusView.as_view(), name="messages-status"),
     path("onlyfans/messages/limit", limit_api.LimitView.as_view(), name="messages-limit"),
     path("onlyfans/messages/failed", api.FailedView.as_view(), name="messages-failed"),
+    path("onlyfans/messages", message_api.MessageListView.as_view(), name="messages"),
+    path("onlyfans/messages/<uuid:message_id>", message_api.MessageView.as_view(), name="message"),
+    path("onlyfans/messages/<uuid:message_id>/cancel", message_api.MessageCancelView.as_view(), name="messages-cancel"),
+    path("onlyfans/messages/<uuid:message_id>/settle", message_api.MessageSettleView.as_view(), name="messages-settle"),
     path("onlyfans/messages/<uuid:message_id>/retry", api.RetryView.as_view(), name="messages-retry"),
     path("messages/bulk", campaign_api.BulkView.as_view(), name="messages-bulk"),
     path("messages/campaigns", campaign_api.CampaignListView.as_view(), name="campaigns"),

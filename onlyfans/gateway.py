@@ -8,7 +8,7 @@ from datetime import datetime
 from django.conf import settings
 from django.utils.translation import gettext_noop
 
-from messaging.gateways import CannotSay, Found, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.gateways import CannotSay, Found, Looked, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
 from messaging.reasons import LOOKUP_FAILED
 from onlyfans.account_client import vendor_client
 from onlyfans.client import ChatMessage, VendorClient, reach
@@ -64,28 +64,30 @@ class OnlyFansGateway:
             return _outcome(error)
         return Sent(platform_message_id=platform_message_id, fan_platform_id=learned)
 
-    def find_message(self, message: OutboundMessage, *, since: datetime) -> tuple[Found, ...] | CannotSay:
+    def find_message(self, message: OutboundMessage, *, since: datetime) -> Looked | CannotSay:
         """Look through the chat, PAGES_MAX pages at most. The vendor may mark the chat as read by it."""
         account = account_for_creator(message.creator_id)
         if account is None or account.state == AccountState.DISCONNECTED:
             return CannotSay(reason="No OnlyFans account is connected for this creator.")
         if not message.text:
             return CannotSay(reason="A message without a text cannot be told from another.")
-        client, found, before = vendor_client(account), [], ""
+        client, found, read, before = vendor_client(account), [], 0, ""
         try:
             fan_id = _fan_id(client, message)
             for _ in range(PAGES_MAX):
                 page, before = client.messages_list(
                     fan_id=fan_id, before=before, timeout_seconds=settings.SEND_TIMEOUT_SECONDS / 3
                 )
-                found += [each for each in page if each.created_at >= since and _could_be(message, each)]
+                seen = [each for each in page if each.created_at >= since]
+                read += len(seen)
+                found += [each for each in seen if _could_be(message, each)]
                 if not before or page[-1].created_at < since:
                     break
             else:
                 return CannotSay(reason="The chat holds more messages since then than are read.")
         except VendorError as error:
             return CannotSay(reason=error.reason)
-        return tuple(Found(each.message_id, each.created_at) for each in reversed(found))
+        return Looked(tuple(Found(each.message_id, each.created_at) for each in reversed(found)), read)
 
     def probe(self) -> None:
         """Raise VendorError when nothing answers at the vendor's address; any HTTP answer is proof enough."""

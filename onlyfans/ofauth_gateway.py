@@ -11,7 +11,7 @@ from datetime import datetime
 from django.conf import settings
 from django.utils.translation import gettext_noop
 
-from messaging.gateways import CannotSay, Found, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.gateways import CannotSay, Found, Looked, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
 from onlyfans.event_payloads import html_to_text
 from onlyfans.models import AccountState
 from onlyfans.ofauth_client import OFAuthClient, Seen, reach
@@ -58,21 +58,23 @@ class OFAuthGateway:
             return rejected(error) if error.not_sent else Unknown(code=error.code, reason=error.reason)
         return Sent(platform_message_id=sent_as, fan_platform_id=fan_id if fan_id != message.fan_platform_id else "")
 
-    def find_message(self, message: OutboundMessage, *, since: datetime) -> tuple[Found, ...] | CannotSay:
+    def find_message(self, message: OutboundMessage, *, since: datetime) -> Looked | CannotSay:
         """Look through the chat, PAGES_MAX pages at most."""
         client = _client(message)
         if client is None:
             return CannotSay(reason=NOT_CONNECTED)
         if not message.text:
             return CannotSay(reason="A message without a text cannot be told from another.")
-        found, before, more = [], "", True
+        found, read, before, more = [], 0, "", True
         try:
             fan_id = _fan_id(client, message)
             for _ in range(PAGES_MAX):
                 page, more = client.messages_page(
                     fan_id=fan_id, before=before, timeout_seconds=settings.SEND_TIMEOUT_SECONDS / 3
                 )
-                found += [each for each in page if each.created_at >= since and _could_be(message, fan_id, each)]
+                seen = [each for each in page if each.created_at >= since]
+                read += len(seen)
+                found += [each for each in seen if _could_be(message, fan_id, each)]
                 if not more or not page or page[-1].created_at < since:
                     break
                 before = page[-1].message_id
@@ -82,7 +84,7 @@ class OFAuthGateway:
             return CannotSay(reason=error.reason)
         if more and not page:
             return CannotSay(reason="The vendor gave a page of nothing that is not the last one.")
-        return tuple(Found(each.message_id, each.created_at) for each in reversed(found))
+        return Looked(tuple(Found(each.message_id, each.created_at) for each in reversed(found)), read)
 
     def probe(self) -> None:
         """Raise VendorError when nothing answers at the vendor's address; any HTTP answer is proof enough."""

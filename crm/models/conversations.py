@@ -63,6 +63,8 @@ class MessageStatus(models.TextChoices):
     UNKNOWN = "unknown", gettext_lazy("Unknown")
     FAILED = "failed", gettext_lazy("Failed")
     CANCELLED = "cancelled", gettext_lazy("Cancelled")
+    # A person took note of what failed or is in doubt, and leaves it at that.
+    DISMISSED = "dismissed", gettext_lazy("Dismissed")
     BYPASSED = "bypassed", gettext_lazy("Not sent: sending is off")
 
 
@@ -79,7 +81,7 @@ class Message(models.Model):
     creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="messages")
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages", db_index=False)
     # Who wrote it stays unknown when their account is deleted; the message stays.
-    sender = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    sender = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False)
     direction = models.CharField(max_length=3, choices=Direction.choices)
     text = models.TextField(blank=True)
     price_cents = models.PositiveIntegerField(default=0)
@@ -109,6 +111,8 @@ class Message(models.Model):
         ]
         indexes = [
             models.Index("conversation", F("created_at").desc(), F("id").desc(), name="message_by_time"),
+            # What one of a creator's people wrote, in the order of the ids.
+            models.Index("sender", "creator", "id", name="message_by_sender", condition=Q(sender__isnull=False)),
             # What reading a conversation marks, however long the conversation is.
             models.Index("conversation", name="message_unread", condition=Q(direction=Direction.IN, read=False)),
             models.Index(

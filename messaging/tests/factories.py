@@ -14,7 +14,7 @@ from crm.outbound_services import OutboundDraft, message_bulk_create_outbound
 from crm.tests.factories import CreatorFactory, FanFactory
 from messaging import publishing, queue
 from messaging.delivery import Consumer, Disposition, Later
-from messaging.gateways import CannotSay, Found, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.gateways import CannotSay, Found, Looked, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
 from messaging.models import Delivery, Kind, SendingProfile
 
 PERMANENT = Rejected(code="bad_request", reason="The fan cannot be reached.", permanent=True)
@@ -116,12 +116,13 @@ class ScriptedGateway:
             self.reached.append(message.message_id)
         return outcome
 
-    def find_message(self, message: OutboundMessage, *, since: datetime) -> tuple[Found, ...] | CannotSay:
+    def find_message(self, message: OutboundMessage, *, since: datetime) -> Looked | CannotSay:
         """What `chat` holds, by the message's text."""
         self.looked_for.append(message.message_id)
         if self.chat is None:
             return CannotSay(reason="The platform is away.")
-        return tuple(found for text, found in self.chat if text == message.text and found.sent_at >= since)
+        seen = [(text, found) for text, found in self.chat if found.sent_at >= since]
+        return Looked(tuple(found for text, found in seen if text == message.text), len(seen))
 
     def probe(self) -> None:
         """Always within reach."""

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 
 from crm.models import Message, MessageStatus
 from crm.tests.factories import FanFactory
-from messaging import sweeper, transitions
-from messaging.models import TROUBLE_STATES, Delivery, Kind, Stage
+from messaging import decisions, sweeper, transitions
+from messaging.models import RETRYABLE_STATES, TROUBLE_STATES, UNSENT_STATES, Delivery, Kind, Stage
 from messaging.tests.factories import ScriptedGateway, delivery_make, profile_make
 from messaging.transitions import WAITING, Copy
 
@@ -55,6 +55,8 @@ class Row:
     arrivals: int = 0
     # An attempt may have reached the fan, so it neither failed nor was cancelled, whatever comes next.
     in_doubt: bool = False
+    # A person said that it arrived.
+    vouched: bool = False
     # Every copy that ever was on the queue; SQS may hand out each of them at any time, and more than once.
     copies: list[Copy] = field(default_factory=list)
 
@@ -188,7 +190,8 @@ class Deliveries(RuleBasedStateMachine):
         sender = self.a_sender(data, lambda each: each.arrived)
         row = sender.row
         changed = transitions.delivery_sent(sender.copy, platform_message_id=f"platform-{row.copy.message_id}")
-        assert changed is (sender.copy == row.copy and row.state in AWAY)
+        settled = row.vouched or (row.state is MessageStatus.DISMISSED and row.in_doubt)
+        assert changed is (sender.copy == row.copy and (row.state in AWAY or settled))
         if changed:
             row.state = MessageStatus.SENT
         self.senders.remove(sender)
@@ -275,9 +278,36 @@ class Deliveries(RuleBasedStateMachine):
     @rule(data=st.data())
     def retry_by_hand(self, data) -> None:
         row, copy, counts = self.any_copy(data)
-        allowed = counts and row.state in TROUBLE_STATES
-        self.rescheduled(row, copy, allowed=allowed, expected=TROUBLE_STATES, by_hand=True)
+        allowed = counts and row.state in RETRYABLE_STATES
+        self.rescheduled(row, copy, allowed=allowed, expected=RETRYABLE_STATES, by_hand=True)
         row.by_hand += allowed
+
+    @rule(data=st.data())
+    def a_person_stops_it(self, data) -> None:
+        row = data.draw(st.sampled_from(self.rows))
+        stopped = decisions.delivery_stopped(self.found(row), user=None)
+        assert stopped is (row.state in UNSENT_STATES)
+        if stopped:
+            row.ended(MessageStatus.CANCELLED)
+
+    @rule(data=st.data())
+    def a_person_says_that_it_arrived(self, data) -> None:
+        row = data.draw(st.sampled_from(self.rows))
+        doubted = row.state is MessageStatus.UNKNOWN or (row.state is MessageStatus.DISMISSED and row.in_doubt)
+        assert decisions.delivery_arrived(self.found(row), user=None) is doubted
+        if doubted:
+            row.state, row.repeatable, row.vouched = MessageStatus.SENT, False, True
+
+    @rule(data=st.data())
+    def a_person_dismisses_it(self, data) -> None:
+        row = data.draw(st.sampled_from(self.rows))
+        troubled = row.state in TROUBLE_STATES
+        assert decisions.delivery_dismissed(self.found(row), user=None) is troubled
+        if troubled:
+            row.state, row.repeatable = MessageStatus.DISMISSED, False
+
+    def found(self, row: Row) -> Delivery:
+        return Delivery.objects.get(pk=row.copy.message_id)
 
     @rule(data=st.data())
     def sqs_gives_up(self, data) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from crm.models import Creator, uuid7
 from crm.tests.factories import CreatorFactory
-from messaging.gateways import CannotSay, Found, OutboundMessage, Rejected, Scope, Sent, Unknown, gateway_load
+from messaging.gateways import CannotSay, Found, Looked, OutboundMessage, Rejected, Scope, Sent, Unknown, gateway_load
 from onlyfans.ofauth_gateway import OFAuthGateway
 from onlyfans.services import account_connect
 
@@ -191,7 +191,7 @@ def test_a_message_in_doubt_is_found_in_the_chat(creator: Creator, vendor: Vendo
     ]
     vendor.answer("GET", CHAT, body={"list": chat, "hasMore": True})
     found = OFAuthGateway().find_message(message(creator, text="Hi"), since=NOW)
-    assert found == (Found("2", NOW + timedelta(minutes=1)),)
+    assert found == Looked((Found("2", NOW + timedelta(minutes=1)),), 4)
 
 
 @pytest.mark.parametrize("body", [{"message": "x"}, {"list": [{}], "hasMore": False}, {"list": [], "hasMore": True}])
@@ -202,4 +202,4 @@ def test_a_chat_that_cannot_be_read_proves_nothing(creator: Creator, vendor: Ven
 
 def test_an_empty_chat_does_not_hold_it(creator: Creator, vendor: Vendor) -> None:
     vendor.answer("GET", CHAT, body={"list": [], "hasMore": False})
-    assert OFAuthGateway().find_message(message(creator, text="Hi"), since=NOW) == ()
+    assert OFAuthGateway().find_message(message(creator, text="Hi"), since=NOW) == Looked((), 0)

@@ -11,7 +11,7 @@ from conftest import Queues
 from crm.models import Creator, Fan, MessageStatus
 from messaging import sweeper
 from messaging.delivery import Consumer
-from messaging.gateways import CannotSay, Found, OutboundMessage
+from messaging.gateways import CannotSay, Found, Looked, OutboundMessage
 from messaging.models import Delivery
 from messaging.rate_limiter import RedisRateLimiter
 from messaging.tests.factories import aged, copy_of, delivery_make
@@ -52,8 +52,8 @@ def message(creator: Creator, text: str = "Hello you", **changes: Any) -> Outbou
 
 def found(outbound: OutboundMessage, *, minutes: float = 2) -> list[str]:
     seen = GATEWAY.find_message(outbound, since=timezone.now() - timedelta(minutes=minutes))
-    assert isinstance(seen, tuple), seen
-    return [each.platform_message_id for each in seen]
+    assert isinstance(seen, Looked), seen
+    return [each.platform_message_id for each in seen.found]
 
 
 def test_a_page_of_a_chat_is_read_with_the_cursor_of_the_next(creator: Creator, simulator: SimulatorServer) -> None:
@@ -105,7 +105,7 @@ def test_what_a_fan_wrote_or_nobody_says_who_did_is_not_ours(creator: Creator, m
     now = timezone.now()
     page = [ChatMessage(str(by), text_to_html("Hello you"), by, now, 0, 0) for by in (True, False, None)]
     monkeypatch.setattr(VendorClient, "messages_list", lambda self, **asked: (page, ""))
-    assert GATEWAY.find_message(message(creator), since=now) == (Found("True", now),)
+    assert GATEWAY.find_message(message(creator), since=now) == Looked((Found("True", now),), 3)
 
 
 def test_all_that_it_could_be_are_named_the_oldest_first(creator: Creator, simulator: SimulatorServer) -> None:
