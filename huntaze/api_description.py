@@ -16,5 +16,7 @@ DESCRIPTION = """The open CRM for OnlyFans creators: fans, conversations and mes
 * **Often.** A token has 600 requests a minute; what sends (60), imports (10) or previews a file (60) counts apart.
   `RateLimit-Policy` names the quota of a request and `RateLimit` what is left of it; 429 comes with `Retry-After` in
   seconds.
+* **Other origins.** A browser lets a page of another origin call `/api` once the operator names that origin in
+  `CORS_ALLOWED_ORIGINS`. It signs in by token; cookies are not taken.
 * **Support.** Each answer has an `X-Request-Id`, which finds it in the logs.
 """

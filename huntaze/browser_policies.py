@@ -39,3 +39,33 @@ PERMISSIONS: dict[str, list[str]] = {
         "usb",
     )
 }
+
+# What a page of another origin may do with the API (CORS_ALLOWED_ORIGINS names those origins). It signs in by token:
+# cookies are not allowed, so that no other page acts with the session of a person who is signed in here.
+CORS_PATHS = r"^/api/"
+CORS_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+CORS_REQUEST_HEADERS = (
+    "accept",
+    "accept-language",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "x-creator",
+    "x-request-id",
+)
+# Beside those that a browser shows anyway (Cache-Control, Content-Language, Content-Type …).
+CORS_RESPONSE_HEADERS = (
+    "Content-Disposition",
+    "ETag",
+    "Idempotent-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-Id",
+)
+# How long a browser keeps the answer to its question; Chromium no longer than this.
+CORS_KEPT_SECONDS = 7_200

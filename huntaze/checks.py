@@ -1,5 +1,6 @@
 """Answers which configuration is unsafe or incomplete, as Django system checks. Touches the settings alone."""
 
+import re
 from typing import Any
 
 from django.conf import settings
@@ -42,6 +43,26 @@ def a_send_ends_before_its_claim(**kwargs: Any) -> list[CheckMessage]:
             "SEND_TIMEOUT_SECONDS must be under SEND_LEASE_SECONDS, and that under SQS_VISIBILITY_TIMEOUT_SECONDS.",
             id="huntaze.E001",
         ),
+    ]
+
+
+# Scheme and host, and the port where it is not the scheme's own: what a browser sends as Origin, and no more.
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
+OWN_PORT = re.compile(r"(https://.*:443|http://.*:80)")
+
+
+@register(Tags.security)
+def allowed_origins_are_origins(**kwargs: Any) -> list[CheckMessage]:
+    """E002: an entry of CORS_ALLOWED_ORIGINS is no origin that a browser can send, so it would allow nothing."""
+    return [
+        checks.Error(
+            f"CORS_ALLOWED_ORIGINS: {origin!r} is not an origin.",
+            hint="Give the scheme, the host and the port where it is not the usual one, and nothing after them: "
+            "https://app.example.com or http://localhost:3000. A wildcard is not possible.",
+            id="huntaze.E002",
+        )
+        for origin in settings.CORS_ALLOWED_ORIGINS
+        if not ORIGIN.fullmatch(origin) or OWN_PORT.fullmatch(origin)
     ]
 
 

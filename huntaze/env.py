@@ -119,7 +119,7 @@ def queue_url(name: str) -> str:
 
 
 def origins(name: str) -> list[str]:
-    """A comma-separated list of origins, as a browser sends them: scheme, host and port, lower case, nothing after."""
+    """A comma-separated list of origins, in lower case as browsers send them; huntaze.E002 judges their form."""
     return [origin.lower() for origin in items(name)]
 
 

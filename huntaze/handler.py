@@ -14,9 +14,11 @@ waits for long.
 import asyncio
 import contextvars
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
@@ -120,7 +122,7 @@ class Handler(ASGIHandler):
             body = await self.read_body(bounded)
         except RequestAborted:
             if bounded.left < 0:
-                await self.send_response(body_too_large(self.body_max), send)
+                await self.send_response(self.refuse(scope), send)
             return
         # Of a context of its own: what the request leaves there, its connections before all, are that thread's.
         answer = sync_to_async(
@@ -133,6 +135,10 @@ class Handler(ASGIHandler):
                 await self.stream(response, receive, send)
             else:
                 await self.send_response(response, send)
+
+    def refuse(self, scope: Any) -> HttpResponseBase:
+        """413 for a body that no middleware sees; a page of an allowed origin can read it as it reads any other."""
+        return CorsMiddleware(lambda _: body_too_large(self.body_max))(ASGIRequest(scope, BytesIO()))
 
     def answer(self, scope: Any, body: Any) -> Any:
         """The response, ready to be sent; one that is no stream is done with everything but that."""

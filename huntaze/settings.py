@@ -24,6 +24,8 @@ SECRET_KEY_FALLBACKS = env.items("SECRET_KEY_FALLBACKS")
 SALT_KEY = env.text("FIELD_ENCRYPTION_SALT", default="huntaze-field-encryption")
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", default=("localhost", "127.0.0.1", "[::1]") if DEBUG else ())
 CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
+# Frontends elsewhere that a browser lets call the API (huntaze/browser_policies.py).
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 ROOT_URLCONF = "huntaze.urls"
 WSGI_APPLICATION = "huntaze.wsgi.application"
 ASGI_APPLICATION = "huntaze.asgi.application"
@@ -64,6 +66,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "huntaze.middleware.RequestIdMiddleware",
+    # Above all that answers for the API, so that a frontend elsewhere can read a refusal too.
+    "corsheaders.middleware.CorsMiddleware",
     "huntaze.middleware.HealthMiddleware",
     "huntaze.prometheus.RequestSecondsMiddleware",
     "huntaze.middleware.BodySizeMiddleware",
@@ -374,6 +378,12 @@ WHITENOISE_USE_FINDERS = DEBUG
 
 # --- What a browser may do ------------------------------------------------------------------------------------------
 
+CORS_URLS_REGEX = browser_policies.CORS_PATHS
+CORS_ALLOW_METHODS = browser_policies.CORS_METHODS
+CORS_ALLOW_HEADERS = browser_policies.CORS_REQUEST_HEADERS
+CORS_EXPOSE_HEADERS = browser_policies.CORS_RESPONSE_HEADERS
+CORS_ALLOW_CREDENTIALS = False
+CORS_PREFLIGHT_MAX_AGE = browser_policies.CORS_KEPT_SECONDS
 CONTENT_SECURITY_POLICY = browser_policies.CONTENT_SECURITY
 PERMISSIONS_POLICY = browser_policies.PERMISSIONS
 X_FRAME_OPTIONS = "DENY"
