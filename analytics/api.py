@@ -16,6 +16,7 @@ from analytics.csv_tables import CsvTable
 from analytics.periods import Interval
 from analytics.selectors import TOP_FANS
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, CsvRenderer
+from crm.json_types import QueryParameters
 from crm.models import TransactionKind
 from crm.rendering import JSONRenderer
 from crm.selectors import EXPORTERS, membership_require
@@ -152,7 +153,7 @@ class OverviewView(TableView):
         return self.answer(request, found, OverviewSerializer, csv_tables.overview_table)
 
 
-class TopFansFilterSerializer(serializers.Serializer[Any]):
+class TopFansFilterSerializer(QueryParameters):
     """The query parameters of the list of top fans."""
 
     limit = serializers.IntegerField(
@@ -190,7 +191,7 @@ class TopFansView(TableView):
         return self.answer(request, found, TopFansSerializer, csv_tables.top_fans_table)
 
 
-class DaysFilterSerializer(serializers.Serializer[Any]):
+class DaysFilterSerializer(QueryParameters):
     """Query parameters that name days of the creator's own calendar; `to` is today unless given."""
 
     currency = serializers.RegexField(

@@ -14,9 +14,10 @@ from analytics.basis import CURRENCY
 from analytics.fan_selectors import MONTHS, MONTHS_MAX
 from analytics.sales_selectors import WITHIN_DAYS, WITHIN_DAYS_MAX
 from crm.api import CREATOR_PARAMETERS
+from crm.json_types import QueryParameters
 
 
-class MonthsFilterSerializer(serializers.Serializer[Any]):
+class MonthsFilterSerializer(QueryParameters):
     """Query parameters of what goes by months of the creator's own calendar, the one that goes on the last."""
 
     months = serializers.IntegerField(required=False, default=MONTHS, min_value=1, max_value=MONTHS_MAX)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from crm.models import Creator, Fan, MessageStatus
 from messaging import publishing, queue
-from messaging.campaigns import CampaignRequest, campaign_create
+from messaging.campaigns import Audience, CampaignRequest, campaign_create
 from messaging.models import Delivery, Kind, SendingProfile
 from messaging.rate_limiter import Limit
 from messaging.services import MessageRequest, OnlyFansRateLimiterService
@@ -95,7 +95,7 @@ def run(
     said: dict[str, tuple[float, float]] = {}
     for account, service in zip(simulator.accounts, services, strict=False):
         if campaign:
-            wish = CampaignRequest(name="Morning", content="Good morning!")
+            wish = CampaignRequest(name="Morning", content="Good morning!", audience=Audience(everybody=True))
             asked = time.time()
             report = campaign_create(creator=service.creator, user=None, request=wish).report
             if report.estimated_completion_at is None:
@@ -171,7 +171,9 @@ def campaign_start(service: OnlyFansRateLimiterService, *, messages: int) -> Non
         for number in range(messages - 1)
     )
     campaign_create(
-        creator=service.creator, user=None, request=CampaignRequest(name="Morning", content="Good morning!")
+        creator=service.creator,
+        user=None,
+        request=CampaignRequest(name="Morning", content="Good morning!", audience=Audience(everybody=True)),
     )
 
 

@@ -87,7 +87,9 @@ def ask(step: Step) -> list[int]:
                 bulk = campaigns.BulkRequest(recipient_ids=recipients, content=step.texts[0])
                 receipt = campaigns.bulk_send(creator=creator, user=None, request=bulk)
             case Way.CAMPAIGN:
-                campaign = campaigns.CampaignRequest(name=step.texts[0], content=step.texts[0])
+                campaign = campaigns.CampaignRequest(
+                    name=step.texts[0], content=step.texts[0], audience=campaigns.Audience(everybody=True)
+                )
                 receipt = campaigns.campaign_create(creator=creator, user=None, request=campaign)
     except QueueRefused:
         # All that it asked for is stored as failed.

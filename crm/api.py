@@ -19,15 +19,16 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from crm import selectors, services
 from crm.errors import FieldError, InvalidInput, NotFound
+from crm.json_types import QueryParameters
 from crm.listing import Listing
 from crm.models import Conversation, Creator, Fan, Membership, Message, Role, User
 from crm.pagination import KeysetPagination
 from crm.recent import Recent
 from crm.rendering import JSONRenderer
+from crm.strict_api import StrictAPIView
 
 R = TypeVar("R")
 
@@ -74,7 +75,7 @@ def times_shown(data: Any) -> Any:
     return [times_shown(each) for each in data] if isinstance(data, list) else data
 
 
-class CreatorAPIView(APIView):
+class CreatorAPIView(StrictAPIView):
     """A view of one creator: `self.membership` is the caller's, found before any method runs.
 
     `read_roles` and `write_roles` say who may; a caller without a membership gets 404 and learns nothing.
@@ -84,11 +85,12 @@ class CreatorAPIView(APIView):
     write_roles: ClassVar[frozenset[Role]] = selectors.WRITERS
     # The quota that writes count against, where it is not everybody's (huntaze/throttling.py).
     write_scope: str = ""
+    # Beside an empty one, or the same again; creator_id_of says so.
+    repeatable = frozenset({"creator"})
     membership: Membership
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        assert isinstance(request.user, User)  # noqa: S101  IsAuthenticated has run in super().initial
+    def admit(self, request: Request) -> None:
+        assert isinstance(request.user, User)  # noqa: S101  IsAuthenticated has run before
         user, creator_id, reads = request.user, creator_id_of(request), request.method in SAFE_METHODS
         self.membership = _memberships.get(
             (user.pk, creator_id),
@@ -249,7 +251,7 @@ def conversation_shown(row: selectors.ConversationRow) -> dict[str, Any]:
     }
 
 
-class ConversationFilterSerializer(serializers.Serializer[Any]):
+class ConversationFilterSerializer(QueryParameters):
     """The query parameters of the list of conversations."""
 
     unread = serializers.BooleanField(
@@ -317,7 +319,7 @@ class MeSerializer(serializers.Serializer[User]):
         return [MeCreatorSerializer(membership).data for membership in selectors.membership_list(user=user)]
 
 
-class MeView(APIView):
+class MeView(StrictAPIView):
     """Who is signed in, and the creators they reach."""
 
     @extend_schema(operation_id="auth_me", responses=MeSerializer)

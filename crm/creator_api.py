@@ -27,7 +27,9 @@ class CreatorSerializer(serializers.ModelSerializer[Creator]):
 class CreatorChangeSerializer(JsonTypes):
     """What of a creator can be changed."""
 
-    timeZone = serializers.CharField(max_length=64, help_text="A name of the tz database, such as Europe/Paris.")
+    timeZone = serializers.CharField(
+        source="time_zone", max_length=64, help_text="A name of the tz database, such as Europe/Paris."
+    )
 
 
 class CreatorView(CreatorAPIView):
@@ -56,8 +58,6 @@ class CreatorView(CreatorAPIView):
     )
     def put(self, request: Request) -> Response:
         """Count by the days of another time zone; what was counted so far is counted anew before the answer comes."""
-        given = CreatorChangeSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        creator = creator_time_zone_set(creator=self.creator, name=given.validated_data["timeZone"])
+        creator = creator_time_zone_set(creator=self.creator, name=self.read(CreatorChangeSerializer)["time_zone"])
         self.changed = True
         return Response(CreatorSerializer(creator).data)

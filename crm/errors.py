@@ -12,7 +12,6 @@ class ErrorKind(StrEnum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     STALE = "stale"
-    UNCONDITIONAL = "unconditional"
     FORBIDDEN = "forbidden"
     TOO_LARGE = "too_large"
     UNREADABLE = "unreadable"
@@ -21,7 +20,11 @@ class ErrorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing wrong with one field of what was asked; `field` is the name the caller used."""
+    """One thing wrong with one field of what was asked.
+
+    `field` is the domain's name (`media_urls[0]`, `audience.recipient_ids`); each door says it in the names of its own
+    request.
+    """
 
     field: str
     code: str
@@ -73,13 +76,6 @@ class Stale(HuntazeError):
 
     kind = ErrorKind.STALE
     code = "stale"
-
-
-class Unconditional(HuntazeError):
-    """The caller would overwrite the thing without saying which state of it they have seen."""
-
-    kind = ErrorKind.UNCONDITIONAL
-    code = "unconditional"
 
 
 class Forbidden(HuntazeError):

@@ -7,7 +7,6 @@ from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import StreamingHttpResponse
 from django.utils.http import parse_etags
-from django.utils.translation import gettext
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -16,9 +15,8 @@ from rest_framework.response import Response
 
 from crm import fan_services, selectors
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
-from crm.errors import Unconditional
 from crm.fan_export import fan_export, fan_shown
-from crm.json_types import JsonTypes
+from crm.json_types import JsonTypes, QueryParameters
 from crm.models import Fan
 from crm.rendering import JSONRenderer
 
@@ -33,27 +31,19 @@ IF_MATCH = OpenApiParameter(
     "If-Match",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
-    required=True,
-    description="The ETag that you read the fan with, so that nobody's change is overwritten unseen; "
-    "`*` overwrites whatever is there.",
-)
-IF_MATCH_OPTIONAL = OpenApiParameter(
-    "If-Match",
-    OpenApiTypes.STR,
-    OpenApiParameter.HEADER,
-    description="Only in the state with this ETag; without it whatever the state.",
+    description="The ETag that you read the fan with: 412 where it has changed since. Without it, or with `*`, "
+    "whatever the state.",
 )
 NO_SUCH_FAN = OpenApiResponse(description="There is no such fan, or they were deleted.")
 CHANGES = {
     404: NO_SUCH_FAN,
     409: OpenApiResponse(description="Another fan has this `platformId`; `fanId` says who."),
     412: OpenApiResponse(description="Somebody changed the fan since: read it again."),
-    428: OpenApiResponse(description="If-Match is missing."),
 }
 
 
 class FanSerializer(JsonTypes, serializers.ModelSerializer[Fan]):
-    """What is left out of a PUT becomes empty. `deletedAt` is set on deleted fans alone, who can be restored."""
+    """`deletedAt` is set on deleted fans alone, who can be restored."""
 
     platformId = serializers.CharField(
         source="platform_id",
@@ -98,7 +88,7 @@ class FanSerializer(JsonTypes, serializers.ModelSerializer[Fan]):
         return list(dict.fromkeys(tags))
 
 
-class FanDeletionFilterSerializer(serializers.Serializer[Any]):
+class FanDeletionFilterSerializer(QueryParameters):
     """The query parameters of a deletion."""
 
     erase = serializers.BooleanField(
@@ -180,12 +170,12 @@ class FanView(FanRowAPIView):
     @extend_schema(
         operation_id="fans_replace",
         parameters=[*CREATOR_PARAMETERS, IF_MATCH, ETAG],
-        request=FanSerializer,
+        request=FanSerializer(partial=True),
         responses={200: FanSerializer, **CHANGES},
     )
     def put(self, request: Request, fan_id: int) -> Response:
-        """Replace what is known of a fan. What is left out becomes empty."""
-        return self._change(request, fan_id, partial=False)
+        """Change some members of a fan, as PATCH does: name, tags, notes and valueCents, or others. The rest stays."""
+        return self._change(request, fan_id)
 
     @extend_schema(
         operation_id="fans_update",
@@ -195,25 +185,16 @@ class FanView(FanRowAPIView):
     )
     def patch(self, request: Request, fan_id: int) -> Response:
         """Change some members of a fan. The rest stays as it is."""
-        return self._change(request, fan_id, partial=True)
+        return self._change(request, fan_id)
 
-    def _change(self, request: Request, fan_id: int, *, partial: bool) -> Response:
+    def _change(self, request: Request, fan_id: int) -> Response:
         fan = selectors.fan_get(creator=self.creator, fan_id=fan_id)
-        if "If-Match" not in request.headers:
-            raise Unconditional(
-                gettext(
-                    "Send If-Match with the ETag that you read this fan with, "
-                    "or If-Match: * to overwrite what is there."
-                )
-            )
-        serializer = FanSerializer(data=request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
-        changed = fan_services.fan_update(fan=fan, seen=versions_seen(request), **serializer.validated_data)
-        return self.shown(changed)
+        changes = self.read(FanSerializer, partial=True)
+        return self.shown(fan_services.fan_update(fan=fan, seen=versions_seen(request), **changes))
 
     @extend_schema(
         operation_id="fans_delete",
-        parameters=[*CREATOR_PARAMETERS, FanDeletionFilterSerializer, IF_MATCH_OPTIONAL],
+        parameters=[*CREATOR_PARAMETERS, FanDeletionFilterSerializer, IF_MATCH],
         responses={
             200: FanDeletedSerializer,
             204: OpenApiResponse(description="Erased (`erase=true`)."),

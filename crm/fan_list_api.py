@@ -13,7 +13,7 @@ from crm import fan_services, selectors
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView
 from crm.fan_api import CHANGES, ETAG, TAGS_MAX, FanRowAPIView, FanSerializer
 from crm.fan_export import fan_shown
-from crm.json_types import JsonTypes
+from crm.json_types import JsonTypes, MomentField, QueryParameters
 from crm.pagination import KeysetPagination
 
 
@@ -35,7 +35,7 @@ class FanPagination(KeysetPagination):
         return (sign + self.FIELDS[asked.removeprefix("-")], f"{sign}id")
 
 
-class FanFilterSerializer(serializers.Serializer[Any]):
+class FanFilterSerializer(QueryParameters):
     """The query parameters of the list of fans."""
 
     search = serializers.CharField(
@@ -52,7 +52,7 @@ class FanFilterSerializer(serializers.Serializer[Any]):
         max_value=2**53 - 1,
         help_text="Fans who have spent at least this much in all.",
     )
-    activeSince = serializers.DateTimeField(
+    activeSince = MomentField(
         source="active_since", required=False, default=None, help_text="Fans who were seen since then."
     )
     deleted = serializers.BooleanField(
@@ -86,9 +86,7 @@ class FanListView(FanRowAPIView):
     )
     def post(self, request: Request) -> Response:
         """Add a fan by hand. One whom the creator has already is a conflict."""
-        serializer = FanSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        fan = fan_services.fan_create(creator=self.creator, **serializer.validated_data)
+        fan = fan_services.fan_create(creator=self.creator, **self.read(FanSerializer))
         return self.shown(fan, status=201)
 
 
@@ -130,7 +128,5 @@ class FanTagView(CreatorAPIView):
         },
     )
     def post(self, request: Request) -> Response:
-        serializer = FanTagSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        changed = fan_services.fan_bulk_tag(creator=self.creator, most=TAGS_MAX, **serializer.validated_data)
+        changed = fan_services.fan_bulk_tag(creator=self.creator, most=TAGS_MAX, **self.read(FanTagSerializer))
         return Response(FanTaggedSerializer({"changed": changed}).data)

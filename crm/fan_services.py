@@ -36,13 +36,17 @@ def fan_create(*, creator: Creator, platform_id: str, **fields: Any) -> Fan:
 def fan_update(*, fan: Fan, seen: Collection[int] | None, **fields: Any) -> Fan:
     """Change the fields given, provided that the fan is still in one of the versions that the caller has `seen`.
 
-    None overwrites whatever is there. Raises Stale where somebody was quicker, NotFound where the fan was deleted, and
-    Conflict where another fan has the new id.
+    None overwrites whatever is there. What is so already is not written, and the version stays. Raises Stale where
+    somebody was quicker, NotFound where the fan was deleted, and Conflict where another fan has the new id.
     """
     try:
         with transaction.atomic():
-            if not _expected(fan, seen).update(**fields, updated_at=Now()):
+            stored = _expected(fan, seen).select_for_update(no_key=True).first()
+            if stored is None:
                 raise _overtaken(fan)
+            changes = {name: value for name, value in fields.items() if getattr(stored, name) != value}
+            if changes:
+                Fan.objects.filter(pk=fan.pk).update(**changes, updated_at=Now())
             # Before the lock goes: what the caller is shown is what they wrote.
             fan.refresh_from_db()
     except IntegrityError as error:
@@ -65,13 +69,13 @@ def fan_bulk_tag(
         for index, fan_id in enumerate(fan_ids):
             fan = fans.get(fan_id)
             if fan is None:
-                errors.append(FieldError(f"fanIds[{index}]", "fan_not_found", gettext("There is no such fan.")))
+                errors.append(FieldError(f"fan_ids[{index}]", "fan_not_found", gettext("There is no such fan.")))
                 continue
             tags = list(dict.fromkeys([tag for tag in fan.tags if tag not in remove] + list(add)))
             if len(tags) > most and len(tags) > len(fan.tags):
                 errors.append(
                     FieldError(
-                        f"fanIds[{index}]",
+                        f"fan_ids[{index}]",
                         "too_many",
                         gettext("%(fan)s would have more than %(most)s tags.") % {"fan": fan, "most": most},
                     )

@@ -24,6 +24,7 @@ from crm.fan_services import TAGGED_MAX
 from crm.models import Membership, Role, User
 from crm.payloads import MESSAGE_MAX_CHARACTERS
 from crm.placeholders import PLACEHOLDERS
+from crm.strict_api import query_known
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -122,23 +123,25 @@ def api_answer(
 ) -> Any:
     """The answer of the API view of this name, not rendered yet, to whom the page is for.
 
+    query: of the page's address; what the view does not take is left out, as browsers bring more along.
     template: where a page shows the answer in another way than the view's own fragment.
     """
     address = reverse(url_name, kwargs=kwargs)
+    view: Any = resolve(address)
+    asked = query_known(view.func.cls, QueryDict(query))
     inner: Any = copy(request)
     inner.__dict__.pop("headers", None)
     inner.method = "GET"
     inner.path = inner.path_info = address
-    inner.GET = QueryDict(query)
+    inner.GET = asked
     inner.META = {
         **request.META,
         "HTTP_ACCEPT": accept,
         "HTTP_X_CREATOR": str(membership.creator_id),
-        "QUERY_STRING": query,
+        "QUERY_STRING": asked.urlencode(),
     }
     inner.page_path = request.path
     inner.fragment_template = template
-    view = resolve(address)
     return view.func(inner, *view.args, **view.kwargs)
 
 

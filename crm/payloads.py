@@ -71,7 +71,7 @@ def check_content(
     if price_cents and not PRICE_MIN_CENTS <= price_cents <= PRICE_MAX_CENTS:
         errors.append(
             FieldError(
-                "priceCents",
+                "price_cents",
                 "out_of_range",
                 gettext("A price is 0 or from $%(least)s to $%(most)s (%(least_cents)s to %(most_cents)s cents).")
                 % {
@@ -83,7 +83,7 @@ def check_content(
             )
         )
     elif price_cents and not media_urls:
-        errors.append(FieldError("priceCents", "needs_media", gettext("Only a message with media can have a price.")))
+        errors.append(FieldError("price_cents", "needs_media", gettext("Only a message with media can have a price.")))
     return errors
 
 
@@ -92,11 +92,11 @@ def _check_media(media_urls: Iterable[str]) -> list[FieldError]:
     if len(media) > MEDIA_MAX:
         return [
             FieldError(
-                "mediaUrls", "too_many", gettext("A message holds at most %(most)s media.") % {"most": MEDIA_MAX}
+                "media_urls", "too_many", gettext("A message holds at most %(most)s media.") % {"most": MEDIA_MAX}
             )
         ]
     return [
-        FieldError(f"mediaUrls[{index}]", "invalid", gettext("Give an https URL or a media id of the vendor."))
+        FieldError(f"media_urls[{index}]", "invalid", gettext("Give an https URL or a media id of the vendor."))
         for index, item in enumerate(media)
         if not (VENDOR_MEDIA_ID.fullmatch(item) or _is_https(item))
     ]

@@ -1,7 +1,5 @@
 """Answers the API of quick replies: list, create, change, delete. Touches selectors and quick_replies."""
 
-from typing import Any
-
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -51,12 +49,6 @@ class QuickReplyAPIView(CreatorAPIView):
     def shown(self, quick_reply: QuickReply, *, status: int = 200) -> Response:
         return Response(QuickReplySerializer(quick_reply).data, status=status)
 
-    def given(self, request: Request) -> dict[str, Any]:
-        serializer = QuickReplySerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        values: dict[str, Any] = serializer.validated_data
-        return values
-
 
 class QuickReplyListView(QuickReplyAPIView):
     """All of the creator's quick replies by shortcut; they are few."""
@@ -78,7 +70,7 @@ class QuickReplyListView(QuickReplyAPIView):
     def post(self, request: Request) -> Response:
         """Keep a new one."""
         self.fragment_template = "crm/_quick_reply.html"
-        return self.shown(quick_reply_create(creator=self.creator, **self.given(request)), status=201)
+        return self.shown(quick_reply_create(creator=self.creator, **self.read(QuickReplySerializer)), status=201)
 
 
 class QuickReplyView(QuickReplyAPIView):
@@ -95,7 +87,7 @@ class QuickReplyView(QuickReplyAPIView):
     def put(self, request: Request, quick_reply_id: int) -> Response:
         """Write it anew."""
         found = selectors.quick_reply_get(creator=self.creator, quick_reply_id=quick_reply_id)
-        return self.shown(quick_reply_update(quick_reply=found, **self.given(request)))
+        return self.shown(quick_reply_update(quick_reply=found, **self.read(QuickReplySerializer)))
 
     @extend_schema(operation_id="quick_replies_delete", parameters=CREATOR_PARAMETERS, responses={204: None})
     def delete(self, request: Request, quick_reply_id: int) -> Response:

@@ -1,6 +1,6 @@
 """Answers the API of a creator's team: who is on it, adding, another role, removing. Touches selectors and team."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -56,12 +56,6 @@ class TeamAPIView(CreatorAPIView):
         members = selectors.member_list(creator=self.creator)
         return Response(MemberSerializer(members, many=True).data, status=status)
 
-    def given(self, request: Request, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-        found = serializer(data=request.data)
-        found.is_valid(raise_exception=True)
-        values: dict[str, Any] = found.validated_data
-        return values
-
 
 class TeamView(TeamAPIView):
     """Who works for the creator, by name."""
@@ -81,7 +75,7 @@ class TeamView(TeamAPIView):
     )
     def post(self, request: Request) -> Response:
         """Let somebody with an account work for the creator."""
-        team.member_add(creator=self.creator, **self.given(request, MemberAddSerializer))
+        team.member_add(creator=self.creator, **self.read(MemberAddSerializer))
         return self.shown(status=201)
 
 
@@ -99,7 +93,7 @@ class MemberView(TeamAPIView):
     )
     def put(self, request: Request, member_id: int) -> Response:
         """Give them another role."""
-        team.member_change(creator=self.creator, membership_id=member_id, **self.given(request, RoleSerializer))
+        team.member_change(creator=self.creator, membership_id=member_id, **self.read(RoleSerializer))
         self.changed = member_id
         return self.shown()
 

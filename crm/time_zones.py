@@ -64,7 +64,7 @@ def creator_time_zone_set(*, creator: Creator, name: str) -> Creator:
     both zones. Raises InvalidInput for a zone that Python or PostgreSQL does not know.
     """
     if not _known(name):
-        wrong = FieldError("timeZone", "unknown_time_zone", gettext("There is no such time zone."))
+        wrong = FieldError("time_zone", "unknown_time_zone", gettext("There is no such time zone."))
         raise InvalidInput(wrong.detail, errors=(wrong,))
     with transaction.atomic():
         Creator.objects.filter(pk=creator.pk).update(time_zone=name)

@@ -24,7 +24,6 @@ STATUS = {
     ErrorKind.NOT_FOUND: 404,
     ErrorKind.CONFLICT: 409,
     ErrorKind.STALE: 412,
-    ErrorKind.UNCONDITIONAL: 428,
     ErrorKind.FORBIDDEN: 403,
     ErrorKind.TOO_LARGE: 413,
     ErrorKind.UNREADABLE: 422,
@@ -42,7 +41,6 @@ TITLES = {
     413: gettext_noop("Too large"),
     415: gettext_noop("Unsupported media type"),
     422: gettext_noop("Unreadable file"),
-    428: gettext_noop("Say what you have seen"),
     429: gettext_noop("Too many requests"),
     503: gettext_noop("Not available now"),
 }

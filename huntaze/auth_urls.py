@@ -1,19 +1,14 @@
 """Answers which address hands out, renews and withdraws tokens. Touches nothing else."""
 
 from django.urls import path
-from rest_framework_simplejwt.views import (
-    TokenBlacklistView,
-    TokenObtainPairView,
-    TokenRefreshView,
-    TokenVerifyView,
-)
 
 from crm.api import MeView
+from huntaze.package_views import LogoutView, TokenRefreshView, TokenVerifyView, TokenView
 
 urlpatterns = [
-    path("token", TokenObtainPairView.as_view(), name="token"),
+    path("token", TokenView.as_view(), name="token"),
     path("token/refresh", TokenRefreshView.as_view(), name="token-refresh"),
     path("token/verify", TokenVerifyView.as_view(), name="token-verify"),
-    path("logout", TokenBlacklistView.as_view(), name="logout"),
+    path("logout", LogoutView.as_view(), name="logout"),
     path("me", MeView.as_view(), name="me"),
 ]

@@ -11,8 +11,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from crm.strict_api import StrictAPIView
 from messaging import connectivity, queue, rate_limiter, worker
 from messaging.gateways import gateway_load
 from messaging.metric_history import FIGURES, WINDOWS, metric_history
@@ -141,7 +141,7 @@ def _queue() -> dict[str, int | None]:
     }
 
 
-class MonitoringView(APIView):
+class MonitoringView(StrictAPIView):
     """How the project is: ok, degraded (something waits) or down (nothing can be stored)."""
 
     @extend_schema(operation_id="monitoring", responses=MonitoringSerializer)

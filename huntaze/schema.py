@@ -13,7 +13,8 @@ from django.utils.translation import override
 from drf_spectacular.contrib import rest_framework_simplejwt as simplejwt
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import Direction
+from drf_spectacular.utils import Direction, OpenApiParameter
+from rest_framework.serializers import ListField
 
 from crm.pagination import KeysetPagination
 from huntaze.api import TITLES
@@ -71,7 +72,6 @@ DESCRIPTIONS = {
     413: "The body is too large.",
     415: "The body is of a type that is not read here.",
     422: "The file cannot be read.",
-    428: "`If-Match` is missing.",
     429: "Too many requests: wait for as long as `Retry-After` says.",
     503: "Not available now; where `Retry-After` is there it says for how long.",
 }
@@ -79,7 +79,6 @@ DESCRIPTIONS = {
 CODES = {400: "invalid", 401: "not_authenticated", 403: "role_not_allowed", 412: "stale", 413: "too_large"} | {
     415: "unsupported_media_type",
     422: "unreadable",
-    428: "unconditional",
     429: "throttled",
     503: "unavailable",
 }
@@ -165,6 +164,24 @@ class Schema(AutoSchema):
     def get_summary(self) -> str:
         """The first sentence of what the operation says of itself."""
         return str(super().get_summary() or self.get_description().split("\n\n")[0].split(". ")[0].rstrip("."))
+
+    def query_names(self) -> dict[str, bool]:
+        """The query parameters that the document has of the view's method, and whether each may come several times.
+
+        Requests are held to them (crm/strict_api.py).
+        """
+        found = {each["name"]: False for each in self._get_pagination_parameters()}  # type: ignore[no-untyped-call]
+        for each in self.get_override_parameters():
+            if not isinstance(each, OpenApiParameter):
+                fields = (each() if isinstance(each, type) else each).fields
+                found |= {name: isinstance(field, ListField) for name, field in fields.items()}
+            elif each.location == OpenApiParameter.QUERY and not each.response:
+                found[each.name] = bool(each.many)
+        return found
+
+    def reads_body(self, method: str) -> bool:
+        """Whether the view's method has a body in the document."""
+        return method in {"POST", "PUT", "PATCH"} and self.get_request_serializer() is not None
 
     def _get_paginator(self) -> KeysetPagination | None:
         # CreatorAPIView.listed is the one way to answer with a list, but for those that are short and say so.
@@ -261,7 +278,10 @@ def document_complete(
         _null_describe(schema)
         if not name.endswith("Request"):
             _always_there(schema)
-        elif name.startswith("Patched"):
+            continue
+        if schema.get("type") == "object":
+            schema["additionalProperties"] = False
+        if name.startswith("Patched"):
             _defaults_drop(schema)
     schemas |= PROBLEMS
     components["schemas"] = dict(sorted(schemas.items()))

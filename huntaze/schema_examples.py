@@ -35,6 +35,8 @@ VALUES: dict[str, Any] = {
     "recipientId": "184203817",
     "recipientIds": ["184203817", "fan_42"],
     "refresh": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.signature",
+    # A time to come would have passed one day.
+    "scheduledAt": None,
     "shortcut": "welcome",
     "tags": ["vip"],
     "text": "The new set is up.",
@@ -43,6 +45,8 @@ VALUES: dict[str, Any] = {
     "valueCents": 12500,
     "windowSeconds": 60,
 }
+# By the component's name, where members of it exclude each other.
+COMPONENTS: dict[str, Any] = {"AudienceRequest": {"tags": ["vip"], "minValueCents": 5000}}
 _BASIS = ("as_of,time_zone,currency", "2026-03-01T18:30:00+00:00,Europe/Paris,USD")
 _MONEY = "gross,fee,net,loading_gross,loading_net,taken_back_gross,taken_back_net"
 _KINDS = ("subscription", "recurring", "tip", "message", "post", "stream", "other")
@@ -104,7 +108,8 @@ FORMATS = {
 def example_of(schema: dict[str, Any], components: dict[str, Any]) -> Any:
     """components: the document's schemas, where its references lead. What may be null is shown with a value."""
     if "$ref" in schema:
-        return example_of(components[schema["$ref"].rpartition("/")[2]], components)
+        name = schema["$ref"].rpartition("/")[2]
+        return COMPONENTS[name] if name in COMPONENTS else example_of(components[name], components)
     for known in ("example", "default"):
         if known in schema:
             return schema[known]

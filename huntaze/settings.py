@@ -347,6 +347,7 @@ SPECTACULAR_SETTINGS = {
         "ImportStatusEnum": "onlyfans.models.ImportStatus.choices",
         "ImportKindEnum": "onlyfans.models.ImportKind.choices",
         "TransactionKindEnum": "crm.models.TransactionKind.choices",
+        "DecisionEnum": "messaging.models.Decision.choices",
     },
 }
 

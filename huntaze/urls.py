@@ -7,10 +7,11 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.cache import cache_control
 from django.views.generic import RedirectView
 from django.views.i18n import JavaScriptCatalog
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from crm.pages import creator_choose, language_choose
 from huntaze import api, browser_reports, dashboard, monitoring, prometheus
+from huntaze.package_views import SchemaView
 from huntaze.sign_in import SignInView
 
 # It differs by language, and changes with a release.
@@ -24,7 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/onlyfans/", include("onlyfans.urls")),
     path("api/analytics/", include("analytics.urls")),
     path("api/monitoring/onlyfans", monitoring.MonitoringView.as_view(), name="monitoring"),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     re_path(r"^api(?:/|$)", api.not_found),
     path("", RedirectView.as_view(pattern_name="inbox"), name="home"),

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from crm import selectors as crm_selectors
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
-from crm.json_types import JsonTypes
+from crm.json_types import JsonTypes, MomentField
 from crm.models import Conversation, Direction, Message, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, media_urls
@@ -53,18 +53,33 @@ class ContentSerializer(JsonTypes):
     )
 
 
-class SendSerializer(ContentSerializer):
+class ScheduleSerializer(JsonTypes):
+    """When a message goes out."""
+
+    priority = serializers.IntegerField(required=False, default=5, min_value=1, max_value=10)
+    scheduledAt = MomentField(
+        source="scheduled_at",
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="A time to come, with its offset; without it the message goes out as soon as it can.",
+    )
+
+
+class SendSerializer(ContentSerializer, ScheduleSerializer):
     """One message to one fan."""
 
     recipientId = serializers.CharField(source="recipient_id", max_length=64)
-    priority = serializers.IntegerField(required=False, default=5, min_value=1, max_value=10)
-    scheduledAt = serializers.DateTimeField(source="scheduled_at", required=False, allow_null=True, default=None)
 
 
 class ReceiptSerializer(serializers.Serializer[SendReceipt]):
     messageId = serializers.UUIDField(source="message_id")
     status = serializers.ChoiceField(choices=MessageStatus.choices)
-    queuedAt = serializers.DateTimeField(source="accepted_at")
+    queuedAt = serializers.DateTimeField(
+        source="queued_at",
+        allow_null=True,
+        help_text="When it was put on the queue; null where it is not there: parked, pending, bypassed, failed.",
+    )
     estimatedSendTime = serializers.DateTimeField(source="estimated_send_at")
 
 
@@ -81,12 +96,10 @@ class SendView(OnceAPIView):
     )
     @once
     def post(self, request: Request) -> Response:
-        serializer = SendSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
         receipt = services.message_send(
             creator=self.creator,
             user=self.membership.user,
-            request=MessageRequest(**serializer.validated_data),
+            request=MessageRequest(**self.read(SendSerializer)),
             trace_id=trace_id_of(request),
             on_stored=self.stored,
         )
@@ -242,6 +255,8 @@ class RetryView(OnceAPIView):
 
 
 class AttachmentSerializer(JsonTypes):
+    stands_for = "url"
+
     type = serializers.CharField(max_length=20)
     url = serializers.CharField(max_length=2_000)
 
@@ -325,9 +340,14 @@ def _delivery(message: Message) -> Delivery | None:
 
 
 class ThreadSendSerializer(JsonTypes):
-    text = serializers.CharField(allow_blank=True, trim_whitespace=False, help_text=TEXT_HELP)
-    priceCents = serializers.IntegerField(required=False, default=0, min_value=0, max_value=PRICE_MAX_CENTS)
-    attachments = AttachmentSerializer(many=True, required=False)
+    text = serializers.CharField(source="content", allow_blank=True, trim_whitespace=False, help_text=TEXT_HELP)
+    priceCents = serializers.IntegerField(
+        source="price_cents", required=False, default=0, min_value=0, max_value=PRICE_MAX_CENTS
+    )
+    attachments = AttachmentSerializer(source="media_urls", many=True, required=False)
+
+    def validate_attachments(self, attachments: list[dict[str, str]]) -> list[str]:
+        return list(media_urls(attachments))
 
 
 class ConversationMessagesView(OnceAPIView):
@@ -362,18 +382,11 @@ class ConversationMessagesView(OnceAPIView):
     def post(self, request: Request, conversation_id: int) -> Response:
         """Send a message to the fan of the conversation. It goes out once, at the pace that the platform allows."""
         conversation = crm_selectors.conversation_get(creator=self.creator, conversation_id=conversation_id)
-        serializer = ThreadSendSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        data = serializer.validated_data
+        wish = MessageRequest(recipient_id=f"fan_{conversation.fan_id}", **self.read(ThreadSendSerializer))
         receipt = services.message_send(
             creator=self.creator,
             user=self.membership.user,
-            request=MessageRequest(
-                recipient_id=f"fan_{conversation.fan_id}",
-                content=data["text"],
-                media_urls=media_urls(data.get("attachments", [])),
-                price_cents=data["priceCents"],
-            ),
+            request=wish,
             trace_id=trace_id_of(request),
             on_stored=self.stored,
         )

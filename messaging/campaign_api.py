@@ -2,21 +2,20 @@
 
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
-from crm.json_types import JsonTypes
+from crm.json_types import JsonTypes, MomentField, QueryParameters
 from crm.pagination import KeysetPagination
 from crm.payloads import media_urls
 from crm.rendering import JSONRenderer
 from crm.selectors import MANAGERS
 from messaging import campaign_steps, campaigns, selectors
-from messaging.api import ContentSerializer, trace_id_of
+from messaging.api import ContentSerializer, ScheduleSerializer, trace_id_of
 from messaging.campaigns import (
     Audience,
     BulkRequest,
@@ -40,6 +39,7 @@ AUDIENCE_ASKED = {
     "description": "Who was asked for: the conditions of a campaign's audience that were given, or the `recipientIds` "
     "of a bulk message.",
     "properties": {
+        "everybody": {"type": "boolean", "enum": [True]},
         "tags": _TEXTS,
         "minValueCents": {"type": "integer", "minimum": 0},
         "activeSince": _MOMENT,
@@ -51,7 +51,7 @@ AUDIENCE_ASKED = {
 }
 
 
-class BulkSerializer(ContentSerializer):
+class BulkSerializer(ContentSerializer, ScheduleSerializer):
     recipientIds = serializers.ListField(
         source="recipient_ids",
         child=serializers.CharField(max_length=64),
@@ -61,8 +61,13 @@ class BulkSerializer(ContentSerializer):
 
 
 class AudienceSerializer(JsonTypes):
-    """The fans for whom everything given holds; an empty object means every fan."""
+    """The fans for whom everything given holds; every fan is asked for by `everybody`."""
 
+    everybody = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Every fan. It stands alone, or beside `exclude`; without it there must be a condition.",
+    )
     recipientIds = serializers.ListField(
         source="recipient_ids",
         child=serializers.CharField(max_length=64),
@@ -81,8 +86,8 @@ class AudienceSerializer(JsonTypes):
     minValueCents = serializers.IntegerField(
         source="min_value_cents", required=False, allow_null=True, default=None, min_value=0, max_value=2**53 - 1
     )
-    activeSince = serializers.DateTimeField(source="active_since", required=False, allow_null=True, default=None)
-    notMessagedSince = serializers.DateTimeField(
+    activeSince = MomentField(source="active_since", required=False, allow_null=True, default=None)
+    notMessagedSince = MomentField(
         source="not_messaged_since",
         required=False,
         allow_null=True,
@@ -106,7 +111,13 @@ class CampaignCreateSerializer(ContentSerializer):
 
     name = serializers.CharField(allow_blank=True)
     audience = AudienceSerializer()
-    scheduledAt = serializers.DateTimeField(source="scheduled_at", required=False, allow_null=True, default=None)
+    scheduledAt = MomentField(
+        source="scheduled_at",
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="A time to come, with its offset; without it the campaign begins at once.",
+    )
 
 
 class FailedSerializer(serializers.Serializer[Failed]):
@@ -172,12 +183,17 @@ class CampaignSerializer(serializers.Serializer[CampaignReport]):
 
     @extend_schema_field(AUDIENCE_ASKED)
     def get_audience(self, report: CampaignReport) -> dict[str, Any]:
-        asked: dict[str, Any] = report.campaign.audience
-        return asked
+        return audience_shown(report.campaign.audience)
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))
     def get_mediaUrls(self, report: CampaignReport) -> list[str]:
         return list(media_urls(report.campaign.attachments))
+
+
+def audience_shown(asked: dict[str, Any]) -> dict[str, Any]:
+    """One that was stored before every fan had to be asked for as such says so too."""
+    narrows = asked.keys() - {"exclude", "minValueCents"} or asked.get("minValueCents")
+    return asked if narrows else {**asked, "everybody": True}
 
 
 class CampaignPagination(KeysetPagination):
@@ -213,16 +229,24 @@ class BulkView(CampaignOnceAPIView):
     )
     @once
     def post(self, request: Request) -> Response:
-        serializer = BulkSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
         receipt = campaigns.bulk_send(
             creator=self.creator,
             user=self.membership.user,
-            request=BulkRequest(**serializer.validated_data),
+            request=BulkRequest(**self.read(BulkSerializer)),
             trace_id=trace_id_of(request),
             on_stored=self.stored,
         )
         return Response(CampaignReceiptSerializer(receipt).data, status=202)
+
+
+class CampaignFilterSerializer(QueryParameters):
+    """The query parameters of a new campaign."""
+
+    preview = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Answer how many fans it would reach, three texts and the finish time; store nothing.",
+    )
 
 
 class CampaignListView(CampaignOnceAPIView):
@@ -252,12 +276,7 @@ class CampaignListView(CampaignOnceAPIView):
         operation_id="campaigns_create",
         parameters=[
             *ONCE_PARAMETERS,
-            OpenApiParameter(
-                "preview",
-                OpenApiTypes.BOOL,
-                OpenApiParameter.QUERY,
-                description="Answer how many fans it would reach, three texts and the finish time; store nothing.",
-            ),
+            CampaignFilterSerializer,
         ],
         request=CampaignCreateSerializer,
         responses={
@@ -268,10 +287,8 @@ class CampaignListView(CampaignOnceAPIView):
     @once
     def post(self, request: Request) -> Response:
         """Start a campaign to every fan of its audience, or preview it; for owners and managers."""
-        preview = serializers.BooleanField().run_validation(request.query_params.get("preview") or "false")
-        serializer = CampaignCreateSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        data = serializer.validated_data
+        preview = self.asked(CampaignFilterSerializer)["preview"]
+        data = self.read(CampaignCreateSerializer)
         wish = CampaignRequest(**{**data, "audience": Audience(**data["audience"])})
         if preview:
             self.fragment_template = "messaging/_campaign_preview.html"

@@ -1,7 +1,5 @@
 """Answers the part of the HTTP API that says what became of each recipient of a campaign. Touches selectors."""
 
-from typing import Any
-
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -9,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, CsvRenderer, FragmentRenderer
+from crm.json_types import QueryParameters
 from crm.models import Fan, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.rendering import JSONRenderer
@@ -65,7 +64,7 @@ class RecipientSerializer(serializers.ModelSerializer[Delivery]):
         return serializers.DateTimeField().to_representation(expected_at(delivery.due_at))
 
 
-class RecipientFilterSerializer(serializers.Serializer[Any]):
+class RecipientFilterSerializer(QueryParameters):
     """The query parameters of a campaign's ledger."""
 
     status = serializers.ChoiceField(

@@ -4,7 +4,7 @@ Touches services, and the queue after the commit. Campaign, messages, deliveries
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -46,15 +46,19 @@ class BulkRequest:
     media_urls: Sequence[str] = ()
     price_cents: int = 0
     campaign_name: str = ""
+    priority: int = 5
+    scheduled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
     """Whom a campaign is for: fans for whom everything given holds; `tags` asks for at least one, `exclude` for ids.
 
-    `recipient_ids` are fans chosen one by one, None where none were.
+    `recipient_ids` are fans chosen one by one, None where none were. Every fan is asked for by `everybody`, so that
+    a condition which went missing on its way reaches no one.
     """
 
+    everybody: bool = False
     recipient_ids: Sequence[str] | None = None
     tags: Sequence[str] = ()
     min_value_cents: int | None = None
@@ -62,8 +66,20 @@ class Audience:
     not_messaged_since: datetime | None = None
     exclude: Sequence[str] = ()
 
+    @property
+    def narrows(self) -> bool:
+        """Whether a condition leaves anyone out; a value of at least 0 does not."""
+        return bool(
+            self.recipient_ids is not None
+            or self.tags
+            or self.min_value_cents
+            or self.active_since
+            or self.not_messaged_since
+        )
+
     def to_json(self) -> dict[str, Any]:
         given = {
+            "everybody": self.everybody or None,
             "recipientIds": list(self.recipient_ids or ()),
             "tags": list(self.tags),
             "minValueCents": self.min_value_cents,
@@ -80,7 +96,7 @@ class CampaignRequest:
 
     name: str
     content: str
-    audience: Audience = field(default_factory=Audience)
+    audience: Audience
     media_urls: Sequence[str] = ()
     price_cents: int = 0
     scheduled_at: datetime | None = None
@@ -134,18 +150,20 @@ def bulk_send(
     """
     publishing.queueing_check()
     name = request.campaign_name.strip() or f"Bulk message of {timezone.now():%Y-%m-%d %H:%M} UTC"
-    errors = _check_words(request) + _check_name(name, "campaignName")
+    errors = _check_words(request) + _check_name(name, "campaign_name")
+    errors += services.check_priority(request.priority)
+    errors += services.check_schedule(request.scheduled_at)
     fans: list[Fan] = []
     if not 1 <= len(request.recipient_ids) <= BULK_MAX_RECIPIENTS:
         errors.append(
             FieldError(
-                "recipientIds",
+                "recipient_ids",
                 "out_of_range",
                 gettext("Name from 1 to %(most)s recipients at a time.") % {"most": BULK_MAX_RECIPIENTS},
             )
         )
     else:
-        fans, wrong = _find(creator=creator, recipient_ids=request.recipient_ids, name="recipientIds")
+        fans, wrong = _find(creator=creator, recipient_ids=request.recipient_ids, name="recipient_ids")
         errors += wrong
     if errors:
         raise InvalidInput(gettext("The messages cannot be sent as they are."), errors=tuple(errors))
@@ -157,11 +175,13 @@ def bulk_send(
         attachments=media_attachments(request.media_urls),
         price_cents=request.price_cents,
         audience={"recipientIds": list(request.recipient_ids)},
+        scheduled_at=request.scheduled_at,
     )
     return _start(
         campaign,
         user=user,
         fans=lambda: fans,
+        priority=request.priority,
         fail=True,
         trace_id=trace_id,
         on_stored=on_stored,
@@ -192,7 +212,7 @@ def campaign_create(
         attachments=media_attachments(request.media_urls),
         price_cents=request.price_cents,
         audience=request.audience.to_json(),
-        scheduled_at=request.scheduled_at if request.scheduled_at and request.scheduled_at > timezone.now() else None,
+        scheduled_at=request.scheduled_at,
     )
     return _start(
         campaign,
@@ -230,6 +250,7 @@ def _start(
     *,
     user: User | None,
     fans: Callable[[], Sequence[Fan] | QuerySet[Fan]],
+    priority: int = 5,
     fail: bool,
     trace_id: str,
     on_stored: Callable[[int], None] | None,
@@ -248,7 +269,9 @@ def _start(
         ]
         _check_recipients(recipients, campaign)
         campaign.save()
-        pending = outbox.campaign_bulk_create(campaign=campaign, user=user, recipients=recipients, trace_id=trace_id)
+        pending = outbox.campaign_bulk_create(
+            campaign=campaign, user=user, recipients=recipients, priority=priority, trace_id=trace_id
+        )
         if on_stored is not None:
             on_stored(campaign.pk)
         # Robust, as in services: what is stored is the sweeper's to publish where this breaks.
@@ -361,22 +384,31 @@ def _find(*, creator: Creator, recipient_ids: Sequence[str], name: str) -> tuple
     return list(fans.values()), errors
 
 
+def _check_everybody(audience: Audience) -> list[FieldError]:
+    """Every fan is asked for as such, and not beside conditions."""
+    if audience.everybody and audience.narrows:
+        detail = gettext("This stands beside conditions that leave fans out. Give it, or the conditions.")
+        return [FieldError("audience.everybody", "not_alone", detail)]
+    if not audience.everybody and not audience.narrows:
+        detail = gettext("Say who gets it: give a condition, or “everybody”: true for every fan.")
+        return [FieldError("audience", "everybody_not_asked", detail)]
+    return []
+
+
 def _check_campaign(*, creator: Creator, request: CampaignRequest, unfinished: bool = False) -> QuerySet[Fan]:
     """The fans that it is for. Raises InvalidInput; unfinished: not for what is missing."""
     errors = _check_name(request.name, "name")
     errors += _check_words(request)
-    if request.scheduled_at and request.scheduled_at > timezone.now() + services.SCHEDULE_MAX:
-        errors.append(
-            FieldError("scheduledAt", "too_far", gettext("A campaign can be scheduled at most a year ahead."))
-        )
+    errors += services.check_schedule(request.scheduled_at)
+    errors += _check_everybody(request.audience)
     excluded, wrong = _find(creator=creator, recipient_ids=request.audience.exclude, name="audience.exclude")
     errors += [error for error in wrong if error.code != "duplicate"]
     chosen = None
     if (wanted := request.audience.recipient_ids) is not None:
-        chosen, wrong = _find(creator=creator, recipient_ids=wanted, name="audience.recipientIds")
+        chosen, wrong = _find(creator=creator, recipient_ids=wanted, name="audience.recipient_ids")
         errors += [error for error in wrong if error.code != "duplicate"]
         if not wanted:
-            errors.append(FieldError("audience.recipientIds", "required", gettext("Choose at least one fan.")))
+            errors.append(FieldError("audience.recipient_ids", "required", gettext("Choose at least one fan.")))
     if unfinished:
         errors = [error for error in errors if error.code != "required"]
     if errors:

@@ -1,7 +1,5 @@
 """Answers the API of a creator's sending limit: what it is, how full it is now, a lower one. Touches limits."""
 
-from typing import Any
-
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.parsers import FormParser
@@ -67,8 +65,6 @@ class LimitView(CreatorAPIView):
     )
     def put(self, request: Request) -> Response:
         """Send no faster than this, from the next message on; never faster than the platform allows."""
-        given = LimitChangeSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        values: dict[str, Any] = given.validated_data
+        values = self.read(LimitChangeSerializer)
         self.changed = True
         return Response(LimitSerializer(sending_limit_set(creator=self.creator, **values)).data)

@@ -57,7 +57,7 @@ def sending_limit_set(*, creator: Creator, messages: int, gap_seconds: Decimal) 
     if not least <= gap_seconds <= longest:
         numbers = {"least": f"{least:g}", "longest": f"{longest:g}"}
         text = gettext("From %(least)s to %(longest)s seconds: the platform refuses what comes closer.") % numbers
-        errors.append(FieldError("minGapSeconds", "out_of_range", text))
+        errors.append(FieldError("gap_seconds", "out_of_range", text))
     if errors:
         raise InvalidInput(errors[0].detail, errors=tuple(errors))
     with transaction.atomic():

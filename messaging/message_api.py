@@ -1,7 +1,6 @@
 """The part of the HTTP API about messages one by one: look one up, list them, cancel one, settle one. Touches
 message_steps and message_selectors."""
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
-from crm.json_types import JsonTypes
+from crm.json_types import JsonTypes, MomentField, QueryParameters
 from crm.models import OUTBOUND_STATUSES
 from crm.pagination import KeysetPagination
 from crm.rendering import JSONRenderer
@@ -151,7 +150,7 @@ def settleable_as(status: str, *, in_doubt: bool) -> list[str]:
     return [*arrived, *([Decision.DISMISSED.value] if status in ("unknown", "failed") else [])]
 
 
-class MessageFilterSerializer(serializers.Serializer[Any]):
+class MessageFilterSerializer(QueryParameters):
     """The query parameters of the list of messages."""
 
     status = serializers.ListField(
@@ -183,14 +182,14 @@ class MessageFilterSerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         # `from` is no name in Python.
-        since = serializers.DateTimeField(
+        since = MomentField(
             source="since",
             required=False,
             allow_null=True,
             default=None,
             help_text="Those written at this time or later.",
         )
-        until = serializers.DateTimeField(
+        until = MomentField(
             source="until", required=False, allow_null=True, default=None, help_text="Those written before this time."
         )
         return {**super().get_fields(), "from": since, "to": until}
@@ -282,9 +281,7 @@ class MessageSettleView(MessageAPIView):
         },
     )
     def post(self, request: Request, message_id: UUID) -> Response:
-        serializer = SettleSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        given: Mapping[str, str] = serializer.validated_data
+        given = self.read(SettleSerializer)
         message_steps.message_settle(
             creator=self.creator,
             user=self.membership.user,

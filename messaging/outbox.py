@@ -186,7 +186,7 @@ def _bypassed_log(bodies: Sequence[QueueBody]) -> None:
 
 
 def campaign_bulk_create(
-    *, campaign: Campaign, user: User | None, recipients: Sequence[Addressed], trace_id: str = ""
+    *, campaign: Campaign, user: User | None, recipients: Sequence[Addressed], priority: int = 5, trace_id: str = ""
 ) -> list[UUID]:
     """Messages, deliveries and slots for all recipients of a campaign; called in the transaction that makes it.
 
@@ -210,6 +210,7 @@ def campaign_bulk_create(
                     due_at=slot,
                     attachments=campaign.attachments,
                     price_cents=campaign.price_cents,
+                    priority=priority,
                     scheduled_at=campaign.scheduled_at,
                 )
                 for each, slot in zip(recipients[start : start + CHUNK], slots[start : start + CHUNK], strict=True)

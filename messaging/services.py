@@ -38,6 +38,8 @@ from messaging.transitions import Copy
 SCHEDULE_MAX = timedelta(days=365)
 # How far the platform's clock and ours may differ.
 CLOCKS_APART = timedelta(minutes=1)
+# Of a message that was put on SQS; in the other states it never was, or is not there any more.
+PUT_STATES = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.SENT, MessageStatus.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,14 @@ class MessageRequest:
 
 @dataclass(frozen=True, slots=True)
 class SendReceipt:
-    """What became of it: queued, parked, failed (with the reason), bypassed, or pending inside a transaction."""
+    """What became of it: queued, parked, failed (with the reason), bypassed, or pending inside a transaction.
+
+    queued_at: when it was put on SQS; None where it is not there.
+    """
 
     message_id: UUID
     status: MessageStatus
-    accepted_at: datetime
+    queued_at: datetime | None
     estimated_send_at: datetime
     reason_code: str = ""
     reason: str = ""
@@ -114,15 +119,17 @@ class OnlyFansRateLimiterService:
                 for each in written:
                     on_stored(each.body.message_id)
             refusals: dict[UUID, publishing.Refusal] | None = None
+            published_at: datetime | None = None
             pending = [each.body for each in written if each.state is MessageStatus.PENDING]
 
             def publish() -> None:
-                nonlocal refusals
+                nonlocal refusals, published_at
                 refusals = publishing.publish_written(pending, fail=True)
+                published_at = timezone.now()
 
             # What breaks here broke nothing that was promised: the rows are stored, and the sweeper publishes them.
             transaction.on_commit(publish, robust=True)
-        return self._receipts(written, refusals)
+        return self._receipts(written, refusals, published_at)
 
     def get_queue_status(self) -> QueueStatus:
         """How deep the queue is and how the day went."""
@@ -149,13 +156,9 @@ class OnlyFansRateLimiterService:
             found = check_content(content=texts[-1], media_urls=request.media_urls, price_cents=request.price_cents)
             found += placeholders_check(request.content)
             if not request.recipient_id:
-                found.append(FieldError("recipientId", "required", gettext("Say whom the message is for.")))
-            if not 1 <= request.priority <= 10:
-                found.append(FieldError("priority", "out_of_range", gettext("A priority is a number from 1 to 10.")))
-            if request.scheduled_at and request.scheduled_at > timezone.now() + SCHEDULE_MAX:
-                found.append(
-                    FieldError("scheduledAt", "too_far", gettext("A message can be scheduled at most a year ahead."))
-                )
+                found.append(FieldError("recipient_id", "required", gettext("Say whom the message is for.")))
+            found += check_priority(request.priority)
+            found += check_schedule(request.scheduled_at)
             errors += [FieldError(prefix + error.field, error.code, error.detail) for error in found]
         if errors:
             raise InvalidInput(gettext("The message cannot be sent as it is."), errors=tuple(errors))
@@ -206,7 +209,10 @@ class OnlyFansRateLimiterService:
         return [at if at > now else next(slots) for at in times]
 
     def _receipts(
-        self, written: Sequence[outbox.Written], refusals: dict[UUID, publishing.Refusal] | None
+        self,
+        written: Sequence[outbox.Written],
+        refusals: dict[UUID, publishing.Refusal] | None,
+        published_at: datetime | None,
     ) -> list[SendReceipt]:
         """refusals: what SQS did not take; None where a transaction around this one has not ended yet."""
         refused = refusals or {}
@@ -220,17 +226,39 @@ class OnlyFansRateLimiterService:
             message_id = body.message_id
             known = taken if state is MessageStatus.PENDING else state
             refusal = refused.get(message_id)
+            status = MessageStatus(states[message_id]) if refusal else known
             receipts.append(
                 SendReceipt(
                     message_id=message_id,
-                    status=MessageStatus(states[message_id]) if refusal else known,
-                    accepted_at=body.timestamp,
+                    status=status,
+                    queued_at=published_at if status in PUT_STATES else None,
                     estimated_send_at=publishing.expected_at(body.due_at),
                     reason_code=refusal.code if refusal else "",
                     reason=refusal.reason if refusal else "",
                 )
             )
         return receipts
+
+
+def check_priority(priority: int) -> list[FieldError]:
+    if 1 <= priority <= 10:
+        return []
+    return [FieldError("priority", "out_of_range", gettext("A priority is a number from 1 to 10."))]
+
+
+def check_schedule(at: datetime | None) -> list[FieldError]:
+    """What is wrong with the time that something is to go out at; None means as soon as it can."""
+    if at is None:
+        return []
+    if timezone.is_naive(at):
+        wrong = ("no_offset", gettext("Give the time with its offset from UTC."))
+    elif at <= (now := timezone.now()):
+        wrong = ("past", gettext("This time has passed. Choose one to come, or leave it out to send now."))
+    elif at > now + SCHEDULE_MAX:
+        wrong = ("too_far", gettext("A message can be scheduled at most a year ahead."))
+    else:
+        return []
+    return [FieldError("scheduled_at", *wrong)]
 
 
 def message_send(
@@ -253,13 +281,13 @@ def message_send(
     return receipt
 
 
-def message_receipt(*, creator: Creator, message_id: UUID, accepted_at: datetime | None = None) -> SendReceipt:
+def message_receipt(*, creator: Creator, message_id: UUID) -> SendReceipt:
     """What became of a message that was stored before. Raises as message_send does, where SQS did not take it."""
     delivery = selectors.delivery_get(creator=creator, message_id=message_id)
     receipt = SendReceipt(
         message_id=message_id,
         status=MessageStatus(delivery.state),
-        accepted_at=accepted_at or delivery.created_at,
+        queued_at=delivery.queued_at if delivery.state in PUT_STATES else None,
         estimated_send_at=publishing.expected_at(delivery.due_at),
         reason_code=delivery.reason_code,
         reason=delivery.reason,
@@ -288,7 +316,7 @@ def message_retry(
     publishing.sending_check()
     message_reopen(creator=creator, message_id=message_id, user=user, trace_id=trace_id, on_stored=on_stored)
     publishing.publish([message_id], fail=True)
-    return message_receipt(creator=creator, message_id=message_id, accepted_at=timezone.now())
+    return message_receipt(creator=creator, message_id=message_id)
 
 
 def message_reopen(

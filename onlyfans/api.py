@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, CsvRenderer, FragmentRenderer
 from crm.fan_undo import FanUndo
 from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
+from crm.json_types import JsonTypes, QueryParameters
 from crm.models import Role
 from crm.pagination import KeysetPagination
 from crm.rendering import JSONRenderer
@@ -96,7 +97,7 @@ class MappingField(serializers.JSONField):
         return {API_NAMES.get(field, field): column for field, column in value.items()}
 
 
-class ImportRequestSerializer(serializers.Serializer[Any]):
+class ImportRequestSerializer(JsonTypes):
     # An empty file is told from no file, in the words of the import itself.
     file = serializers.FileField(
         allow_empty_file=True, help_text="CSV or .xlsx with a header; text in UTF-8, UTF-16 or cp1252."
@@ -270,20 +271,19 @@ class ImportCsvView(OnceAPIView, UploadAPIView):
     )
     @once
     def post(self, request: Request) -> Response:
-        serializer = ImportRequestSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        upload = serializer.validated_data["file"]
+        asked = self.read(ImportRequestSerializer)
+        upload = asked["file"]
         batch = import_soon(
             creator=self.creator,
             user=self.membership.user,
             filename=upload.name,
             content=upload.file,
-            kind=ImportKind(serializer.validated_data["kind"]),
-            mapping=serializer.validated_data["mapping"],
-            overwrite=serializer.validated_data.get("overwrite"),
-            day_first=serializer.validated_data["day_first"],
-            remembered=serializer.validated_data["remembered"],
-            dry_run=serializer.validated_data["dry_run"],
+            kind=ImportKind(asked["kind"]),
+            mapping=asked["mapping"],
+            overwrite=asked.get("overwrite"),
+            day_first=asked["day_first"],
+            remembered=asked["remembered"],
+            dry_run=asked["dry_run"],
             on_stored=self.stored,
         )
         return self.answer(batch)
@@ -299,7 +299,7 @@ class ImportCsvView(OnceAPIView, UploadAPIView):
         return answer
 
 
-class ImportFilterSerializer(serializers.Serializer[Any]):
+class ImportFilterSerializer(QueryParameters):
     """The query parameters of the list of imports."""
 
     dryRun = serializers.BooleanField(

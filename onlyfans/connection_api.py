@@ -8,7 +8,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
-from crm.errors import FieldError, InvalidInput
 from crm.json_types import JsonTypes
 from crm.models import Role
 from crm.rendering import JSONRenderer
@@ -17,8 +16,6 @@ from onlyfans import selectors
 from onlyfans.connection import connection_close, connection_open
 from onlyfans.models import AccountState, Resource
 from onlyfans.selectors import Connection, Synced
-
-API_NAMES = {"api_key": "apiKey", "account_id": "accountId"}
 
 
 class AccountRequestSerializer(JsonTypes):
@@ -86,13 +83,8 @@ class AccountView(CreatorAPIView):
     )
     def post(self, request: Request) -> Response:
         """Connect by a vendor's key, or rotate the key."""
-        given = AccountRequestSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        try:
-            connection_open(creator=self.creator, base_url=request.build_absolute_uri("/"), **given.validated_data)
-        except InvalidInput as error:
-            named = (FieldError(API_NAMES.get(each.field, each.field), each.code, each.detail) for each in error.errors)
-            raise InvalidInput(error.detail, code=error.code, errors=tuple(named)) from error
+        asked = self.read(AccountRequestSerializer)
+        connection_open(creator=self.creator, base_url=request.build_absolute_uri("/"), **asked)
         return self._state()
 
     @extend_schema(operation_id="account_disconnect", parameters=CREATOR_PARAMETERS, responses={204: None})

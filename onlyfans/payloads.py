@@ -178,7 +178,7 @@ def reading_decide(
     if dates is None:
         name = columns.mapping()[dates_in]
         sentence = said(ORDER_UNKNOWN, name=repr(name[:100]))
-        raise Unreadable(sentence, code="date_order_unknown", errors=(FieldError("dayFirst", "required", sentence),))
+        raise Unreadable(sentence, code="date_order_unknown", errors=(FieldError("day_first", "required", sentence),))
     amounts = csv_conventions.decimal_mark(column(amounts_in), language=columns.language)
     return Reading(
         columns=columns,

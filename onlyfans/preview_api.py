@@ -9,12 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS
+from crm.json_types import JsonTypes
 from onlyfans.api import MappingField, UploadAPIView
 from onlyfans.csv_import import FilePreview, file_preview
 from onlyfans.models import ImportKind
 
 
-class PreviewRequestSerializer(serializers.Serializer[Any]):
+class PreviewRequestSerializer(JsonTypes):
     file = serializers.FileField(allow_empty_file=True)
     kind = serializers.ChoiceField(
         choices=ImportKind.choices,
@@ -68,12 +69,11 @@ class ImportPreviewView(UploadAPIView):
         },
     )
     def post(self, request: Request) -> Response:
-        serializer = PreviewRequestSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        kind = serializer.validated_data["kind"]
+        asked = self.read(PreviewRequestSerializer)
+        kind = asked["kind"]
         preview = file_preview(
             creator=self.creator,
-            content=serializer.validated_data["file"].file,
+            content=asked["file"].file,
             kind=ImportKind(kind) if kind else None,
             max_bytes=settings.IMPORT_MAX_BYTES,
         )

@@ -18,18 +18,22 @@ let key = "";
 const CHIPS_MAX = 60;
 
 const show = (element, shown) => { element.hidden = !shown; };
+/* Nothing is chosen yet: neither a condition nor fans nor all of them. */
+const unsaid = () => fields.mode.value === "match" && !Object.keys(audience()).length;
 const byHand = () => fields.mode.value === "hand";
 const later = () => fields.when.value === "later";
 const lines = (text, separator) => text.split(separator).map((part) => part.trim()).filter(Boolean);
 
 function audience() {
   if (byHand()) return { recipientIds: [...chosen.keys()].map((id) => `fan_${id}`) };
+  if (fields.mode.value === "all") return { everybody: true };
   const days = Number(fields.quietDays.value);
+  const tags = lines(fields.tags.value, ",");
   return {
-    tags: lines(fields.tags.value, ","),
-    minValueCents: fields.minValueCents.value ? Number(fields.minValueCents.value) : null,
-    activeSince: fields.activeSince.value || null,
-    notMessagedSince: days ? new Date(Date.now() - days * 86_400_000).toISOString() : null,
+    ...(tags.length && { tags }),
+    ...(fields.minValueCents.value && { minValueCents: Number(fields.minValueCents.value) }),
+    ...(fields.activeSince.value && { activeSince: fields.activeSince.value }),
+    ...(days && { notMessagedSince: new Date(Date.now() - days * 86_400_000).toISOString() }),
   };
 }
 
@@ -102,6 +106,13 @@ function problems(html) {
 async function look() {
   clearTimeout(pending);
   asking?.abort();
+  if (unsaid()) {
+    const hint = Object.assign(document.createElement("p"), { className: "muted", textContent: preview.dataset.unsaid });
+    preview.replaceChildren(hint);
+    preview.removeAttribute("aria-busy");
+    tell(own());
+    return null;
+  }
   asking = new AbortController();
   const { signal } = asking;
   preview.setAttribute("aria-busy", "true");
@@ -172,6 +183,7 @@ function showMode() {
 async function review() {
   const total = await look();
   const missing = [...own()];
+  if (unsaid()) missing.push({ field: "audience", detail: find("#error-audience").dataset.missing });
   if (!fields.name.value.trim()) missing.push({ field: "name", detail: fields.name.validationMessage });
   if (!fields.content.value.trim() && !fields.media.value.trim()) missing.push({ field: "content", detail: form.dataset.empty });
   if (missing.length) tell(missing);

@@ -56,6 +56,7 @@ class Endpoint:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+ALL = {"everybody": True}
 # Changes whatever version of the fan is stored.
 ANY_VERSION = {"If-Match": "*"}
 # Addresses that ask for no user, because they are how one becomes one, or say nothing about anybody.
@@ -117,7 +118,7 @@ ENDPOINTS = {
     ("onlyfans/messages/{message}/retry", "post"): Endpoint(WRITERS),
     ("messages/bulk", "post"): Endpoint(MANAGERS, {"recipientIds": ["fan_{fan}"], "content": "hi"}),
     ("messages/campaigns", "get"): Endpoint(EVERYBODY),
-    ("messages/campaigns", "post"): Endpoint(MANAGERS, {"name": "New", "content": "hi", "audience": {}}),
+    ("messages/campaigns", "post"): Endpoint(MANAGERS, {"name": "New", "content": "hi", "audience": ALL}),
     ("messages/campaigns/{campaign}", "get"): Endpoint(EVERYBODY),
     ("messages/campaigns/{campaign}/recipients", "get"): Endpoint(EVERYBODY),
     ("messages/campaigns/{campaign}/recipients.csv", "get"): Endpoint(EXPORTERS),

@@ -5,8 +5,10 @@ from typing import Any
 
 from crm.models import Creator, Fan, Message, MessageStatus
 from messaging import campaigns, selectors
-from messaging.campaigns import BulkRequest, CampaignReceipt, CampaignRequest
+from messaging.campaigns import Audience, BulkRequest, CampaignReceipt, CampaignRequest
 from messaging.models import Campaign
+
+EVERYBODY = Audience(everybody=True)
 
 
 def bulk(creator: Creator, fans: Iterable[Fan], **fields: Any) -> CampaignReceipt:
@@ -15,7 +17,7 @@ def bulk(creator: Creator, fans: Iterable[Fan], **fields: Any) -> CampaignReceip
 
 
 def launch(creator: Creator, **fields: Any) -> Campaign:
-    wish: dict[str, Any] = {"name": "News", "content": "Hey {name}"} | fields
+    wish: dict[str, Any] = {"name": "News", "content": "Hey {name}", "audience": EVERYBODY} | fields
     return campaigns.campaign_create(creator=creator, user=None, request=CampaignRequest(**wish)).report.campaign
 
 

@@ -42,9 +42,10 @@ def test_nobody_gets_in_without_a_token(fan: Fan) -> None:
 
 def test_a_stranger_finds_nothing(fan: Fan) -> None:
     stranger = signed_in(CreatorFactory())
-    body = {"recipientId": fan.platform_id, "content": "hi", "text": "hi"}
+    bodies = {"send": {"recipientId": fan.platform_id, "content": "hi"}, "messages": {"text": "hi"}}
     for method, address in addresses(fan):
-        answer = getattr(stranger, method)(address, body if method == "post" else None)
+        body = bodies.get(address.rpartition("/")[2]) if method == "post" else None
+        answer = getattr(stranger, method)(address, body)
         if address.endswith("/status"):
             assert answer.json()["metrics"]["messagesQueuedToday"] == 0
         elif address.endswith("/failed"):

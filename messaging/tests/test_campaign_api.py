@@ -14,7 +14,7 @@ from messaging.tests.conftest import aws_error
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sqs_queues")]
 BULK = "/api/messages/bulk"
 CAMPAIGNS = "/api/messages/campaigns"
-WISH = {"name": "News", "content": "Hey {name}", "audience": {}}
+WISH = {"name": "News", "content": "Hey {name}", "audience": {"everybody": True}}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_stranger_finds_nothing_and_reaches_nobody(fans: list[Fan]) -> None:
         assert getattr(stranger, method)(address).status_code == 404, address
     bulk = post(stranger, BULK, {"recipientIds": [fans[0].platform_id], "content": "hi"})
     assert (bulk.status_code, bulk.json()["errors"][0]["field"]) == (400, "recipientIds[0]")
-    excluding = post(stranger, CAMPAIGNS, WISH | {"audience": {"exclude": [fans[0].platform_id]}})
+    excluding = post(stranger, CAMPAIGNS, WISH | {"audience": {"everybody": True, "exclude": [fans[0].platform_id]}})
     assert (excluding.status_code, excluding.json()["errors"][0]["field"]) == (400, "audience.exclude[0]")
     assert post(stranger, f"{CAMPAIGNS}?preview=true", WISH).json()["totalRecipients"] == 0
     assert Campaign.objects.get().status == "running"
@@ -188,7 +188,7 @@ def test_a_preview_shows_three_texts_and_stores_nothing(fans: list[Fan]) -> None
         ({"audience": None}, "audience"),
         ({"audience": {"minValueCents": -1}}, "audience.minValueCents"),
         ({"audience": {"activeSince": "soon"}}, "audience.activeSince"),
-        ({"audience": {"exclude": ["404"]}}, "audience.exclude[0]"),
+        ({"audience": {"everybody": True, "exclude": ["404"]}}, "audience.exclude[0]"),
         ({"audience": {"tags": ["nobody"]}}, "audience"),
         ({"mediaUrls": ["http://a.example"]}, "mediaUrls[0]"),
         ({"priceCents": 500}, "priceCents"),
@@ -212,7 +212,12 @@ def test_a_campaign_says_how_it_is_getting_on(fans: list[Fan]) -> None:
     campaign = launch(client)
     Delivery.objects.filter(fan__in=fans[:2]).update(state=MessageStatus.SENT)
     found = client.get(campaign).json()
-    assert (found["name"], found["content"], found["mediaUrls"], found["audience"]) == ("News", "Hey {name}", [], {})
+    assert (found["name"], found["content"], found["mediaUrls"], found["audience"]) == (
+        "News",
+        "Hey {name}",
+        [],
+        WISH["audience"],
+    )
     assert (found["status"], found["totalRecipients"]) == ("running", 12)
     assert (found["progress"]["sent"], found["progress"]["queued"], found["progress"]["failed"]) == (2, 10, 0)
     assert found["estimatedCompletionTime"] is not None

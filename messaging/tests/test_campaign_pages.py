@@ -18,7 +18,7 @@ from messaging.tests.conftest import Faults, aws_error
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sqs_queues")]
 HTML = {"Accept": "text/html"}
-WISH: dict[str, Any] = {"name": "News", "content": "Hey {name}", "audience": {}}
+WISH: dict[str, Any] = {"name": "News", "content": "Hey {name}", "audience": {"everybody": True}}
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_a_reply_is_written_and_sent_while_a_campaign_is_being_written(
     creator = CreatorFactory()
     fans_make(creator, 3)
     other = FanFactory(creator=creator)
-    audience = Audience(exclude=[other.platform_id])
+    audience = Audience(everybody=True, exclude=[other.platform_id])
     writing = Writing(monkeypatch, lambda: launch(creator, audience=audience))
     request = MessageRequest(recipient_id=other.platform_id, content="Hi")
     receipt = services.message_send(creator=creator, user=None, request=request)

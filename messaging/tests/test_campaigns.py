@@ -17,7 +17,7 @@ from messaging.errors import QueueRefused, SendingDisabled
 from messaging.models import Campaign, CampaignStatus, Delivery
 from messaging.services import MessageRequest
 from messaging.slots import ungrouped
-from messaging.tests.campaigns import bulk, fans_make, launch, states
+from messaging.tests.campaigns import EVERYBODY, bulk, fans_make, launch, states
 from messaging.tests.conftest import aws_error
 from messaging.tests.factories import delivery_make, profile_make
 
@@ -86,10 +86,10 @@ def test_recipients_that_are_not_found_are_named_one_by_one_and_nothing_is_store
             ),
         )
     assert [(error.field, error.code) for error in caught.value.errors] == [
-        ("recipientIds[1]", "recipient_not_found"),
-        ("recipientIds[2]", "recipient_not_found"),
-        ("recipientIds[3]", "recipient_not_found"),
-        ("recipientIds[4]", "duplicate"),
+        ("recipient_ids[1]", "recipient_not_found"),
+        ("recipient_ids[2]", "recipient_not_found"),
+        ("recipient_ids[3]", "recipient_not_found"),
+        ("recipient_ids[4]", "duplicate"),
     ]
     assert not Campaign.objects.exists()
     assert not Message.objects.exists()
@@ -100,7 +100,7 @@ def test_recipients_that_are_not_found_are_named_one_by_one_and_nothing_is_store
 def test_a_bulk_has_from_1_to_100_recipients(creator, count):
     with pytest.raises(InvalidInput) as caught:
         bulk(creator, [FanFactory.build(platform_id=str(n)) for n in range(count)])
-    assert [error.field for error in caught.value.errors] == ["recipientIds"]
+    assert [error.field for error in caught.value.errors] == ["recipient_ids"]
 
 
 def test_recipients_may_be_named_as_in_a_single_send(creator):
@@ -190,10 +190,16 @@ def test_a_text_that_a_name_makes_too_long_is_not_valid(creator):
         ({"name": " "}, "name"),
         ({"name": "x" * 201}, "name"),
         ({"content": ""}, "content"),
-        ({"price_cents": 500}, "priceCents"),
-        ({"scheduled_at": timezone.now() + timedelta(days=366)}, "scheduledAt"),
+        ({"price_cents": 500}, "price_cents"),
+        ({"scheduled_at": timezone.now() + timedelta(days=366)}, "scheduled_at"),
+        ({"scheduled_at": timezone.now() - timedelta(seconds=1)}, "scheduled_at"),
         ({"audience": Audience(tags=["nobody"])}, "audience"),
-        ({"audience": Audience(exclude=["404"])}, "audience.exclude[0]"),
+        ({"audience": Audience(everybody=True, exclude=["404"])}, "audience.exclude[0]"),
+        ({"audience": Audience()}, "audience"),
+        ({"audience": Audience(min_value_cents=0)}, "audience"),
+        ({"audience": Audience(exclude=[])}, "audience"),
+        ({"audience": Audience(everybody=True, tags=["vip"])}, "audience.everybody"),
+        ({"audience": Audience(everybody=True, min_value_cents=1)}, "audience.everybody"),
     ],
 )
 def test_a_campaign_that_is_not_valid_names_the_field_and_stores_nothing(creator, fields, field):
@@ -234,7 +240,7 @@ def test_an_audience_is_the_fans_for_whom_all_holds(creator):
 
 def test_a_preview_says_what_would_be_and_stores_nothing(creator):
     fans_make(creator, 20)
-    wish = CampaignRequest(name="News", content="Hey {name}")
+    wish = CampaignRequest(name="News", content="Hey {name}", audience=EVERYBODY)
     preview = campaigns.campaign_preview(creator=creator, request=wish)
     assert (preview.total, len(preview.examples)) == (20, 3)
     assert {example.text for example in preview.examples} == {f"Hey {e.fan.name}" for e in preview.examples}
@@ -246,7 +252,8 @@ def test_a_preview_says_what_would_be_and_stores_nothing(creator):
 
 def test_a_preview_of_nobody_has_no_finish_time():
     creator = CreatorFactory()
-    preview = campaigns.campaign_preview(creator=creator, request=CampaignRequest(name="News", content="Hey"))
+    wish = CampaignRequest(name="News", content="Hey", audience=EVERYBODY)
+    preview = campaigns.campaign_preview(creator=creator, request=wish)
     assert (preview.total, preview.examples, preview.estimated_completion_at) == (0, (), None)
 
 

@@ -40,7 +40,7 @@ def wishes(fan: Fan) -> dict[str, tuple[str, dict[str, Any]]]:
         "send": (SEND, {"recipientId": fan.platform_id, "content": "hi"}),
         "thread": (f"/api/crm/conversations/{fan.conversation.pk}/messages", {"text": "hi"}),
         "bulk": ("/api/messages/bulk", {"recipientIds": [fan.platform_id], "content": "hi"}),
-        "campaign": ("/api/messages/campaigns", {"name": "x", "content": "hi", "audience": {}}),
+        "campaign": ("/api/messages/campaigns", {"name": "x", "content": "hi", "audience": {"everybody": True}}),
     }
 
 

@@ -51,7 +51,7 @@ def connect(membership: Membership, key: str = KEY, **fields: str) -> Any:
 
 
 def call(membership: Membership, method: str, body: dict[str, Any] | None = None) -> Any:
-    return getattr(client_of(membership), method)(API, body, content_type="application/json")
+    return getattr(client_of(membership), method)(API, body or "", content_type="application/json")
 
 
 def account_of(membership: Membership) -> Account:
