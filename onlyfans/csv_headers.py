@@ -19,6 +19,11 @@ LANGUAGES = ("en", "fr", "es", "de")
 TOLD_MAX, TOLD_CHARACTERS = 12, 300
 
 
+def header_clean(text: str) -> str:
+    """The header without characters that cannot be seen, on one line."""
+    return " ".join("".join(c for c in text if unicodedata.category(c) != "Cf").split())
+
+
 def header_key(text: str) -> str:
     """The header without case, accents, spaces and punctuation."""
     plain = unicodedata.normalize("NFKD", text.casefold().replace("œ", "oe"))

@@ -87,7 +87,7 @@ def fans_import(
     """
     size_check(size_of(content), max_bytes=max_bytes)
     overwrite_check(overwrite)
-    with sheet_read(content, recognised=payloads.headers_known) as sheet:
+    with sheet_read(content, recognised=headers_known) as sheet:
         choices = choices_settle(
             creator=creator,
             header=sheet.header,
@@ -124,7 +124,7 @@ def fans_import(
                 batch=batch,
                 counts={name: sum(counts[outcome] for outcome in became) for name, became in COUNTED.items()},
                 rejected_rows=rejected,
-                notices=[{"row": None, "text": text} for text in (*choices.notices, *reading.notices)],
+                notices=[{"row": None, "text": text} for text in (*sheet.notices, *choices.notices, *reading.notices)],
             )
             if on_stored is not None:
                 on_stored(batch.pk)
@@ -163,7 +163,7 @@ def file_preview(
     Without a `kind` it is that of the last import of such columns, else what the headers look like.
     """
     size_check(size_of(content), max_bytes=max_bytes)
-    with sheet_read(content, recognised=payloads.headers_known) as sheet:
+    with sheet_read(content, recognised=headers_known) as sheet:
         first = next(sheet.chunks())
         rows = first.raw(range(min(len(first.cells), FIRST_ROWS)))
         last = selectors.import_remembered(creator=creator, header=sheet.header, kind=kind)
@@ -182,6 +182,11 @@ def file_preview(
             overwrite=[] if last is None else last.overwrite,
             remembered=last,
         )
+
+
+def headers_known(header: Sequence[str]) -> int:
+    """How many of the headers mean something in a file of fans or, where those are more, of transactions."""
+    return max(payloads.headers_known(header), earnings_payloads.VOCABULARY.headers_known(header))
 
 
 def _reading(sheet: Sheet, choices: Choices) -> payloads.Reading:

@@ -1,22 +1,23 @@
-"""Answers what table a file holds: encoding, delimiter, header, cells, lines. Touches its bytes, a temporary file."""
+"""The table that a file holds: its header, and its rows cell by cell. Touches the file's bytes, a temporary file."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
 import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import IO, TYPE_CHECKING
 
 from django.utils.translation import gettext, gettext_noop
 
-from crm.errors import Unreadable
+from crm.errors import FieldError, InvalidInput, Unreadable
 from crm.stored_words import kept_sentence
-from onlyfans import csv_text, csv_workbook
+from onlyfans import csv_encodings, csv_html, csv_layout, csv_text, csv_workbook, csv_xls
+from onlyfans.csv_layout import Found, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,39 +27,36 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-DELIMITERS = ",;\t"
-# More columns than any tool exports; a file of delimiters alone must not become a table of a million columns.
-COLUMNS_MAX = 200
-SNIFF_CHARACTERS = 64_000
-# What is in memory at once: some 50,000 rows of ordinary length, which take ten times that on their way.
-BLOCK_BYTES = 4_000_000
+    from onlyfans.csv_encodings import Text
+    from onlyfans.csv_layout import Header, Table
+
+DELIMITERS = ",;\t|"
 CHUNK_ROWS = 50_000
-BOMS = (
-    # UTF-32 first: its little-endian mark begins with that of UTF-16.
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+MAGIC = ((b"%PDF", gettext_noop("This is a PDF. Export the list as CSV and upload that.")),)
+# Excel's own first line, which says the delimiter; saved again it is in quotes, or with empty cells behind it.
+SEPARATOR_HINT = re.compile(r'"?sep=([,;\t|])"?[,;\t|]*\n', re.IGNORECASE)
+DELIMITER_UNKNOWN = gettext_noop("A delimiter is one character: a comma, a semicolon, a tab or a bar.")
+ENDS_EARLY = kept_sentence(
+    "Rows that end before the last column: %(number)s, first row %(row)s. The cells that they lack count as empty."
 )
-MAGIC = (
-    (b"\xd0\xcf\x11\xe0", gettext_noop("This is an old Excel workbook. Save it as .xlsx or CSV and upload that.")),
-    (b"%PDF", gettext_noop("This is a PDF. Export the list as CSV and upload that.")),
+TOTAL_LEFT_OUT = kept_sentence("Row %(row)s is a total of the others and was left out.")
+TOTALS_LEFT_OUT = kept_sentence("Rows that are totals of others were left out: %(number)s, first row %(row)s.")
+# What the first filled cell of a total says; every other cell of it is a number or empty. In RE2.
+TOTAL_BEGINS = (
+    r"(?i)^(?:grand[ -]?|sub[ -]?|sous[ -]?|zwischen)?"
+    r"(?:totals?|totaux|totales|sum|sums|somme|suma|summe|gesamt|gesamtsumme|insgesamt)\b[^@_.]{0,40}$"
 )
-TOO_WIDE = kept_sentence("The file has %(number)s columns; at most %(most)s can be read.")
-NO_TEXT = gettext_noop("This is no text file. Export the list as CSV and upload that.")
-# Vertical tab (Excel's line break within a cell) and SUB (the end of a DOS file) do not make a file binary.
-CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
-SUB = "\x1a"
-SEPARATOR_HINT = re.compile(r"sep=([,;\t])\n", re.IGNORECASE)
+TOTAL_CELL = re.compile(r"(?:(?:us|ca|a)?[$€£]|[a-z]{3} )?[^A-Za-z]*\d[^A-Za-z]*(?:[a-z]{3})?|[-–—]", re.I)
+# The columns in which a total begins.
+TOTAL_COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Some rows below the header, in the file's order and without blank ones.
 
-    `cells` has one text column per header (0, 1, …), blanks around the texts removed; `lines` has the line on which
-    each row begins, as an editor counts. `ragged` has the cells as they were read of each row that has fewer or more of
+    `cells` has one text column per header (0, 1, …), blanks around the texts removed; `lines` has the number of each
+    row, as a spreadsheet counts (csv_layout). `ragged` has the cells as they were read of each row that has more of
     them than the header, by position.
     """
 
@@ -78,8 +76,8 @@ class Sheet:
 
     header: list[str]
     rows: int
-    encoding: str
-    delimiter: str
+    found: Found
+    notices: tuple[str, ...]
     _spool: IO[bytes]
 
     def chunks(self) -> Iterator[Chunk]:
@@ -96,32 +94,120 @@ class Sheet:
             yield [chunk.cells[position] for position in positions]
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """How the bytes of a file become characters, and what its first ones are."""
-
-    encoding: str
-    head: str
-
-
 @contextmanager
-def sheet_read(content: bytes | IO[bytes], *, recognised: Callable[[Sequence[str]], int]) -> Iterator[Sheet]:
-    """The table in the file; `recognised` counts the headers that mean something, which decides between delimiters.
+def sheet_read(
+    content: bytes | IO[bytes], *, recognised: Callable[[Sequence[str]], int], asked: Layout | None = None
+) -> Iterator[Sheet]:
+    """The table in the file; `recognised` counts the headers that mean something, by which it is found.
 
-    Raises Unreadable, in one sentence, for what is no CSV file or workbook with a header and at least one row.
+    `asked` says what the file leaves open. Raises Unreadable, in one sentence, for what is no CSV file or workbook with
+    at least one row, InvalidInput for what of `asked` does not fit it.
     """
-    with _seekable(content) as file, tempfile.TemporaryFile() as spool:
-        start = file.read(8)
+    asked = asked or Layout()
+    with _seekable(content) as file, tempfile.TemporaryFile() as spool, ExitStack() as stack:
+        start = file.read(2_000)
         if csv_workbook.is_workbook(start):
-            found = csv_workbook.records(file, recognised=recognised)
-            header = _header(found)
-            yield _spooled(header, _batches(found, header), spool, encoding="xlsx", delimiter="")
+            tables = stack.enter_context(csv_workbook.tables(file))
+            yield _of_tables(tables, recognised, asked, spool, encoding="xlsx")
             return
-        text = _decode(file)
-        hint = SEPARATOR_HINT.match(text.head)  # Excel's own first line, which says the delimiter and is no row
-        delimiter = hint[1] if hint else _delimiter(text.head, recognised)
-        header, batches = _text_batches(_blocks(file, text.encoding), delimiter, skip=1 if hint else 0)
-        yield _spooled(header, batches, spool, encoding=text.encoding, delimiter=delimiter)
+        if csv_xls.is_workbook(start):
+            yield _of_tables(csv_xls.tables(file), recognised, asked, spool, encoding="xls")
+            return
+        text = _decode(file, start, asked)
+        if tables := _marked_up(file, text):
+            yield _of_tables(tables, recognised, asked, spool, encoding=text.encoding, notices=text.notices)
+            return
+        yield _of_text(file, text, recognised, asked, spool)
+
+
+def _decode(file: IO[bytes], start: bytes, asked: Layout) -> Text:
+    if not start:
+        raise Unreadable(gettext("The file is empty."), code="empty")
+    for magic, sentence in MAGIC:
+        if start.startswith(magic):
+            raise Unreadable(gettext(sentence), code="not_csv")
+    said = None if asked.encoding else csv_html.charset(start)
+    if said is not None:
+        try:
+            return csv_encodings.decode(file, start=start, encoding=said)
+        except InvalidInput:  # a page may say what it is not
+            pass
+    return csv_encodings.decode(file, start=start, encoding=asked.encoding)
+
+
+def _marked_up(file: IO[bytes], text: Text) -> list[Table]:
+    """The tables of a page or of a workbook in XML; none of another text."""
+    if csv_html.is_html(text.head):
+        return csv_html.html_tables(lambda: csv_encodings.blocks(file, text))
+    if csv_html.is_workbook_xml(text.head):
+        return csv_html.workbook_xml_tables(lambda: csv_encodings.blocks(file, text))
+    return []
+
+
+def _of_tables(
+    tables: Sequence[Table],
+    recognised: Callable[[Sequence[str]], int],
+    asked: Layout,
+    spool: IO[bytes],
+    *,
+    encoding: str,
+    notices: Sequence[str] = (),
+) -> Sheet:
+    chosen = csv_layout.tables_choose(tables, recognised=recognised, asked=asked)
+    found = replace(chosen.found, encoding=encoding)
+    told = _Told([*notices, *chosen.notices], sheets=len(chosen.tables))
+    return _spooled(chosen.header, _batches(chosen.records(), chosen.header, told), spool, found, told)
+
+
+def _of_text(
+    file: IO[bytes], text: Text, recognised: Callable[[Sequence[str]], int], asked: Layout, spool: IO[bytes]
+) -> Sheet:
+    hint = SEPARATOR_HINT.match(text.head)
+    head = text.head[hint.end() :] if hint else text.head
+    delimiter = asked.delimiter or (hint[1] if hint else _delimiter(head, recognised))
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        sentence = gettext(DELIMITER_UNKNOWN)
+        raise InvalidInput(sentence, errors=(FieldError("delimiter", "unknown_delimiter", sentence),))
+    header = csv_layout.header_find(_head(head, delimiter), recognised=recognised, row=asked.header_row)
+    if header is None:
+        raise Unreadable(gettext("The file is empty."), code="empty")
+    found = Found(header.row, text.encoding.removesuffix("-sig"), text.certain, text.encodings, delimiter)
+    told = _Told([*text.notices, *header.notices()])
+    batches = _text_batches(csv_encodings.blocks(file, text), delimiter, header, told, hinted=hint is not None)
+    return _spooled(header.names, batches, spool, found, told)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What a person should know of how the file was read, and what of it is only known at the end."""
+
+    notices: list[str]
+    # 0 for a text file.
+    sheets: int = 0
+    short: int = 0
+    first_short: int = 0
+    totals: int = 0
+    first_total: int = 0
+
+    def ends_early(self, row: int) -> None:
+        self.first_short = min(self.first_short or row, row)
+        self.short += 1
+
+    def is_total(self, row: int) -> None:
+        self.first_total = min(self.first_total or row, row)
+        self.totals += 1
+
+    def all(self) -> tuple[str, ...]:
+        notices = list(self.notices)
+        # A workbook has no cells behind the last one with something in it.
+        if self.short and not self.sheets:
+            notices.append(ENDS_EARLY % {"number": f"{self.short:,}", "row": self.first_short})
+        first = csv_layout.row_in_sheet(self.first_total, self.sheets)[1]
+        if self.totals == 1:
+            notices.append(TOTAL_LEFT_OUT % {"row": first})
+        elif self.totals:
+            notices.append(TOTALS_LEFT_OUT % {"number": f"{self.totals:,}", "row": first})
+        return tuple(notices)
 
 
 @contextmanager
@@ -134,124 +220,67 @@ def _seekable(content: bytes | IO[bytes]) -> Iterator[IO[bytes]]:
         yield content
 
 
-def _decode(file: IO[bytes]) -> _Text:
-    """Read the whole file once for the encoding in which every byte of it makes sense."""
-    file.seek(0)
-    start = file.read(2_000)
-    if not start:
-        raise Unreadable(gettext("The file is empty."), code="empty")
-    for magic, sentence in MAGIC:
-        if start.startswith(magic):
-            raise Unreadable(gettext(sentence), code="not_csv")
-    for encoding in _encodings(start):
-        try:
-            head = _scan(file, encoding)
-        except UnicodeDecodeError:
-            continue
-        if len(CONTROL.findall(head)) * 100 > len(head):
-            raise Unreadable(gettext(NO_TEXT), code="not_csv")
-        return _Text(encoding, head)
-    if b"\x00" in start:
-        raise Unreadable(gettext(NO_TEXT), code="not_csv")
-    raise Unreadable(
-        gettext("The file is written in an unknown encoding. Save it as CSV in UTF-8."), code="unknown_encoding"
-    )
-
-
-def _scan(file: IO[bytes], encoding: str) -> str:
-    """The file's first characters, once all of it was decoded and nothing in it is binary."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    file.seek(0)
-    head = ""
-    while block := file.read(BLOCK_BYTES):
-        text = decoder.decode(block)
-        if "\x00" in text:
-            raise Unreadable(gettext(NO_TEXT), code="not_csv")
-        if len(head) < SNIFF_CHARACTERS:
-            head += text[:SNIFF_CHARACTERS]
-    decoder.decode(b"", final=True)
-    return head.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _encodings(start: bytes) -> tuple[str, ...]:
-    for bom, encoding in BOMS:
-        if start.startswith(bom):
-            return (encoding,)
-    # Latin text in UTF-16 without its mark has a NUL in nearly every second byte; no other text has any.
-    if start[1::2].count(0) * 3 > len(start):
-        return ("utf-16-le",)
-    if start[0::2].count(0) * 3 > len(start):
-        return ("utf-16-be",)
-    return ("utf-8", "cp1252")
+def _head(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """The first rows of a text that may be cut off somewhere."""
+    found = []
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        for line, cells in enumerate(islice(reader, csv_layout.HEAD_ROWS), start=1):
+            found.append((line, cells))
+    except csv.Error:
+        pass
+    return found
 
 
 def _delimiter(head: str, recognised: Callable[[Sequence[str]], int]) -> str:
-    """The one under which most headers mean something, then the one that makes most columns."""
-    head = head.lstrip("\n")
+    """The one under which most headers of a row mean something, then most rows are as wide as each other."""
 
-    def score(delimiter: str) -> tuple[int, int]:
-        try:
-            header = next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter), [])
-        except csv.Error:
-            return (0, 0)
-        return (recognised(header), len(header))
+    def score(delimiter: str) -> tuple[int, int, int]:
+        rows = [cells for _, cells in _head(head, delimiter) if any(map(str.strip, cells))]
+        widths = Counter(len(cells) for cells in rows if len(cells) > 1)
+        width, alike = widths.most_common(1)[0] if widths else (0, 0)
+        return (max(map(recognised, rows), default=0), alike, width)
 
     return max(DELIMITERS, key=score)
 
 
-def _blocks(file: IO[bytes], encoding: str) -> Iterator[str]:
-    """The text in pieces of whole lines that end with `\\n`, whatever they end with in the file."""
-    file.seek(0)
-    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
-    rest = ""
-    while block := file.read(BLOCK_BYTES):
-        whole, newline, rest = (rest + decoder.decode(block)).rpartition("\n")
-        if newline:
-            yield whole + newline
-    if rest := (rest + decoder.decode(b"", final=True)).rstrip(SUB):
-        yield rest
-
-
-def _text_batches(blocks: Iterator[str], delimiter: str, *, skip: int) -> tuple[list[str], Iterator[pa.RecordBatch]]:
-    """The header, and the rows below it; `skip` lines above it are none."""
+def _text_batches(
+    blocks: Iterator[str], delimiter: str, header: Header, told: _Told, *, hinted: bool
+) -> Iterator[pa.RecordBatch]:
+    """The rows below the header."""
+    rows = csv_text.Rows()
     first = next(blocks, "")
     text = io.StringIO(first, newline="\n")
-    for _ in range(skip):
+    if hinted:
         text.readline()
-    line = 1 + skip
     if not (csv_text.is_closed(first) and text.getvalue()[text.tell() :].strip()):
-        found = csv_text.records(chain(text, csv_text.lines(blocks)), delimiter=delimiter, line=line)
-        header = _header(found)
-        return header, _batches(found, header)
-    header = _header(csv_text.records(text, delimiter=delimiter, line=line))
+        found = csv_text.records(chain(text, csv_text.lines(blocks)), delimiter=delimiter, rows=rows)
+        yield from _batches((each for each in found if each[0] > header.row), header.names, told)
+        return
+    if header.row:
+        for line, _ in csv_text.records(text, delimiter=delimiter, rows=rows):
+            if line == header.row:
+                break
     rest = text.read()
-    line = 1 + first.count("\n") - rest.count("\n")
-    return header, _block_batches(chain([rest] if rest else [], blocks), delimiter, header, line)
+    yield from _block_batches(chain([rest] if rest else [], blocks), delimiter, header.names, told, rows)
 
 
-def _block_batches(blocks: Iterator[str], delimiter: str, header: list[str], line: int) -> Iterator[pa.RecordBatch]:
+def _block_batches(
+    blocks: Iterator[str], delimiter: str, header: list[str], told: _Told, rows: csv_text.Rows
+) -> Iterator[pa.RecordBatch]:
     for block in blocks:
         found = csv_text.plain_table(block, delimiter=delimiter, width=len(header))
         if found is not None:
-            yield _plain_batch(*found, delimiter, header, line)
+            yield _plain_batch(*found, delimiter, header, told, rows.read + 1)
+            rows.read += block.count("\n")
         elif csv_text.is_closed(block):
             lines = csv_text.lines([block])
-            yield from _batches(csv_text.records(lines, delimiter=delimiter, line=line), header)
+            yield from _batches(csv_text.records(lines, delimiter=delimiter, rows=rows), header, told)
         else:
             # A quotation goes on in the next block, or it never ends; the csv module will see.
             lines = csv_text.lines(chain([block], blocks))
-            yield from _batches(csv_text.records(lines, delimiter=delimiter, line=line), header)
+            yield from _batches(csv_text.records(lines, delimiter=delimiter, rows=rows), header, told)
             return
-        line += block.count("\n")
-
-
-def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
-    header = next(([cell.strip() for cell in cells] for _, cells in records if any(map(str.strip, cells))), None)
-    if header is None:
-        raise Unreadable(gettext("The file is empty."), code="empty")
-    if len(header) > COLUMNS_MAX:
-        raise Unreadable(gettext(TOO_WIDE) % {"number": len(header), "most": COLUMNS_MAX})
-    return header
 
 
 def _schema(width: int) -> pa.Schema:
@@ -262,21 +291,46 @@ def _schema(width: int) -> pa.Schema:
 
 
 def _spooled(
-    header: list[str], batches: Iterator[pa.RecordBatch], spool: IO[bytes], *, encoding: str, delimiter: str
+    header: list[str], batches: Iterator[pa.RecordBatch], spool: IO[bytes], found: Found, told: _Told
 ) -> Sheet:
     import pyarrow as pa
 
     rows = 0
     with pa.ipc.new_stream(spool, _schema(len(header))) as stream:
         for batch in batches:
-            stream.write_batch(batch)
-            rows += batch.num_rows
+            kept = _without_totals(batch, told)
+            stream.write_batch(kept)
+            rows += kept.num_rows
     if not rows:
         raise Unreadable(gettext("The file has a header but no rows."), code="no_rows")
-    return Sheet(header=header, rows=rows, encoding=encoding, delimiter=delimiter, _spool=spool)
+    return Sheet(header=header, rows=rows, found=found, notices=told.all(), _spool=spool)
 
 
-def _plain_batch(table: pa.Table, odd: dict[int, str], delimiter: str, header: list[str], line: int) -> pa.RecordBatch:
+def _without_totals(batch: pa.RecordBatch, told: _Told) -> pa.RecordBatch:
+    """The rows but those whose first filled cell says that they are a total, and whose others are numbers."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    totals = set()
+    for at in range(2, min(2 + TOTAL_COLUMNS, batch.num_columns)):
+        begins = pc.match_substring_regex(batch.column(at), TOTAL_BEGINS)
+        if not pc.any(begins).as_py():
+            continue
+        for position in begins.to_numpy(zero_copy_only=False).nonzero()[0].tolist():
+            cells = [batch.column(column)[position].as_py() for column in range(2, batch.num_columns)]
+            others = [cell for cell in cells[at - 1 :] if cell]
+            if not any(cells[: at - 2]) and others and all(map(TOTAL_CELL.fullmatch, others)):
+                totals.add(position)
+                told.is_total(batch.column(0)[position].as_py())
+    if not totals:
+        return batch
+    return batch.filter(pa.array(~np.isin(np.arange(batch.num_rows), list(totals))))
+
+
+def _plain_batch(
+    table: pa.Table, odd: dict[int, str], delimiter: str, header: list[str], told: _Told, line: int
+) -> pa.RecordBatch:
     """The rows that Arrow split, and among them, split by the csv module, those of another width."""
     import numpy as np
     import pyarrow as pa
@@ -291,14 +345,14 @@ def _plain_batch(table: pa.Table, odd: dict[int, str], delimiter: str, header: l
     batch = pa.record_batch([pa.array(lines), pa.nulls(len(lines), schema.field("ragged").type), *columns], schema)
     batch = batch.filter(pa.array(full))
     records = ((line + position, next(csv.reader([text], delimiter=delimiter))) for position, text in odd.items())
-    parts = [batch, *_batches(records, header)]
+    parts = [batch, *_batches(records, header, told)]
     if len(parts) == 1:
         return batch
     whole = pa.Table.from_batches(parts).sort_by("line").combine_chunks()
     return whole.to_batches()[0]
 
 
-def _batches(records: Iterator[tuple[int, list[str]]], header: list[str]) -> Iterator[pa.RecordBatch]:
+def _batches(records: Iterator[tuple[int, list[str]]], header: list[str], told: _Told) -> Iterator[pa.RecordBatch]:
     width = len(header)
     schema = _schema(width)
     lines: list[int] = []
@@ -316,10 +370,13 @@ def _batches(records: Iterator[tuple[int, list[str]]], header: list[str]) -> Ite
         odd = None
         if not any(map(str.strip, cells)):
             continue
-        if len(cells) != width:
+        if len(cells) < width:
+            told.ends_early(line)
+            cells = cells + [""] * (width - len(cells))
+        elif len(cells) > width:
             # Excel fills rows up with empty cells; nothing is lost with them.
-            odd = None if len(cells) > width and not any(map(str.strip, cells[width:])) else cells
-            cells = (cells + [""] * width)[:width]
+            odd = cells if any(map(str.strip, cells[width:])) else None
+            cells = cells[:width]
         lines.append(line)
         ragged.append(odd)
         table.append(cells)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -27,33 +28,40 @@ if TYPE_CHECKING:
 # Behind the last line; no text file holds it, so finding it within a longer cell means that a quotation never ended.
 END = "\x00"
 CELL_TOO_LONG = kept_sentence(
-    "The cell that begins near line %(line)s is longer than %(most)s characters; a quotation mark may not be closed."
+    "A cell that begins in row %(row)s is longer than %(most)s characters; a quotation mark may not be closed."
 )
 QUOTE_NOT_CLOSED = kept_sentence(
-    "A quotation mark near line %(line)s is opened and never closed, so the rows below cannot be told apart."
+    "A quotation mark in row %(row)s is opened and never closed, so the rows below cannot be told apart."
 )
 
 
-def records(lines: Iterable[str], *, delimiter: str, line: int) -> Iterator[tuple[int, list[str]]]:
-    """Each record with the number of the line on which it begins; `line` is that of the first one."""
+@dataclass(slots=True)
+class Rows:
+    """How many rows of the file have been read, as a spreadsheet counts them: the blank ones too, and a row with a
+    line break in a cell once."""
+
+    read: int = 0
+
+
+def records(lines: Iterable[str], *, delimiter: str, rows: Rows) -> Iterator[tuple[int, list[str]]]:
+    """Each record with its row's number, which `rows` counts on."""
     reader = csv.reader(chain(lines, [END]), delimiter=delimiter)
-    begin = line
     record: list[str] = []
     try:
         for record in reader:
             if record and END in record[-1]:
                 break
-            yield begin, record
-            begin = line + reader.line_num
+            rows.read += 1
+            yield rows.read, record
     except csv.Error as error:
         raise Unreadable(
             gettext(CELL_TOO_LONG)
-            % {"line": begin, "most": number_format(csv.field_size_limit(), force_grouping=True)},
+            % {"row": rows.read + 1, "most": number_format(csv.field_size_limit(), force_grouping=True)},
             code="cell_too_long",
         ) from error
     if record != [END]:
         raise Unreadable(
-            gettext(QUOTE_NOT_CLOSED) % {"line": begin},
+            gettext(QUOTE_NOT_CLOSED) % {"row": rows.read + 1},
             code="quote_not_closed",
         )
 

@@ -80,7 +80,7 @@ def earnings_import(
                 # The dry run is the import itself, taken back: it cannot count otherwise than the import would.
                 transaction.set_rollback(dry_run)
             import_services.import_rows_add(batch=batch, rows=overtaken)
-            told = [*reading.notices, *([_unknown_told(unknown)] if unknown else [])]
+            told = [*sheet.notices, *reading.notices, *([_unknown_told(unknown)] if unknown else [])]
             import_services.import_finish(
                 batch=batch,
                 counts={**counts, "skipped": len(earnings) - len(last)},

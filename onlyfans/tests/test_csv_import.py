@@ -19,7 +19,7 @@ from crm.models import Creator, Fan
 from crm.tests.factories import CreatorFactory, FanFactory
 from onlyfans import csv_workbook, payloads
 from onlyfans.csv_import import fans_import, rejected_csv
-from onlyfans.csv_reader import sheet_read
+from onlyfans.csv_reader import ENDS_EARLY, sheet_read
 from onlyfans.models import ImportBatch, ImportStatus
 from onlyfans.selectors import import_notices, import_problems, import_rejected
 
@@ -96,28 +96,28 @@ DIRTY = {
     7: ("Total Spent", "-$5.00", "negative"),
     8: ("Last Seen", "2026-13-45", "no such date"),
     10: ("Username", "=cmd|' /C calc'!A0", "no username"),
-    11: ("", "", "2 cells where the header has 5"),
     12: ("", "", "7 cells where the header has 5"),
     13: ("Username", "multi\nline", "no username"),
-    15: ("Last Seen", "2031-01-01", "future"),
-    16: ("Total Spent", "$99999999999999999999", "at most"),
+    14: ("Last Seen", "2031-01-01", "future"),
+    15: ("Total Spent", "$99999999999999999999", "at most"),
 }
 
 
 def test_the_dirty_sample_is_accounted_for_row_by_row(creator: Creator) -> None:
     batch = import_sample(creator, "fans_dirty.csv")
     assert batch.total_rows == 14
-    assert counts(batch) == (2, 0, 0, 1, 11)
+    assert counts(batch) == (3, 0, 0, 1, 10)
     problems = {problem["row"]: problem for problem in import_problems(batch)}
     assert list(problems) == list(DIRTY)
     for line, (column, value, reason) in DIRTY.items():
         assert (problems[line]["column"], problems[line]["value"]) == (column, value)
         assert reason in str(problems[line]["error"])
     assert list(import_notices(batch)) == [
+        {"row": None, "text": ENDS_EARLY % {"number": 1, "row": 11}},
         {"row": 2, "text": "Skipped: line 9 is about the same fan, and the last one counts."},
     ]
     fans = dict(Fan.objects.values_list("handle", "value_cents"))
-    assert fans == {"good1": 1_200, "good2": 123_456}
+    assert fans == {"good1": 1_200, "good2": 123_456, "short": 0}
 
 
 def test_the_rejected_rows_can_be_mended_and_imported(creator: Creator) -> None:
@@ -129,7 +129,7 @@ def test_the_rejected_rows_can_be_mended_and_imported(creator: Creator) -> None:
     assert "'=cmd\\|' /C calc'!A0" in text
     mended = text.replace("five dollars", "$5").replace("-$5.00", "$5.00")
     again = import_text(creator, mended)
-    assert (again.total_rows, again.inserted, again.rejected_rows) == (11, 2, 9)
+    assert (again.total_rows, again.inserted, again.rejected_rows) == (10, 2, 8)
     assert list(import_rejected(again))[3].cells[1] == "'=cmd\\|' /C calc'!A0"
     assert "".join(rejected_csv(again)).count("error") == 1
 
@@ -143,10 +143,10 @@ def test_a_file_is_read_as_its_program_wrote_it(creator: Creator, encoding: str,
     assert (fan.handle, fan.name, fan.notes) == ("ada", "Adá", "a\nb")
 
 
-def test_lines_are_counted_as_an_editor_counts_them(creator: Creator) -> None:
+def test_rows_are_numbered_as_a_spreadsheet_numbers_them(creator: Creator) -> None:
     text = 'sep=;\n\nUsername;Notes\nada;"one\ntwo"\n\n;;;\nb c;\n"d\ne";\nf g;x'
     batch = import_text(creator, text)
-    assert [problem["row"] for problem in import_problems(batch)] == [8, 9, 11]
+    assert [problem["row"] for problem in import_problems(batch)] == [6, 7, 8]
     assert batch.total_rows == 4
 
 
@@ -166,7 +166,7 @@ def test_empty_cells_beyond_the_header_are_no_fault(creator: Creator) -> None:
         (b"PK\x03\x04rest", "not_csv"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "not_csv"),
         (bytes(range(256)), "not_csv"),
-        (b"Username\n\x81\x8d\n", "unknown_encoding"),
+        (b"\xfe\xff\xd8\x41\x41\x41", "unknown_encoding"),
         (b"Name,Email\nAda,a@example.com\n", "no_key_column"),
         (b'Username,Notes\nada,"never closed\nb,c\n', "quote_not_closed"),
         (b'Username,Notes\nada,"' + b"x" * 200_000, "cell_too_long"),
@@ -372,7 +372,7 @@ def test_every_text_is_split_as_the_csv_module_splits_it(text: str) -> None:
     records = [record for record in csv.reader(io.StringIO(text, newline="")) if any(map(str.strip, record))][1:]
     assert len(found) == sheet.rows == len(records)
     for record, (raw, ragged) in zip(records, found, strict=True):
-        assert raw == (record if ragged else [cell.strip() for cell in record[:2]])
+        assert raw == (record if ragged else [cell.strip() for cell in (*record, "")[:2]])
 
 
 @pytest.mark.django_db(transaction=True)
