@@ -14,6 +14,7 @@ from django.utils import timezone
 from crm.models import Creator, Fan, MessageStatus
 from messaging import publishing, queue
 from messaging.campaigns import Audience, CampaignRequest, campaign_create
+from messaging.heartbeat import heartbeat_beat
 from messaging.models import Delivery, Kind, SendingProfile
 from messaging.rate_limiter import Limit
 from messaging.services import MessageRequest, OnlyFansRateLimiterService
@@ -95,6 +96,8 @@ def run(
     said: dict[str, tuple[float, float]] = {}
     for account, service in zip(simulator.accounts, services, strict=False):
         if campaign:
+            # No time is estimated where no worker has shown itself yet.
+            heartbeat_beat()
             wish = CampaignRequest(name="Morning", content="Good morning!", audience=Audience(everybody=True))
             asked = time.time()
             report = campaign_create(creator=service.creator, user=None, request=wish).report

@@ -125,12 +125,16 @@ class CreatorAPIView(StrictAPIView):
         serializer: type[serializers.BaseSerializer[Any]],
         pagination: type[KeysetPagination],
         shown_as: Callable[[list[Any]], list[Any]] | None = None,
+        context: dict[str, Any] | None = None,
     ) -> Response:
-        """One page of the rows; `shown_as` turns the page's rows, all at once, into what the serializer shows."""
+        """One page of the rows; `shown_as` turns the page's rows, all at once, into what the serializer shows.
+
+        context: what the serializer needs to know beside the rows.
+        """
         paginator = pagination()
         page = paginator.paginate_queryset(rows, self.request, view=self)
         shown: Any = shown_as(page) if shown_as else page
-        return paginator.get_paginated_response(serializer(shown, many=True).data)
+        return paginator.get_paginated_response(serializer(shown, many=True, context=context or {}).data)
 
     def listed_fast(
         self, rows: Listing[R], shown: Callable[[R], dict[str, Any]], pagination: type[KeysetPagination]

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 
 from crm.errors import HuntazeError
 from crm.models import MessageStatus
-from messaging import dead_letters, vitals, worker
+from messaging import dead_letters, heartbeat, vitals
 from messaging.dead_letters import Fate
 from messaging.errors import QueueError
 from messaging.metric_history import figure_text, metric_history
@@ -51,7 +51,7 @@ def _figures(overview: QueueOverview) -> list[Figure]:
     unknown = _("not known")
     ended = ended_lately()
     failure_rate = ended.failure_rate
-    beat = worker.heartbeat_age_seconds()
+    beat = heartbeat.heartbeat_age_seconds()
     counts, dlq = overview.counts, overview.dlq
     rate = "–" if failure_rate is None else f"{100 * failure_rate:.1f} %"
     return [

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.strict_api import StrictAPIView
-from messaging import connectivity, queue, rate_limiter, worker
+from messaging import connectivity, heartbeat, queue, rate_limiter
 from messaging.gateways import gateway_load
 from messaging.metric_history import FIGURES, WINDOWS, metric_history
 from messaging.queue_overview import Ended, ended_lately, queue_counts_lately
@@ -41,11 +41,8 @@ def _vendor() -> None:
 
 
 def _worker() -> None:
-    age = worker.heartbeat_age_seconds()
-    if age is None:
-        raise RuntimeError("No worker has started yet.")
-    if age > worker.HEARTBEAT_STALE_SECONDS:
-        raise RuntimeError(f"No worker has been seen for {age:.0f} s.")
+    if trouble := heartbeat.worker_trouble():
+        raise RuntimeError(trouble)
 
 
 # What a member of a team is told: a reason in a library's words may name hosts, ports and AWS's accounts.

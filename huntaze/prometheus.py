@@ -19,8 +19,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from messaging import heartbeat, vitals
 from messaging import metrics as sending
-from messaging import vitals, worker
 from messaging.queue_overview import queue_overview
 
 REQUEST_SECONDS = Histogram(
@@ -75,7 +75,7 @@ class SendingCollector(Collector):
             if counts is not None:  # unknown is not zero
                 words = "Messages that are due and not taken, as SQS counts them."
                 yield GaugeMetricFamily(f"huntaze_{queue}_depth", words, value=counts.waiting)
-        beat = worker.heartbeat_age_seconds()
+        beat = heartbeat.heartbeat_age_seconds()
         if beat is not None:
             yield GaugeMetricFamily("huntaze_worker_seen_seconds", "Since a worker was last seen.", value=beat)
 

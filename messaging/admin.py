@@ -12,7 +12,7 @@ from unfold.admin import ModelAdmin
 from crm.admin import LargeAdmin, SavedByServices, UncountedAdmin
 from crm.errors import HuntazeError
 from crm.models import User
-from messaging import campaign_steps, limits, message_steps, selectors, services
+from messaging import campaign_reports, campaign_steps, limits, message_steps, services
 from messaging.models import STORED_CAMPAIGN_STATUSES, Campaign, Decision, Delivery, SendingProfile
 
 
@@ -172,12 +172,12 @@ class CampaignAdmin(UncountedAdmin):
         """With a report for each row of the page, in one query."""
         changes = super().get_changelist_instance(request)
         changes.result_list = list(changes.result_list)
-        for report in selectors.campaign_report_list(changes.result_list):
+        for report in campaign_reports.campaign_report_list(changes.result_list):
             # For the rows of this page alone.
             report.campaign.report = report  # type: ignore[attr-defined]
         return changes
 
     @admin.display(description="status")
     def getting_on(self, campaign: Campaign) -> str:
-        report = getattr(campaign, "report", None) or selectors.campaign_report(campaign)
+        report = getattr(campaign, "report", None) or campaign_reports.campaign_report(campaign)
         return str(report.status.label)

@@ -1,5 +1,6 @@
 """Answers the part of the HTTP API that sends: messages, their state, what failed. Touches services and selectors."""
 
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -14,13 +15,14 @@ from crm import selectors as crm_selectors
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
 from crm.json_types import JsonTypes, MomentField
-from crm.models import Conversation, Direction, Message, MessageStatus
+from crm.models import Conversation, Creator, Direction, Message, MessageStatus
 from crm.pagination import KeysetPagination
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, media_urls
 from crm.rendering import JSONParser, JSONRenderer
-from messaging import selectors, services
-from messaging.models import TROUBLE_STATES, UNSENT_STATES, Delivery
-from messaging.publishing import expected_at
+from messaging import readiness, selectors, services
+from messaging.models import TROUBLE_STATES, UNSENT_STATES, Campaign, CampaignStatus, Delivery
+from messaging.readiness import Outlook
+from messaging.reasons import BlockCode, Blocked
 from messaging.services import MessageRequest, SendReceipt
 
 # Its length is judged once it is filled in, and so by the domain.
@@ -72,7 +74,22 @@ class SendSerializer(ContentSerializer, ScheduleSerializer):
     recipientId = serializers.CharField(source="recipient_id", max_length=64)
 
 
+class BlockedSerializer(serializers.Serializer[Blocked]):
+    """Why nothing of it can go out now: a code, a sentence in the caller's language, and since when if known."""
+
+    code = serializers.ChoiceField(choices=BlockCode.choices)
+    reason = serializers.CharField()
+    since = serializers.DateTimeField(allow_null=True)
+
+
+def blocked_shown(blocked: Blocked | None) -> dict[str, Any] | None:
+    """What BlockedSerializer shows; its time is left to whatever renders it."""
+    return None if blocked is None else {"code": blocked.code.value, "reason": blocked.reason, "since": blocked.since}
+
+
 class ReceiptSerializer(serializers.Serializer[SendReceipt]):
+    """`estimatedSendTime` is null where the message has had its turn or cannot go out now: `blocked` says why not."""
+
     messageId = serializers.UUIDField(source="message_id")
     status = serializers.ChoiceField(choices=MessageStatus.choices)
     queuedAt = serializers.DateTimeField(
@@ -80,7 +97,8 @@ class ReceiptSerializer(serializers.Serializer[SendReceipt]):
         allow_null=True,
         help_text="When it was put on the queue; null where it is not there: parked, pending, bypassed, failed.",
     )
-    estimatedSendTime = serializers.DateTimeField(source="estimated_send_at")
+    estimatedSendTime = serializers.DateTimeField(source="estimated_send_at", allow_null=True)
+    blocked = BlockedSerializer(allow_null=True)
 
 
 class SendView(OnceAPIView):
@@ -134,6 +152,7 @@ class StatusView(CreatorAPIView):
                 "lastProcessedAt": serializers.DateTimeField(allow_null=True),
                 "paused": serializers.BooleanField(),
                 "pausedReason": serializers.CharField(),
+                "blocked": BlockedSerializer(allow_null=True),
                 "waiting": serializers.IntegerField(),
                 "waitingUntil": serializers.DateTimeField(allow_null=True),
                 "late": serializers.IntegerField(),
@@ -153,7 +172,8 @@ class StatusView(CreatorAPIView):
         status = services.OnlyFansRateLimiterService(creator=self.creator).get_queue_status()
         profile = selectors.sending_profile(creator=self.creator)
         waiting = selectors.sending_waiting(creator=self.creator)
-        until = expected_at(waiting.until) if waiting.until else None
+        blocked = readiness.sending_blocked_of(creator=self.creator, profile=profile, late_since=waiting.late_since)
+        until = readiness.outlook(waiting.until, blocked=blocked).expected_at if waiting.until else None
         return Response(
             {
                 "queueDepth": status.counts.waiting if status.counts else None,
@@ -163,6 +183,7 @@ class StatusView(CreatorAPIView):
                 "lastProcessedAt": status.today.last_processed_at,
                 "paused": bool(profile and profile.paused_at),
                 "pausedReason": profile.paused_reason if profile else "",
+                "blocked": blocked_shown(blocked),
                 "waiting": waiting.messages,
                 "waitingUntil": until,
                 "late": waiting.late,
@@ -262,7 +283,10 @@ class AttachmentSerializer(JsonTypes):
 
 
 class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
-    """A message of a conversation. `expectedAt`, `reason` and `retryable` say how an outbound one is getting on."""
+    """A message of a conversation. `expectedAt`, `reason` and `retryable` say how an outbound one is getting on.
+
+    `blocked` says why one that waits cannot go out now; then no time is expected.
+    """
 
     priceCents = serializers.IntegerField(source="price_cents")
     attachments = AttachmentSerializer(many=True)
@@ -270,6 +294,7 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
     sentAt = serializers.DateTimeField(source="sent_at", allow_null=True)
     deletedAt = serializers.DateTimeField(source="deleted_at", allow_null=True)
     expectedAt = serializers.SerializerMethodField()
+    blocked = serializers.SerializerMethodField()
     reason = serializers.SerializerMethodField()
     retryable = serializers.SerializerMethodField()
 
@@ -287,16 +312,22 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
             "sentAt",
             "deletedAt",
             "expectedAt",
+            "blocked",
             "reason",
             "retryable",
         )
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_expectedAt(self, message: Message) -> str | None:
-        if message.status not in UNSENT_STATES:
-            return None
         delivery = _delivery(message)
-        return serializers.DateTimeField().to_representation(expected_at(delivery.due_at)) if delivery else None
+        found = outlook_of(self, delivery, delivery.campaign).expected_at if delivery else None
+        return serializers.DateTimeField().to_representation(found) if found else None
+
+    @extend_schema_field(BlockedSerializer(allow_null=True))
+    def get_blocked(self, message: Message) -> Any:
+        delivery = _delivery(message)
+        found = outlook_of(self, delivery, delivery.campaign).blocked if delivery else None
+        return BlockedSerializer(found).data if found else None
 
     def get_reason(self, message: Message) -> str:
         delivery = _delivery(message)
@@ -306,10 +337,34 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
         return message.status in TROUBLE_STATES and _delivery(message) is not None
 
 
-def message_shown(row: selectors.ThreadRow) -> dict[str, Any]:
+class Standing:
+    """What holds back a creator's messages, asked for once, by the first message of a page that still waits."""
+
+    def __init__(self, creator: Creator) -> None:
+        self._creator = creator
+
+    @cached_property
+    def blocked(self) -> Blocked | None:
+        return readiness.sending_blocked(creator=self._creator)
+
+
+def outlook_of(serializer: serializers.BaseSerializer[Any], delivery: Delivery, campaign: Campaign | None) -> Outlook:
+    """When the message is expected; a view puts its creator's Standing into the serializer's context."""
+    if delivery.state not in UNSENT_STATES:
+        return Outlook(None, None)
+    paused = campaign is not None and campaign.status == CampaignStatus.PAUSED
+    standing: Standing = serializer.context["standing"]
+    return readiness.outlook(delivery.due_at, blocked=standing.blocked, campaign_paused=paused)
+
+
+def message_shown(row: selectors.ThreadRow, standing: Standing) -> dict[str, Any]:
     """What ThreadMessageSerializer shows of the same message; its times are left to whatever renders it."""
     out = row.direction == Direction.OUT
-    expected = row.due_at if out and row.status in UNSENT_STATES else None
+    expected, blocked = None, None
+    if out and row.due_at is not None and row.status in UNSENT_STATES:
+        paused = row.campaign_status == CampaignStatus.PAUSED
+        found = readiness.outlook(row.due_at, blocked=standing.blocked, campaign_paused=paused)
+        expected, blocked = found.expected_at, blocked_shown(found.blocked)
     return {
         "id": row.id,
         "direction": row.direction,
@@ -321,7 +376,8 @@ def message_shown(row: selectors.ThreadRow) -> dict[str, Any]:
         "createdAt": row.created_at,
         "sentAt": row.sent_at,
         "deletedAt": row.deleted_at,
-        "expectedAt": expected_at(expected) if expected else None,
+        "expectedAt": expected,
+        "blocked": blocked,
         "reason": (row.reason or "") if out else "",
         "retryable": out and row.status in TROUBLE_STATES and row.due_at is not None,
     }
@@ -366,7 +422,8 @@ class ConversationMessagesView(OnceAPIView):
     def get(self, request: Request, conversation_id: int) -> Response:
         """The messages of one conversation, the newest first."""
         rows = selectors.thread_rows(creator=self.creator, conversation_id=conversation_id)
-        response = self.listed_fast(rows, message_shown, MessagePagination)
+        standing = Standing(self.creator)
+        response = self.listed_fast(rows, lambda row: message_shown(row, standing), MessagePagination)
         if not response.data["results"]:
             crm_selectors.conversation_require(creator=self.creator, conversation_id=conversation_id)
         return response
@@ -398,7 +455,7 @@ class ConversationMessagesView(OnceAPIView):
         )
         return self._sent(conversation, services.message_receipt(creator=self.creator, message_id=UUID(subject)))
 
-    @staticmethod
-    def _sent(conversation: Conversation, receipt: SendReceipt) -> Response:
+    def _sent(self, conversation: Conversation, receipt: SendReceipt) -> Response:
         message = selectors.thread_list(conversation=conversation).get(pk=receipt.message_id)
-        return Response(ThreadMessageSerializer(message).data, status=202)
+        context = {"standing": Standing(self.creator)}
+        return Response(ThreadMessageSerializer(message, context=context).data, status=202)

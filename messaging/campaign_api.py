@@ -14,8 +14,9 @@ from crm.pagination import KeysetPagination
 from crm.payloads import media_urls
 from crm.rendering import JSONRenderer
 from crm.selectors import MANAGERS
-from messaging import campaign_steps, campaigns, selectors
-from messaging.api import ContentSerializer, ScheduleSerializer, trace_id_of
+from messaging import campaign_reports, campaign_steps, campaigns, selectors
+from messaging.api import BlockedSerializer, ContentSerializer, ScheduleSerializer, trace_id_of
+from messaging.campaign_reports import CampaignReport
 from messaging.campaigns import (
     Audience,
     BulkRequest,
@@ -27,7 +28,6 @@ from messaging.campaigns import (
 )
 from messaging.failed_retry import campaign_retry
 from messaging.models import CampaignStatus
-from messaging.selectors import CampaignReport
 
 NO_SUCH_STEP = OpenApiResponse(description="The campaign stands in a way in which this makes no sense.")
 NAMED_MAX = 10_000
@@ -134,6 +134,7 @@ class CampaignReceiptSerializer(serializers.Serializer[CampaignReceipt]):
     totalRecipients = serializers.IntegerField(source="report.total")
     status = serializers.ChoiceField(source="report.status", choices=CampaignStatus.choices)
     estimatedCompletionTime = serializers.DateTimeField(source="report.estimated_completion_at", allow_null=True)
+    blocked = BlockedSerializer(source="report.blocked", allow_null=True)
     failed = FailedSerializer(many=True)
 
 
@@ -148,6 +149,7 @@ class CampaignPreviewSerializer(serializers.Serializer[CampaignPreview]):
     totalRecipients = serializers.IntegerField(source="total")
     examples = ExampleSerializer(many=True)
     estimatedCompletionTime = serializers.DateTimeField(source="estimated_completion_at", allow_null=True)
+    blocked = BlockedSerializer(allow_null=True)
 
 
 class CampaignProgressSerializer(serializers.Serializer[Any]):
@@ -166,7 +168,10 @@ class CampaignProgressSerializer(serializers.Serializer[Any]):
 
 
 class CampaignSerializer(serializers.Serializer[CampaignReport]):
-    """A campaign and how it is getting on. `estimatedCompletionTime` is when the last message has its turn."""
+    """A campaign and how it is getting on. `estimatedCompletionTime` is when the last message has its turn.
+
+    It is null while nothing of the campaign can go out: `blocked` says why.
+    """
 
     id = serializers.IntegerField(source="campaign.pk")
     name = serializers.CharField(source="campaign.name")
@@ -180,6 +185,7 @@ class CampaignSerializer(serializers.Serializer[CampaignReport]):
     totalRecipients = serializers.IntegerField(source="total")
     progress = CampaignProgressSerializer(source="counts")
     estimatedCompletionTime = serializers.DateTimeField(source="estimated_completion_at", allow_null=True)
+    blocked = BlockedSerializer(allow_null=True)
 
     @extend_schema_field(AUDIENCE_ASKED)
     def get_audience(self, report: CampaignReport) -> dict[str, Any]:
@@ -269,7 +275,7 @@ class CampaignListView(CampaignOnceAPIView):
             selectors.campaign_list(creator=self.creator),
             CampaignSerializer,
             CampaignPagination,
-            shown_as=selectors.campaign_report_list,
+            shown_as=campaign_reports.campaign_report_list,
         )
 
     @extend_schema(
@@ -317,7 +323,7 @@ class CampaignView(CampaignAPIView):
     @extend_schema(operation_id="campaigns_retrieve", parameters=CREATOR_PARAMETERS, responses=CampaignSerializer)
     def get(self, request: Request, campaign_id: int) -> Response:
         campaign = selectors.campaign_get(creator=self.creator, campaign_id=campaign_id)
-        return Response(CampaignSerializer(selectors.campaign_report(campaign)).data)
+        return Response(CampaignSerializer(campaign_reports.campaign_report(campaign)).data)
 
 
 class CampaignPauseView(CampaignAPIView):
@@ -389,4 +395,4 @@ class CampaignRetryView(CampaignAPIView, OnceAPIView):
 
     def answer_again(self, subject: str) -> Response:
         campaign = selectors.campaign_get(creator=self.creator, campaign_id=int(subject))
-        return Response(CampaignSerializer(selectors.campaign_report(campaign)).data)
+        return Response(CampaignSerializer(campaign_reports.campaign_report(campaign)).data)

@@ -1,5 +1,7 @@
 """Answers the part of the HTTP API that says what became of each recipient of a campaign. Touches selectors."""
 
+from typing import Any
+
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -13,9 +15,9 @@ from crm.pagination import KeysetPagination
 from crm.rendering import JSONRenderer
 from crm.selectors import EXPORTERS
 from messaging import selectors
+from messaging.api import BlockedSerializer, Standing, outlook_of
 from messaging.ledger_csv import ledger_csv
-from messaging.models import UNSENT_STATES, Delivery
-from messaging.publishing import expected_at
+from messaging.models import Delivery
 
 LEDGER_CHUNK = 2_000
 
@@ -39,6 +41,7 @@ class RecipientSerializer(serializers.ModelSerializer[Delivery]):
     sentAt = serializers.DateTimeField(source="message.sent_at", allow_null=True)
     finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
     expectedAt = serializers.SerializerMethodField()
+    blocked = serializers.SerializerMethodField()
 
     class Meta:
         model = Delivery
@@ -53,15 +56,20 @@ class RecipientSerializer(serializers.ModelSerializer[Delivery]):
             "createdAt",
             "queuedAt",
             "expectedAt",
+            "blocked",
             "sentAt",
             "finishedAt",
         )
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_expectedAt(self, delivery: Delivery) -> str | None:
-        if delivery.state not in UNSENT_STATES:
-            return None
-        return serializers.DateTimeField().to_representation(expected_at(delivery.due_at))
+        found = outlook_of(self, delivery, self.context["campaign"]).expected_at
+        return serializers.DateTimeField().to_representation(found) if found else None
+
+    @extend_schema_field(BlockedSerializer(allow_null=True))
+    def get_blocked(self, delivery: Delivery) -> Any:
+        found = outlook_of(self, delivery, self.context["campaign"]).blocked
+        return BlockedSerializer(found).data if found else None
 
 
 class RecipientFilterSerializer(QueryParameters):
@@ -92,7 +100,8 @@ class CampaignRecipientsView(CreatorAPIView):
         state = self.asked(RecipientFilterSerializer)["status"]
         campaign = selectors.campaign_get(creator=self.creator, campaign_id=campaign_id)
         ledger = selectors.campaign_ledger(campaign=campaign, state=state)
-        return self.listed(ledger, RecipientSerializer, RecipientPagination)
+        context = {"standing": Standing(self.creator), "campaign": campaign}
+        return self.listed(ledger, RecipientSerializer, RecipientPagination, context=context)
 
 
 class CampaignLedgerView(CreatorAPIView):

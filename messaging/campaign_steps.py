@@ -12,9 +12,9 @@ from django.utils.translation import gettext, gettext_noop
 
 from crm.errors import Conflict
 from crm.models import Creator
-from messaging import publishing, queue, selectors, set_transitions
+from messaging import campaign_reports, publishing, queue, selectors, set_transitions
+from messaging.campaign_reports import CampaignReport
 from messaging.models import Campaign, CampaignStatus
-from messaging.selectors import CampaignReport
 
 logger = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ def campaign_pause(*, creator: Creator, campaign_id: int) -> CampaignReport:
             verb=gettext_noop("paused"),
         )
         set_transitions.campaign_parked(campaign)
-    return selectors.campaign_report(campaign)
+    return campaign_reports.campaign_report(campaign)
 
 
 def campaign_resume(*, creator: Creator, campaign_id: int) -> CampaignReport:
@@ -47,7 +47,7 @@ def campaign_resume(*, creator: Creator, campaign_id: int) -> CampaignReport:
         set_transitions.campaign_respaced(campaign)
         pending = set_transitions.campaign_released(campaign, publish_before=timedelta(seconds=queue.DELAY_MAX_SECONDS))
         transaction.on_commit(lambda: publishing.publish(pending, fail=False), robust=True)
-    return selectors.campaign_report(campaign)
+    return campaign_reports.campaign_report(campaign)
 
 
 def campaign_cancel(*, creator: Creator, campaign_id: int) -> CampaignReport:
@@ -61,7 +61,7 @@ def campaign_cancel(*, creator: Creator, campaign_id: int) -> CampaignReport:
             verb=gettext_noop("cancelled"),
         )
         set_transitions.campaign_cancelled(campaign)
-    return selectors.campaign_report(campaign)
+    return campaign_reports.campaign_report(campaign)
 
 
 def _changed(
@@ -69,7 +69,7 @@ def _changed(
 ) -> Campaign:
     """The campaign in its new state, its row locked. Raises Conflict, saying how it stands, where that cannot be."""
     campaign = selectors.campaign_get(creator=creator, campaign_id=campaign_id)
-    report = selectors.campaign_report(campaign)
+    report = campaign_reports.campaign_report(campaign)
     finished = report.status is CampaignStatus.FINISHED
     if finished or not set_transitions.campaign_changed(campaign, expected=expected, to=to):
         status = report.status.label.lower()

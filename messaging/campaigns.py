@@ -22,11 +22,12 @@ from crm.payloads import check_content, media_attachments, media_urls
 from crm.placeholders import placeholders_check, placeholders_fill, placeholders_fill_shortest
 from crm.selectors import fan_audience, fan_map_by_recipient
 from crm.stored_words import in_words
-from messaging import outbox, publishing, selectors, services, slot_book
+from messaging import campaign_reports, outbox, publishing, readiness, selectors, services, slot_book
+from messaging.campaign_reports import CampaignReport
 from messaging.errors import QueueRefused
 from messaging.models import Campaign, SendingProfile, Stage
 from messaging.outbox import Addressed
-from messaging.selectors import CampaignReport
+from messaging.reasons import Blocked
 
 logger = structlog.get_logger(__name__)
 BULK_MAX_RECIPIENTS = 100
@@ -128,11 +129,15 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class CampaignPreview:
-    """What a campaign would be now; `estimated_completion_at` is None where it would reach nobody."""
+    """What a campaign would be now.
+
+    `estimated_completion_at` is None where it would reach nobody, or nothing can go out now; `blocked` says why.
+    """
 
     total: int
     examples: tuple[Example, ...]
     estimated_completion_at: datetime | None
+    blocked: Blocked | None = None
 
 
 def bulk_send(
@@ -242,7 +247,13 @@ def campaign_preview(*, creator: Creator, request: CampaignRequest) -> CampaignP
         earliest=max(now, request.scheduled_at or now),
         busy=selectors.campaign_stretches(creator_id=creator.pk),
     )[-1:]
-    return CampaignPreview(total=total, examples=examples, estimated_completion_at=last[0] if last else None)
+    blocked = readiness.sending_blocked(creator=creator)
+    return CampaignPreview(
+        total=total,
+        examples=examples,
+        estimated_completion_at=last[0] if last and blocked is None else None,
+        blocked=blocked,
+    )
 
 
 def _start(
@@ -288,7 +299,7 @@ def campaign_receipt(*, creator: Creator, campaign_id: int) -> CampaignReceipt:
 
 
 def _receipt(campaign: Campaign, *, refused: Collection[UUID]) -> CampaignReceipt:
-    report = selectors.campaign_report(campaign)
+    report = campaign_reports.campaign_report(campaign)
     failed = _failed(campaign, refused)
     if failed and len(failed) == report.total:
         raise QueueRefused(

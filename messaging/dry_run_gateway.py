@@ -6,7 +6,8 @@ from datetime import datetime
 import structlog
 from django.utils.translation import gettext_noop
 
-from messaging.gateways import Bypassed, CannotSay, OutboundMessage, Outcome
+from messaging.gateways import Bypassed, CannotSay, OutboundMessage, Outcome, Unready
+from messaging.reasons import BlockCode
 
 logger = structlog.get_logger(__name__)
 REASON = gettext_noop("No platform is configured here, so nothing was sent (a dry run).")
@@ -34,6 +35,13 @@ class DryRunGateway:
     def find_message(self, message: OutboundMessage, *, since: datetime) -> CannotSay:
         """There is no chat to read."""
         return CannotSay(reason=REASON)
+
+    def unready(self, creator_id: int) -> Unready:
+        """Nothing is ever sent."""
+        return Unready(
+            BlockCode.DRY_RUN,
+            gettext_noop("No platform is configured here (MESSAGING_GATEWAY), so messages are logged and never sent."),
+        )
 
     def probe(self) -> None:
         """Nothing is asked of anybody, so nothing can be out of reach."""

@@ -11,10 +11,10 @@ from django.utils.translation import gettext
 from crm.errors import Conflict, NotFound
 from crm.models import Creator, MessageStatus
 from crm.stored_words import in_words
-from messaging import publishing, queue, selectors, services
+from messaging import campaign_reports, publishing, queue, selectors, services
+from messaging.campaign_reports import CampaignReport
 from messaging.errors import QueueRefused
 from messaging.models import CampaignStatus, Delivery
-from messaging.selectors import CampaignReport
 
 logger = structlog.get_logger(__name__)
 # Of one campaign at a time: somebody waits for the answer, and can ask again for the rest.
@@ -133,4 +133,4 @@ def campaign_retry(
             % {"reason": in_words(report.refused[0][1])},
             retry_after=30,
         )
-    return selectors.campaign_report(campaign)
+    return campaign_reports.campaign_report(campaign)

@@ -11,6 +11,8 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from messaging.reasons import BlockCode
+
 
 @dataclass(frozen=True, slots=True)
 class OutboundMessage:
@@ -113,6 +115,14 @@ class CannotSay:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unready:
+    """Why no message of a creator could be sent now; `reason` is an English sentence of the catalogue."""
+
+    code: BlockCode
+    reason: str
+
+
 class Gateway(Protocol):
     """An adapter to one platform. It never raises for what the platform answers or fails to answer."""
 
@@ -126,6 +136,12 @@ class Gateway(Protocol):
         """Read the chat back to `since`; nothing is found where the message is not there.
 
         Not free of traces: a platform may mark a chat as read that is read.
+        """
+
+    def unready(self, creator_id: int) -> Unready | None:
+        """Why nothing can be sent for this creator, as far as is known without asking the platform; None if it can.
+
+        Pages ask it often: it costs one small query at most.
         """
 
     def probe(self) -> None:

@@ -14,11 +14,11 @@ from crm.json_types import JsonTypes, MomentField, QueryParameters
 from crm.models import OUTBOUND_STATUSES
 from crm.pagination import KeysetPagination
 from crm.rendering import JSONRenderer
-from messaging import message_selectors, message_steps
-from messaging.api import AttachmentSerializer
+from messaging import message_selectors, message_steps, readiness
+from messaging.api import AttachmentSerializer, BlockedSerializer, Standing, blocked_shown
 from messaging.message_selectors import MessageFilter, MessageRow
-from messaging.models import RETRYABLE_STATES, UNSENT_STATES, Decision, Kind, ReadBack, Stage
-from messaging.publishing import expected_at
+from messaging.models import RETRYABLE_STATES, UNSENT_STATES, CampaignStatus, Decision, Kind, ReadBack, Stage
+from messaging.readiness import Outlook
 
 STATUSES = [(status.value, status.label) for status in OUTBOUND_STATUSES]
 SETTLED = [Decision.ARRIVED, Decision.DISMISSED]
@@ -66,7 +66,7 @@ class ReadBackSerializer(serializers.Serializer[Any]):
 class MessageSerializer(serializers.Serializer[Any]):
     """A message that was written here, and how it is getting on.
 
-    `expectedAt` is when it is to go out while it waits, `queuedAt` since when it is on the queue (null before),
+    `expectedAt` is when it is to go out while it waits, null with the reason in `blocked` where it cannot go; `queuedAt` since when it is on the queue (null before),
     `finishedAt` when it ended. `sender` is null where the user was deleted. Of a deleted fan the words are not shown.
     `cancellable`, `retryable` and `settleableAs` say what can be done about it now.
     """
@@ -91,6 +91,7 @@ class MessageSerializer(serializers.Serializer[Any]):
     createdAt = serializers.DateTimeField()
     scheduledAt = serializers.DateTimeField(allow_null=True)
     expectedAt = serializers.DateTimeField(allow_null=True)
+    blocked = BlockedSerializer(allow_null=True)
     queuedAt = serializers.DateTimeField(allow_null=True)
     sentAt = serializers.DateTimeField(allow_null=True)
     finishedAt = serializers.DateTimeField(allow_null=True)
@@ -101,9 +102,12 @@ class MessageSerializer(serializers.Serializer[Any]):
     settleableAs = serializers.ListField(child=serializers.ChoiceField(choices=Decision.choices))
 
 
-def message_shown(row: MessageRow) -> dict[str, Any]:
+def message_shown(row: MessageRow, standing: Standing) -> dict[str, Any]:
     """As MessageSerializer describes it; its times are left to whatever renders it."""
-    waits = row.status in UNSENT_STATES
+    waits, found = row.status in UNSENT_STATES, Outlook(None, None)
+    if waits:
+        paused = row.campaign_status == CampaignStatus.PAUSED
+        found = readiness.outlook(row.due_at, blocked=standing.blocked, campaign_paused=paused)
     person = {"id": row.decided_by_id, "name": row.decided_by_name}
     return {
         "id": str(row.id),
@@ -128,7 +132,8 @@ def message_shown(row: MessageRow) -> dict[str, Any]:
         "attachments": [] if row.fan_deleted else row.attachments,
         "createdAt": row.created_at,
         "scheduledAt": row.scheduled_at,
-        "expectedAt": expected_at(row.due_at) if waits else None,
+        "expectedAt": found.expected_at,
+        "blocked": blocked_shown(found.blocked),
         "queuedAt": row.queued_at,
         "sentAt": row.sent_at,
         "finishedAt": row.finished_at,
@@ -215,7 +220,8 @@ class MessageListView(CreatorAPIView):
     def get(self, request: Request) -> Response:
         asked = MessageFilter(**self.asked(MessageFilterSerializer))
         rows = message_selectors.message_rows(creator=self.creator, asked=asked)
-        return self.listed_fast(rows, message_shown, MessagesPagination)
+        standing = Standing(self.creator)
+        return self.listed_fast(rows, lambda row: message_shown(row, standing), MessagesPagination)
 
 
 class MessageAPIView(CreatorAPIView):
@@ -225,7 +231,8 @@ class MessageAPIView(CreatorAPIView):
     fragment_template = "messaging/_retried.html"
 
     def shown(self, message_id: UUID) -> Response:
-        return Response(message_shown(message_selectors.message_get(creator=self.creator, message_id=message_id)))
+        row = message_selectors.message_get(creator=self.creator, message_id=message_id)
+        return Response(message_shown(row, Standing(self.creator)))
 
 
 class MessageView(MessageAPIView):

@@ -56,6 +56,7 @@ class MessageRow(NamedTuple):
     read_back_at: datetime | None
     read_back_found: str
     read_back_count: int | None
+    campaign_status: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ _COLUMNS = """d.message_id, d.kind, d.state, d.reason, d.reason_code, d.stage, d
     m.conversation_id, d.fan_id, f.platform_id, f.name, f.handle, f.deleted_at IS NOT NULL, d.campaign_id, c.name,
     m.sender_id, sender.name, m.text, m.price_cents, m.attachments, d.created_at, d.scheduled_at, d.due_at, d.queued_at,
     m.sent_at, d.finished_at, d.key_in_doubt, d.decision, d.decided_by_id, decider.name, d.decided_at, d.read_back_at,
-    d.read_back_found, d.read_back_count"""
+    d.read_back_found, d.read_back_count, c.status"""
 _BESIDE = """JOIN crm_message m ON m.id = d.message_id JOIN crm_fan f ON f.id = d.fan_id
     LEFT JOIN messaging_campaign c ON c.id = d.campaign_id LEFT JOIN crm_user sender ON sender.id = m.sender_id
     LEFT JOIN crm_user decider ON decider.id = d.decided_by_id"""

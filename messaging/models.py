@@ -66,7 +66,7 @@ class CampaignStatus(models.TextChoices):
     FINISHED = "finished", gettext_lazy("Finished")
 
 
-# What somebody decided; messaging.selectors.campaign_report_list says the rest.
+# What somebody decided; messaging.campaign_reports.campaign_report_list says the rest.
 STORED_CAMPAIGN_STATUSES = (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.CANCELLED)
 
 

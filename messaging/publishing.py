@@ -183,8 +183,3 @@ def body_of(delivery: Delivery) -> QueueBody:
         hops=delivery.hops,
         trace_id=delivery.trace_id,
     )
-
-
-def expected_at(due_at: datetime) -> datetime:
-    """When a message is expected to go out: its slot, and never in the past."""
-    return max(due_at, timezone.now())

@@ -1,15 +1,15 @@
 """Answers what is on its way, what is stuck and how sending goes, from a creator's side. Only reads tables."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import close_old_connections, connection
-from django.db.models import Count, DateTimeField, F, Max, Min, Q, QuerySet, TextField, UUIDField
+from django.db.models import DateTimeField, F, Max, Min, Q, QuerySet, TextField, UUIDField
 from django.db.models.functions import Cast, Now
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -76,13 +76,14 @@ def delivery_get(*, creator: Creator, message_id: UUID) -> Delivery:
 
 def thread_list(*, conversation: Conversation) -> QuerySet[Message]:
     """The messages of a conversation with their deliveries, unordered: a paginator orders them."""
-    return Message.objects.filter(conversation=conversation).select_related("delivery")
+    return Message.objects.filter(conversation=conversation).select_related("delivery__campaign")
 
 
 class ThreadRow(NamedTuple):
-    """A message with its delivery: once that is sent, and without one, `due_at` and `reason` are None.
+    """A message with its delivery and, of a campaign's, how that stands.
 
-    No attachments are None too.
+    Once it is sent, and without a delivery, `due_at`, `reason` and `campaign_status` are None. No attachments are None
+    too.
     """
 
     id: str
@@ -97,14 +98,16 @@ class ThreadRow(NamedTuple):
     deleted_at: datetime | None
     due_at: datetime | None
     reason: str | None
+    campaign_status: str | None
 
 
 # As ThreadRow. Most messages have no attachments, and their empty list need not be read as JSON.
 _THREAD_COLUMNS = """m.id::text, m.direction, m.text, m.price_cents, m.read, NULLIF(m.attachments, '[]'), m.status,
-    m.created_at, m.sent_at, m.deleted_at, d.due_at, d.reason"""
+    m.created_at, m.sent_at, m.deleted_at, d.due_at, d.reason, c.status"""
 # Of most messages, sent or received, nothing of a delivery is shown; looking none up takes a third off the query.
 _THREAD_SOURCE = """crm_message m LEFT JOIN messaging_delivery d
-    ON d.message_id = CASE WHEN m.status NOT IN ('received', 'sent') THEN m.id END"""
+    ON d.message_id = CASE WHEN m.status NOT IN ('received', 'sent') THEN m.id END
+    LEFT JOIN messaging_campaign c ON c.id = d.campaign_id"""
 _THREAD_KEYS = {
     "created_at": Key("m.created_at", "timestamptz", DateTimeField(), "-infinity"),
     "id": Key("m.id", "uuid", UUIDField(), str(UUID(int=0))),
@@ -229,33 +232,59 @@ def sending_today(*, creator: Creator) -> SendingToday:
 class SendingWaiting:
     """What a creator's people wrote and has yet to go out; `until` is the last of its slots, paused campaigns apart.
 
-    `late` are those that should have gone out LATE_AFTER ago, `in_trouble` the failed and unknown ones.
+    `late` are those that should have gone out LATE_AFTER ago, the first of them at `late_since`; `in_trouble` are the
+    failed and unknown ones. `states` counts them all by state.
     """
 
     messages: int
     until: datetime | None
     late: int
+    late_since: datetime | None
     in_trouble: int
+    states: dict[str, int]
 
 
+_COUNTED = (MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED, MessageStatus.SENDING, *TROUBLE_STATES)
 # Read off the index delivery_unsettled_by_creator.
-_WAITING = """
-SELECT count(*) FILTER (WHERE open), max(due_at) FILTER (WHERE open AND runs),
-    count(*) FILTER (WHERE open AND runs AND due_at < %s), count(*) FILTER (WHERE NOT open)
+_WAITING = f"""
+SELECT max(due_at) FILTER (WHERE open AND runs), count(*) FILTER (WHERE open AND runs AND due_at < %s),
+    min(due_at) FILTER (WHERE open AND runs), {", ".join(f"count(*) FILTER (WHERE state = '{s}')" for s in _COUNTED)}
 FROM (
-    SELECT d.due_at, d.state NOT IN ('failed', 'unknown') AS open, c.status IS DISTINCT FROM 'paused' AS runs
+    SELECT d.due_at, d.state, d.state NOT IN ('failed', 'unknown') AS open, c.status IS DISTINCT FROM 'paused' AS runs
     FROM messaging_delivery d JOIN crm_fan f ON f.id = d.fan_id LEFT JOIN messaging_campaign c ON c.id = d.campaign_id
     WHERE d.creator_id = %s AND f.deleted_at IS NULL
         AND d.state IN ('pending', 'queued', 'parked', 'sending', 'failed', 'unknown')
 ) AS unsettled
-"""
+"""  # noqa: S608  names of states
 
 
 def sending_waiting(*, creator: Creator) -> SendingWaiting:
-    [(messages, until, late, in_trouble)] = statement_run(
-        _WAITING, [timezone.now() - LATE_AFTER, creator.pk], binary=True
+    [(until, late, first, *counts)] = statement_run(_WAITING, [timezone.now() - LATE_AFTER, creator.pk], binary=True)
+    states = {state.value: count for state, count in zip(_COUNTED, counts, strict=True)}
+    return SendingWaiting(
+        messages=sum(states[state] for state in OPEN_STATES),
+        until=until,
+        late=late,
+        late_since=first if late else None,
+        in_trouble=sum(states[state] for state in TROUBLE_STATES),
+        states=states,
     )
-    return SendingWaiting(messages=messages, until=until, late=late, in_trouble=in_trouble)
+
+
+_LATE_SINCE = """
+SELECT d.due_at FROM messaging_delivery d JOIN crm_fan f ON f.id = d.fan_id
+    LEFT JOIN messaging_campaign c ON c.id = d.campaign_id
+WHERE d.creator_id = %s AND f.deleted_at IS NULL AND d.due_at < %s AND c.status IS DISTINCT FROM 'paused'
+    AND d.state IN ('pending', 'queued', 'parked', 'sending', 'failed', 'unknown')
+    AND d.state NOT IN ('failed', 'unknown')
+ORDER BY d.due_at LIMIT 1
+"""
+
+
+def late_since(*, creator: Creator) -> datetime | None:
+    """When the first message that is late by LATE_AFTER should have gone out, as in SendingWaiting; None for none."""
+    rows = statement_run(_LATE_SINCE, [creator.pk, timezone.now() - LATE_AFTER], binary=True)
+    return rows[0][0] if rows else None
 
 
 def campaign_stretches(*, creator_id: int, without_campaign_id: int | None = None) -> list[tuple[datetime, datetime]]:
@@ -344,56 +373,3 @@ def campaign_ledger(*, campaign: Campaign, state: str = "") -> QuerySet[Delivery
     """A row per recipient with message and fan, unordered: a paginator orders them."""
     ledger = Delivery.objects.filter(campaign=campaign).select_related("message", "fan")
     return ledger.filter(state=state) if state else ledger
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignReport:
-    """How a campaign is getting on: its recipients by state, and when the last of them has its turn.
-
-    `estimated_completion_at` is the last reserved slot while it runs, the time it ended once it has finished, and
-    None while it is paused and after it was cancelled.
-    """
-
-    campaign: Campaign
-    status: CampaignStatus
-    counts: dict[str, int] = field(default_factory=dict)
-    estimated_completion_at: datetime | None = None
-
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
-
-
-def campaign_report_list(campaigns: Sequence[Campaign]) -> list[CampaignReport]:
-    """In one query for all of them."""
-    rows: dict[int, list[Mapping[str, Any]]] = {}
-    ids = [campaign.pk for campaign in campaigns]
-    by_state = Delivery.objects.filter(campaign__in=ids).values("campaign_id", "state").order_by()
-    for row in by_state.annotate(count=Count("pk"), last_due_at=Max("due_at"), ended_at=Max("finished_at")):
-        rows.setdefault(row["campaign_id"], []).append(row)
-    return [_campaign_report(campaign, rows.get(campaign.pk, [])) for campaign in campaigns]
-
-
-def campaign_report(campaign: Campaign) -> CampaignReport:
-    [report] = campaign_report_list([campaign])
-    return report
-
-
-def _campaign_report(campaign: Campaign, rows: Sequence[Mapping[str, Any]]) -> CampaignReport:
-    counts = {state.value: 0 for state in MessageStatus if state is not MessageStatus.RECEIVED}
-    counts.update({row["state"]: row["count"] for row in rows})
-    still_open = [row["last_due_at"] for row in rows if row["state"] in OPEN_STATES]
-    now = timezone.now()
-    completion: datetime | None = None
-    if campaign.status == CampaignStatus.CANCELLED:
-        status = CampaignStatus.CANCELLED
-    elif not still_open:
-        status = CampaignStatus.FINISHED
-        completion = max((row["ended_at"] for row in rows if row["ended_at"]), default=None)
-    elif campaign.status == CampaignStatus.PAUSED:
-        status = CampaignStatus.PAUSED
-    else:
-        later = campaign.scheduled_at is not None and campaign.scheduled_at > now
-        status = CampaignStatus.SCHEDULED if later else CampaignStatus.RUNNING
-        completion = max(now, *still_open)
-    return CampaignReport(campaign=campaign, status=status, counts=counts, estimated_completion_at=completion)

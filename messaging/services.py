@@ -18,13 +18,14 @@ from crm.payloads import check_content, media_attachments
 from crm.placeholders import placeholders_check, placeholders_fill, placeholders_fill_shortest
 from crm.selectors import fan_map_by_recipient
 from crm.stored_words import in_words
-from messaging import outbox, publishing, queue, selectors, set_transitions, slot_book, transitions
+from messaging import outbox, publishing, queue, readiness, selectors, set_transitions, slot_book, transitions
 from messaging.decisions import decided
 from messaging.errors import QueueRefused
 from messaging.models import (
     OPEN_STATES,
     RETRYABLE_STATES,
     TROUBLE_STATES,
+    UNSENT_STATES,
     CampaignStatus,
     Decision,
     Delivery,
@@ -33,6 +34,8 @@ from messaging.models import (
     Stage,
 )
 from messaging.queue_overview import queue_counts_lately
+from messaging.readiness import Outlook
+from messaging.reasons import Blocked
 from messaging.transitions import Copy
 
 SCHEDULE_MAX = timedelta(days=365)
@@ -62,22 +65,25 @@ class SendReceipt:
     """What became of it: queued, parked, failed (with the reason), bypassed, or pending inside a transaction.
 
     queued_at: when it was put on SQS; None where it is not there.
+    estimated_send_at: None where it has had its turn, or cannot go out now; `blocked` says why it cannot.
     """
 
     message_id: UUID
     status: MessageStatus
     queued_at: datetime | None
-    estimated_send_at: datetime
+    estimated_send_at: datetime | None
     reason_code: str = ""
     reason: str = ""
+    blocked: Blocked | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
-    """SQS's approximate numbers (None where SQS does not answer) and the creator's day."""
+    """SQS's approximate numbers (None where SQS does not answer: `trouble` says why) and the creator's day."""
 
     counts: queue.QueueCounts | None
     dlq_count: int | None
+    trouble: str
     today: selectors.SendingToday
 
 
@@ -114,7 +120,9 @@ class OnlyFansRateLimiterService:
         publishing.queueing_check()
         addressed = self._check(requests)
         with transaction.atomic():
-            written = self._create(user=user, requests=requests, addressed=addressed)
+            # Before any conversation, so that two callers who write to the same fans wait in line, not for each other.
+            profile = slot_book.sending_profile_lock(creator_id=self.creator.pk)
+            written = self._create(profile, user=user, requests=requests, addressed=addressed)
             if on_stored is not None:
                 for each in written:
                     on_stored(each.body.message_id)
@@ -129,14 +137,15 @@ class OnlyFansRateLimiterService:
 
             # What breaks here broke nothing that was promised: the rows are stored, and the sweeper publishes them.
             transaction.on_commit(publish, robust=True)
-        return self._receipts(written, refusals, published_at)
+        return self._receipts(written, refusals, published_at, profile)
 
     def get_queue_status(self) -> QueueStatus:
         """How deep the queue is and how the day went."""
-        counts, dlq, _ = queue_counts_lately()
+        counts, dlq, trouble = queue_counts_lately()
         return QueueStatus(
             counts=counts,
             dlq_count=dlq.waiting if dlq else None,
+            trouble=trouble,
             today=selectors.sending_today(creator=self.creator),
         )
 
@@ -171,10 +180,13 @@ class OnlyFansRateLimiterService:
         return [(known[request.recipient_id], text) for request, text in zip(requests, texts, strict=True)]
 
     def _create(
-        self, *, user: User | None, requests: Sequence[MessageRequest], addressed: Sequence[tuple[Fan, str]]
+        self,
+        profile: SendingProfile,
+        *,
+        user: User | None,
+        requests: Sequence[MessageRequest],
+        addressed: Sequence[tuple[Fan, str]],
     ) -> list[outbox.Written]:
-        # Before any conversation, so that two callers who write to the same fans wait in line and not for each other.
-        profile = slot_book.sending_profile_lock(creator_id=self.creator.pk)
         return outbox.delivery_bulk_create(
             creator=self.creator,
             user=user,
@@ -213,6 +225,7 @@ class OnlyFansRateLimiterService:
         written: Sequence[outbox.Written],
         refusals: dict[UUID, publishing.Refusal] | None,
         published_at: datetime | None,
+        profile: SendingProfile,
     ) -> list[SendReceipt]:
         """refusals: what SQS did not take; None where a transaction around this one has not ended yet."""
         refused = refusals or {}
@@ -221,20 +234,23 @@ class OnlyFansRateLimiterService:
             # SQS may have taken one although every answer was lost: then it is not failed.
             states.update(Delivery.objects.filter(pk__in=refused).values_list("pk", "state"))
         taken = MessageStatus.PENDING if refusals is None else MessageStatus.QUEUED
+        blocked = readiness.sending_blocked_lately(creator=self.creator, profile=profile)
         receipts = []
         for state, body in written:
             message_id = body.message_id
             known = taken if state is MessageStatus.PENDING else state
             refusal = refused.get(message_id)
             status = MessageStatus(states[message_id]) if refusal else known
+            found = _outlook(status, body.due_at, blocked)
             receipts.append(
                 SendReceipt(
                     message_id=message_id,
                     status=status,
                     queued_at=published_at if status in PUT_STATES else None,
-                    estimated_send_at=publishing.expected_at(body.due_at),
+                    estimated_send_at=found.expected_at,
                     reason_code=refusal.code if refusal else "",
                     reason=refusal.reason if refusal else "",
+                    blocked=found.blocked,
                 )
             )
         return receipts
@@ -261,6 +277,15 @@ def check_schedule(at: datetime | None) -> list[FieldError]:
     return [FieldError("scheduled_at", *wrong)]
 
 
+def _outlook(
+    status: MessageStatus, due_at: datetime, blocked: Blocked | None, *, campaign_paused: bool = False
+) -> Outlook:
+    """Of what has had its turn nothing is expected; of a bypassed message it is said why."""
+    if status in UNSENT_STATES:
+        return readiness.outlook(due_at, blocked=blocked, campaign_paused=campaign_paused)
+    return Outlook(None, blocked if status is MessageStatus.BYPASSED else None)
+
+
 def message_send(
     *,
     creator: Creator,
@@ -284,13 +309,20 @@ def message_send(
 def message_receipt(*, creator: Creator, message_id: UUID) -> SendReceipt:
     """What became of a message that was stored before. Raises as message_send does, where SQS did not take it."""
     delivery = selectors.delivery_get(creator=creator, message_id=message_id)
+    found = _outlook(
+        MessageStatus(delivery.state),
+        delivery.due_at,
+        readiness.sending_blocked(creator=creator),
+        campaign_paused=delivery.campaign is not None and delivery.campaign.status == CampaignStatus.PAUSED,
+    )
     receipt = SendReceipt(
         message_id=message_id,
         status=MessageStatus(delivery.state),
         queued_at=delivery.queued_at if delivery.state in PUT_STATES else None,
-        estimated_send_at=publishing.expected_at(delivery.due_at),
+        estimated_send_at=found.expected_at,
         reason_code=delivery.reason_code,
         reason=delivery.reason,
+        blocked=found.blocked,
     )
     if delivery.stage == Stage.ENQUEUE and receipt.status in TROUBLE_STATES:
         raise _refused(receipt)

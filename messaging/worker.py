@@ -1,6 +1,6 @@
 """Answers the queue for as long as it runs: polls, hands each message to a thread in its turn, acknowledges in batches.
 
-Touches SQS, the cache and a file (its heartbeat) and, through the consumer, everything that delivery touches.
+Touches SQS and, through the consumer, everything that delivery touches.
 
 On threads, because of `bench/throughput.py`: with 50 requests under way and 150 ms until the platform answers, the
 vendor's synchronous client sent 251 messages a second at 2.1 ms of processor time each, its asynchronous one 167 at 3.3
@@ -14,30 +14,26 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import structlog
 from django.conf import settings
-from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, close_old_connections, connection
-from django.utils import timezone
 
 from crm.models import uuid7
 from messaging import metrics, queue
 from messaging.delivery import Consumer, Disposition, Later
 from messaging.errors import LimiterUnavailable, MalformedBody, QueueError
 from messaging.gateways import gateway_load
+from messaging.heartbeat import heartbeat_beat
 from messaging.lanes import Lanes, Turn
 from messaging.payloads import Dispatch, dispatch_parse
 from messaging.rate_limiter import limiter_load, redis_ping
 from messaging.selectors import database_ping
 
 logger = structlog.get_logger(__name__)
-HEARTBEAT_KEY = "messaging:worker:heartbeat"
 HEARTBEAT_EVERY_SECONDS = 10
-HEARTBEAT_STALE_SECONDS = 60
 ACKNOWLEDGE_EVERY_SECONDS = 0.5
 # Messages in hand, sent ones that are not acknowledged yet included; SQS lets one queue's consumers have 120,000.
 HELD_MAX = 10_000
@@ -48,50 +44,6 @@ GATHER_SECONDS = 0.25
 CHECK_EVERY_SECONDS = 1
 # How soon it is asked again whether there is room for more.
 ROOM_PAUSE_SECONDS = 0.02
-
-
-def heartbeat_last() -> datetime | None:
-    """When a worker last said that it lives."""
-    found: datetime | None = cache.get(HEARTBEAT_KEY)
-    return found
-
-
-def heartbeat_age_seconds() -> float | None:
-    """How long ago that was; None where no worker has."""
-    at = heartbeat_last()
-    return None if at is None else (timezone.now() - at).total_seconds()
-
-
-def heartbeat_beat() -> None:
-    """Say that a worker lives: to all in the cache, and to this machine in WORKER_HEARTBEAT_FILE where it is set."""
-    cache.set(HEARTBEAT_KEY, timezone.now(), timeout=None)
-    metrics.count("OnlyFansWorkerHeartbeat")
-    heartbeat_file_touch()
-
-
-def heartbeat_file_touch() -> None:
-    """Say to this machine that a process goes on; any that loops may."""
-    if settings.WORKER_HEARTBEAT_FILE:
-        try:
-            Path(settings.WORKER_HEARTBEAT_FILE).touch()
-        except OSError as error:
-            # A full disk is no reason not to send.
-            logger.warning("heartbeat file not written", error=error.strerror)
-
-
-def heartbeat_trouble(*, max_age_seconds: float) -> str:
-    """Why no worker seems to live, empty where one does: by the file where it is set, else by the cache."""
-    path = settings.WORKER_HEARTBEAT_FILE
-    if path:
-        try:
-            age = time.time() - Path(path).stat().st_mtime
-        except OSError as error:
-            return f"{path} cannot be read: {error.strerror}. No worker has written it yet."
-        return f"{path} is {age:.0f} s old: the worker has stopped." if age > max_age_seconds else ""
-    shared_age = heartbeat_age_seconds()
-    if shared_age is None:
-        return "No worker has shown itself yet, or Redis is away."
-    return f"No worker has been seen for {shared_age:.0f} s." if shared_age > max_age_seconds else ""
 
 
 def knobs_check() -> dict[str, str | int | float]:

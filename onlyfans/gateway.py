@@ -8,14 +8,25 @@ from datetime import datetime
 from django.conf import settings
 from django.utils.translation import gettext_noop
 
-from messaging.gateways import CannotSay, Found, Looked, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.gateways import (
+    CannotSay,
+    Found,
+    Looked,
+    OutboundMessage,
+    Outcome,
+    Rejected,
+    Scope,
+    Sent,
+    Unknown,
+    Unready,
+)
 from messaging.reasons import LOOKUP_FAILED
 from onlyfans.account_client import vendor_client
 from onlyfans.client import ChatMessage, VendorClient, reach
 from onlyfans.event_payloads import html_to_text
 from onlyfans.models import AccountState
 from onlyfans.refusals import rejected
-from onlyfans.selectors import account_for_creator
+from onlyfans.selectors import account_for_creator, account_unready
 from onlyfans.vendor_answers import VendorError
 
 # Of 100 messages each: what a chat holds beyond them since the first attempt is nobody's conversation.
@@ -88,6 +99,10 @@ class OnlyFansGateway:
         except VendorError as error:
             return CannotSay(reason=error.reason)
         return Looked(tuple(Found(each.message_id, each.created_at) for each in reversed(found)), read)
+
+    def unready(self, creator_id: int) -> Unready | None:
+        """By the account's state."""
+        return account_unready(creator_id)
 
     def probe(self) -> None:
         """Raise VendorError when nothing answers at the vendor's address; any HTTP answer is proof enough."""

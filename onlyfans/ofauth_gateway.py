@@ -11,12 +11,23 @@ from datetime import datetime
 from django.conf import settings
 from django.utils.translation import gettext_noop
 
-from messaging.gateways import CannotSay, Found, Looked, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.gateways import (
+    CannotSay,
+    Found,
+    Looked,
+    OutboundMessage,
+    Outcome,
+    Rejected,
+    Scope,
+    Sent,
+    Unknown,
+    Unready,
+)
 from onlyfans.event_payloads import html_to_text
 from onlyfans.models import AccountState
 from onlyfans.ofauth_client import OFAuthClient, Seen, reach
 from onlyfans.refusals import rejected
-from onlyfans.selectors import account_for_creator
+from onlyfans.selectors import account_for_creator, account_unready
 from onlyfans.vendor_answers import VendorError
 
 PAGES_MAX = 5
@@ -85,6 +96,10 @@ class OFAuthGateway:
         if more and not page:
             return CannotSay(reason="The vendor gave a page of nothing that is not the last one.")
         return Looked(tuple(Found(each.message_id, each.created_at) for each in reversed(found)), read)
+
+    def unready(self, creator_id: int) -> Unready | None:
+        """By the account's state."""
+        return account_unready(creator_id)
 
     def probe(self) -> None:
         """Raise VendorError when nothing answers at the vendor's address; any HTTP answer is proof enough."""

@@ -7,10 +7,13 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from crm.errors import NotFound
 from crm.models import Creator
+from crm.statements import statement_run
+from messaging.gateways import Unready
+from messaging.reasons import BlockCode
 from onlyfans.event_payloads import deletion_line
 from onlyfans.models import (
     Account,
@@ -82,8 +85,26 @@ def connection_get(*, creator: Creator) -> Connection:
 
 def account_trouble(*, creator: Creator) -> AccountState | None:
     """The state of an account that nothing can be sent for; None where it can, or where there never was one."""
-    state = Account.objects.filter(creator=creator).values_list("state", flat=True).first()
-    return AccountState(state) if state and state != AccountState.CONNECTED else None
+    state = account_state(creator.pk)
+    return state if state is not AccountState.CONNECTED else None
+
+
+def account_state(creator_id: int) -> AccountState | None:
+    """None where there never was an account."""
+    rows = statement_run("SELECT state FROM onlyfans_account WHERE creator_id = %s", [creator_id])
+    return AccountState(rows[0][0]) if rows else None
+
+
+def account_unready(creator_id: int) -> Unready | None:
+    """What both gateways say of an account that they cannot send for."""
+    state = account_state(creator_id)
+    if state is None:
+        return Unready(BlockCode.NO_ACCOUNT, gettext_noop("No OnlyFans account is connected."))
+    if state is AccountState.DISCONNECTED:
+        return Unready(BlockCode.NO_ACCOUNT, gettext_noop("The OnlyFans account is disconnected."))
+    if state is AccountState.SESSION_EXPIRED:
+        return Unready(BlockCode.SESSION_EXPIRED, gettext_noop("The OnlyFans session ended."))
+    return None
 
 
 def account_list(*, creator_ids: Collection[int] | None = None) -> QuerySet[Account]:

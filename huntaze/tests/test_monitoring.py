@@ -13,9 +13,9 @@ from crm.models import MessageStatus, Role
 from crm.tests.factories import FanFactory, MembershipFactory, UserFactory
 from huntaze import monitoring
 from messaging import connectivity
+from messaging.heartbeat import HEARTBEAT_KEY
 from messaging.services import MessageRequest, message_send
 from messaging.tests.factories import delivery_make
-from messaging.worker import HEARTBEAT_KEY
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from crm.models import Creator, Fan, Message, MessageStatus
-from messaging import campaigns, selectors
+from messaging import campaign_reports, campaigns
 from messaging.campaigns import Audience, BulkRequest, CampaignReceipt, CampaignRequest
 from messaging.models import Campaign
 
@@ -38,4 +38,4 @@ def states(campaign: Campaign) -> dict[str, int]:
     """How many deliveries are in each state; each message says the same."""
     for delivery in campaign.deliveries.select_related("message"):
         assert delivery.state == delivery.message.status
-    return {state: count for state, count in selectors.campaign_report(campaign).counts.items() if count}
+    return {state: count for state, count in campaign_reports.campaign_report(campaign).counts.items() if count}

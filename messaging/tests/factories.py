@@ -14,7 +14,18 @@ from crm.outbound_services import OutboundDraft, message_bulk_create_outbound
 from crm.tests.factories import CreatorFactory, FanFactory
 from messaging import publishing, queue
 from messaging.delivery import Consumer, Disposition, Later
-from messaging.gateways import CannotSay, Found, Looked, OutboundMessage, Outcome, Rejected, Scope, Sent, Unknown
+from messaging.gateways import (
+    CannotSay,
+    Found,
+    Looked,
+    OutboundMessage,
+    Outcome,
+    Rejected,
+    Scope,
+    Sent,
+    Unknown,
+    Unready,
+)
 from messaging.models import Delivery, Kind, SendingProfile
 
 PERMANENT = Rejected(code="bad_request", reason="The fan cannot be reached.", permanent=True)
@@ -123,6 +134,9 @@ class ScriptedGateway:
             return CannotSay(reason="The platform is away.")
         seen = [(text, found) for text, found in self.chat if found.sent_at >= since]
         return Looked(tuple(found for text, found in seen if text == message.text), len(seen))
+
+    def unready(self, creator_id: int) -> Unready | None:
+        return None
 
     def probe(self) -> None:
         """Always within reach."""

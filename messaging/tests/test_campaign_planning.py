@@ -9,7 +9,7 @@ from django.db import connection
 
 from crm.models import Conversation
 from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory
-from messaging import campaigns, outbox, services
+from messaging import campaign_reports, outbox, services
 from messaging.campaigns import Audience
 from messaging.delivery import Consumer, Disposition
 from messaging.models import Campaign, Delivery, Kind
@@ -101,6 +101,6 @@ def test_a_campaign_written_meanwhile_gets_the_slots_after_it(
     first.end()
     second.join(10)
     earlier, later = Campaign.objects.order_by("pk")
-    ends = campaigns.selectors.campaign_report(earlier).estimated_completion_at
+    ends = campaign_reports.campaign_report(earlier).estimated_completion_at
     assert ends is not None
     assert min(later.deliveries.values_list("due_at", flat=True)) > ends

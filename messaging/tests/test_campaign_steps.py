@@ -11,7 +11,7 @@ from django.utils import timezone
 from crm.errors import Conflict, NotFound
 from crm.models import Fan, Message, MessageStatus
 from crm.tests.factories import CreatorFactory, FanFactory
-from messaging import campaign_steps, publishing, selectors, services, sweeper, transitions
+from messaging import campaign_reports, campaign_steps, publishing, selectors, services, sweeper, transitions
 from messaging.delivery import Disposition
 from messaging.models import Campaign, CampaignStatus, Delivery, Kind
 from messaging.services import MessageRequest
@@ -150,7 +150,7 @@ def test_a_finished_campaign_stays_finished(creator, step):
     fans_make(creator, 2)
     campaign = launch(creator)
     Delivery.objects.update(state=MessageStatus.SENT, finished_at=timezone.now())
-    report = selectors.campaign_report(campaign)
+    report = campaign_reports.campaign_report(campaign)
     assert report.status is CampaignStatus.FINISHED
     assert report.estimated_completion_at == Delivery.objects.first().finished_at
     with pytest.raises(Conflict) as caught:
@@ -278,11 +278,11 @@ def test_after_a_creators_pause_a_late_campaign_is_planned_anew_and_its_estimate
     Delivery.objects.update(state="parked", due_at=F("due_at") - timedelta(minutes=6))
     assert not services.sending_resume_after(creator=creator, codes=["other"])
     assert services.sending_resume_after(creator=creator, codes=["unauthorized"])
-    ends = [selectors.campaign_report(each).estimated_completion_at for each in (first, second)]
+    ends = [campaign_reports.campaign_report(each).estimated_completion_at for each in (first, second)]
     minutes = [(end - timezone.now()).total_seconds() / 60 for end in ends]
     assert minutes == [pytest.approx(7.4, abs=0.4), pytest.approx(15.4, abs=0.4)]
     sweeper.sweep(gateway=ScriptedGateway())
-    assert [selectors.campaign_report(each).estimated_completion_at for each in (first, second)] == ends
+    assert [campaign_reports.campaign_report(each).estimated_completion_at for each in (first, second)] == ends
 
 
 def test_a_creators_pause_in_which_nothing_fell_behind_leaves_the_plan_as_it_is(creator):

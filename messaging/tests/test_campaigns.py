@@ -11,7 +11,7 @@ from django.utils import timezone
 from crm.errors import InvalidInput
 from crm.models import Conversation, Message, MessageStatus
 from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MessageFactory, UserFactory
-from messaging import campaigns, selectors, services
+from messaging import campaign_reports, campaigns, services
 from messaging.campaigns import Audience, BulkRequest, CampaignRequest
 from messaging.errors import QueueRefused, SendingDisabled
 from messaging.models import Campaign, CampaignStatus, Delivery
@@ -262,7 +262,7 @@ def test_ten_thousand_fans_take_seconds_and_only_the_next_quarter_hour_is_on_the
     began = time.monotonic()
     campaign = launch(creator)
     assert time.monotonic() - began < 20
-    found = selectors.campaign_report(campaign).counts
+    found = campaign_reports.campaign_report(campaign).counts
     assert found["parked"] + found["queued"] == 10_000
     # Fifteen minutes at eight a minute.
     assert found["queued"] == 15 * 8
@@ -288,7 +288,7 @@ def test_without_the_rate_limiter_a_campaign_is_kept_as_bypassed(creator, settin
     fans_make(creator, 2)
     campaign = launch(creator)
     assert states(campaign) == {"bypassed": 2}
-    assert selectors.campaign_report(campaign).status is CampaignStatus.FINISHED
+    assert campaign_reports.campaign_report(campaign).status is CampaignStatus.FINISHED
     assert on_queue() == []
 
 
@@ -313,10 +313,10 @@ def test_a_scheduled_campaign_waits_and_a_later_one_goes_before_it(creator):
     fans_make(creator, 10)
     start = timezone.now() + timedelta(hours=5)
     scheduled = launch(creator, scheduled_at=start)
-    report = selectors.campaign_report(scheduled)
+    report = campaign_reports.campaign_report(scheduled)
     assert (report.status, states(scheduled)) == (CampaignStatus.SCHEDULED, {"parked": 10})
     assert min(scheduled.deliveries.values_list("due_at", flat=True)) == start
-    at_once = selectors.campaign_report(launch(creator))
+    at_once = campaign_reports.campaign_report(launch(creator))
     assert at_once.estimated_completion_at - timezone.now() < timedelta(minutes=2)
 
 

@@ -21,11 +21,11 @@ from conftest import Queues
 from crm.models import MessageStatus
 from crm.tests.factories import CreatorFactory
 from messaging import dead_letters, publishing, queue, queue_overview
+from messaging.heartbeat import HEARTBEAT_KEY
 from messaging.management.progress import Progress
 from messaging.models import Delivery
 from messaging.tests.conftest import aws_error
 from messaging.tests.factories import aged, delivery_make, profile_make
-from messaging.worker import HEARTBEAT_KEY
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from conftest import Queues
 from crm.models import MessageStatus
 from crm.tests.factories import FanFactory
-from messaging import publishing, queue, selectors, slot_book
+from messaging import campaign_reports, publishing, queue, slot_book
 from messaging.delivery import Consumer
 from messaging.gateways import OutboundMessage, Sent
 from messaging.lanes import Turn
@@ -128,7 +128,7 @@ def test_a_campaign_of_a_hundred_has_no_dead_letter_one_receive_a_copy_keeps_the
     gateway = Watched()
     sender = Sending(limiter, gateway)
     began, clock = timezone.now(), time.monotonic()
-    ends_at = selectors.campaign_report(launch(profile.creator)).estimated_completion_at
+    ends_at = campaign_reports.campaign_report(launch(profile.creator)).estimated_completion_at
     assert ends_at is not None
     said = (ends_at - began).total_seconds()
     sender.go()

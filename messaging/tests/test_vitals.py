@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from conftest import Queues
 from crm.models import MessageStatus
-from messaging import lambda_handler, lambda_sweeper, metrics, publishing, vitals, worker
+from messaging import heartbeat, lambda_handler, lambda_sweeper, metrics, publishing, vitals
 from messaging.models import Delivery
 from messaging.tests.conftest import Faults, aws_error
 from messaging.tests.factories import delivery_make
@@ -50,7 +50,7 @@ def test_where_sqs_does_not_answer_its_depth_is_not_called_zero(sqs_faults: Faul
 
 
 def test_a_worker_that_beats_is_counted(settings: Any) -> None:
-    worker.heartbeat_beat()
+    heartbeat.heartbeat_beat()
     assert metrics._take().counts["OnlyFansWorkerHeartbeat"] == 1
 
 

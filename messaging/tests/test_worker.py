@@ -14,7 +14,7 @@ from django.utils import timezone
 from conftest import Queues
 from crm.models import MessageStatus
 from crm.tests.factories import FanFactory
-from messaging import queue, worker
+from messaging import heartbeat, queue, worker
 from messaging.delivery import Consumer
 from messaging.errors import LimiterUnavailable
 from messaging.gateways import OutboundMessage, Sent
@@ -329,7 +329,7 @@ def test_it_runs_until_it_is_stopped_and_shows_that_it_lives(sender: Worker, mon
     try:
         waiting(1)
         until(lambda: states() == {MessageStatus.SENT})
-        beat = worker.heartbeat_last()
+        beat = heartbeat.heartbeat_last()
         assert beat is not None
         assert beat >= before
     finally:
@@ -353,24 +353,24 @@ def test_while_the_rate_limiter_is_off_it_lives_and_takes_nothing(
     sender.stop()
     running.join(10)
     assert gateway.calls == []
-    assert worker.heartbeat_last() is not None
+    assert heartbeat.heartbeat_last() is not None
     [message] = queue.receive(wait_seconds=0)
     assert message.receive_count == 1
 
 
 def test_it_shows_that_it_lives_in_its_file_too(sender: Worker, settings: Any, tmp_path: Path) -> None:
     settings.WORKER_HEARTBEAT_FILE = str(tmp_path / "beat")
-    assert "No worker has written it yet" in worker.heartbeat_trouble(max_age_seconds=60)
+    assert "No worker has written it yet" in heartbeat.heartbeat_trouble(max_age_seconds=60)
     sender.stop()
     sender.run()
-    assert worker.heartbeat_trouble(max_age_seconds=60) == ""
-    assert worker.heartbeat_last() is not None
+    assert heartbeat.heartbeat_trouble(max_age_seconds=60) == ""
+    assert heartbeat.heartbeat_last() is not None
 
 
 def test_a_heartbeat_file_that_cannot_be_written_stops_no_worker(settings: Any, tmp_path: Path) -> None:
     settings.WORKER_HEARTBEAT_FILE = str(tmp_path / "missing" / "beat")
-    worker.heartbeat_beat()
-    assert worker.heartbeat_last() is not None
+    heartbeat.heartbeat_beat()
+    assert heartbeat.heartbeat_last() is not None
 
 
 def test_every_knob_is_named_at_the_start(settings: Any, tmp_path: Path) -> None:

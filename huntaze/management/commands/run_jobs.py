@@ -10,8 +10,8 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.psycopg_connector import PsycopgConnector
 
+from messaging.heartbeat import heartbeat_file_touch
 from messaging.sending_needs import needs_log
-from messaging.worker import heartbeat_file_touch
 
 logger = structlog.get_logger(__name__)
 BEAT_SECONDS = 20

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from messaging import worker
+from messaging import heartbeat
 
 
 class Command(BaseCommand):
@@ -18,12 +18,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--max-age", type=float, default=worker.HEARTBEAT_STALE_SECONDS, help="seconds; default: %(default)s"
+            "--max-age", type=float, default=heartbeat.HEARTBEAT_STALE_SECONDS, help="seconds; default: %(default)s"
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        trouble = worker.heartbeat_trouble(max_age_seconds=options["max_age"])
+        trouble = heartbeat.heartbeat_trouble(max_age_seconds=options["max_age"])
         if options["json"]:
             self.stdout.write(json.dumps({"alive": not trouble, "trouble": trouble}, ensure_ascii=False))
             if not trouble:

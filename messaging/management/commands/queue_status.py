@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from messaging import worker
+from messaging import heartbeat
 from messaging.metric_history import MetricHistory, figure_text, metric_history
 from messaging.queue import QueueCounts
 from messaging.queue_overview import QueueOverview, queue_overview
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = queue_overview()
-        beat = worker.heartbeat_last()
+        beat = heartbeat.heartbeat_last()
         seen = None if beat is None else round((timezone.now() - beat).total_seconds(), 1)
         history = metric_history()
         if options["json"]:

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-from messaging import metrics, sweeper, vitals, worker
+from messaging import heartbeat, metrics, sweeper, vitals
 from messaging.errors import QueueError, SendingDisabled
 from messaging.gateways import Gateway, gateway_load
 from messaging.management.progress import Progress
@@ -71,7 +71,7 @@ class Command(BaseCommand):
             if _try(lambda: sweeper.sweep(gateway=gateway)):
                 vitals.swept()
             vitals.vitals_measure()
-            worker.heartbeat_file_touch()
+            heartbeat.heartbeat_file_touch()
         metrics.flush()
         logger.info("sweeper stopped")
 

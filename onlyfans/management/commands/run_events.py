@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
-from messaging.worker import heartbeat_file_touch
+from messaging.heartbeat import heartbeat_file_touch
 from onlyfans.events import EventsReport, events_apply
 from onlyfans.services import CHANNEL, webhook_event_prune
 

@@ -15,8 +15,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
 
 from crm.errors import HuntazeError
+from messaging.heartbeat import heartbeat_file_touch
 from messaging.management.progress import Progress
-from messaging.worker import heartbeat_file_touch
 from onlyfans.models import Account, Resource
 from onlyfans.selectors import account_list
 from onlyfans.sync import account_sync
