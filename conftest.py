@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from datetime import UTC, datetime
+from functools import cache as kept
 from typing import Any
 
 import boto3
@@ -12,11 +13,13 @@ import moto
 import pytest
 import redis
 from django.conf import settings as django_settings
+from django.core.cache import cache
 from django.db import connection
 from django.utils import translation
 
 from crm.recent import Recent
 from messaging import metrics
+from messaging.heartbeat import HEARTBEAT_KEY
 
 # The fixture `simulator`: the vendor over HTTP, for the tests of any app.
 pytest_plugins = ["onlyfans.tests.simulator"]
@@ -55,6 +58,12 @@ def redis_server() -> Iterator["redis.Redis"]:
 def redis_clean(redis_server: "redis.Redis") -> None:
     """No test sees what another one left: a tenth of a millisecond."""
     redis_server.flushdb()
+
+
+@pytest.fixture(autouse=True)
+def worker_alive(redis_clean: None) -> None:
+    """A worker has just been seen, and is in any time that a test sets: without one nothing is expected to go out."""
+    cache.set(HEARTBEAT_KEY, datetime(2100, 1, 1, tzinfo=UTC), timeout=None)
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +111,7 @@ class Queues:
         return sum(int(found[name]) for name in names)
 
 
-@cache
+@kept
 def _sqs_client(region: str) -> Any:
     return boto3.session.Session().client("sqs", region_name=region)
 

@@ -66,7 +66,8 @@ class ReadBackSerializer(serializers.Serializer[Any]):
 class MessageSerializer(serializers.Serializer[Any]):
     """A message that was written here, and how it is getting on.
 
-    `expectedAt` is when it is to go out while it waits, null with the reason in `blocked` where it cannot go; `queuedAt` since when it is on the queue (null before),
+    `expectedAt` is when it is to go out while it waits, null with the reason in `blocked` where it cannot go.
+    `queuedAt` is since when it is on the queue (null before),
     `finishedAt` when it ended. `sender` is null where the user was deleted. Of a deleted fan the words are not shown.
     `cancellable`, `retryable` and `settleableAs` say what can be done about it now.
     """

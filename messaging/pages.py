@@ -18,7 +18,7 @@ from crm.models import Membership
 from crm.pages import creator_for_request, fragment
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, PRICE_MIN_CENTS
 from crm.placeholders import placeholder_values
-from messaging.selectors import sending_profile
+from messaging.readiness import sending_blocked
 from messaging.services import sending_resume
 
 # Names the part of the inbox that a page asks for alone (static/inbox.js); its address stays the conversation's.
@@ -26,10 +26,9 @@ PART = "opened"
 
 
 def _state(membership: Membership) -> dict[str, Any]:
-    profile = sending_profile(creator=membership.creator)
     return {
-        "paused": profile if profile is not None and profile.paused_at is not None else None,
-        "may_resume": membership.role in selectors.MANAGERS,
+        "blocked": sending_blocked(creator=membership.creator),
+        "may_manage": membership.role in selectors.MANAGERS,
     }
 
 

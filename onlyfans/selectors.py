@@ -83,12 +83,6 @@ def connection_get(*, creator: Creator) -> Connection:
     )
 
 
-def account_trouble(*, creator: Creator) -> AccountState | None:
-    """The state of an account that nothing can be sent for; None where it can, or where there never was one."""
-    state = account_state(creator.pk)
-    return state if state is not AccountState.CONNECTED else None
-
-
 def account_state(creator_id: int) -> AccountState | None:
     """None where there never was an account."""
     rows = statement_run("SELECT state FROM onlyfans_account WHERE creator_id = %s", [creator_id])

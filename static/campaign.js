@@ -189,8 +189,8 @@ async function review() {
   if (missing.length) tell(missing);
   form.querySelector('[aria-invalid="true"]')?.focus();
   if (missing.length || !total) return;
-  within("[data-confirm-words]").replaceChildren(preview.querySelector("[data-words]").cloneNode(true));
-  show(within("[data-confirm-now]"), !later());
+  within("[data-confirm-words]").replaceChildren(...[...preview.querySelectorAll("[data-words], [data-blocked]")].map((said) => said.cloneNode(true)));
+  show(within("[data-confirm-now]"), !later() && !preview.querySelector("[data-held]"));
   show(within("[data-confirm-later]"), later());
   if (later()) {
     const begin = new Intl.DateTimeFormat(LOCALE, { dateStyle: "full", timeStyle: "short" });

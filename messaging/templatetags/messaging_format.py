@@ -1,15 +1,17 @@
 """Answers how a message and a campaign are getting on, for a page. Touches nothing."""
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy
 
 from crm.models import MessageStatus
 from messaging.models import OPEN_STATES, CampaignStatus
+from messaging.reasons import BlockCode
 
 register = template.Library()
 
@@ -32,8 +34,52 @@ def _changes_soon(message: Mapping[str, Any]) -> bool:
         return True
     if status not in {MessageStatus.QUEUED, MessageStatus.PARKED}:
         return False
+    if message.get("blocked"):
+        return False
     expected = parse_datetime(message["expectedAt"]) if message["expectedAt"] else None
     return expected is None or expected - timezone.now() < FAR
+
+
+WAITS = gettext_lazy("What you write waits and is not lost.")
+# What becomes of the messages meanwhile.
+EFFECTS: dict[str, Any] = {
+    BlockCode.LIMITER_OFF: gettext_lazy(
+        "What you write now is kept as not sent and does not go out later. What waited stays as it is."
+    ),
+    BlockCode.SENDING_DISABLED: gettext_lazy("No message can be written until it is."),
+    BlockCode.DRY_RUN: gettext_lazy("What you write is kept as not sent."),
+    BlockCode.NO_ACCOUNT: gettext_lazy(
+        "Nothing is sent and no message of a fan comes in until it is connected; what you write waits and is not lost."
+    ),
+    BlockCode.SESSION_EXPIRED: gettext_lazy(
+        "Nothing is sent and no message of a fan comes in until it is connected; what you write waits and is not lost."
+    ),
+    BlockCode.QUEUE_AWAY: gettext_lazy(
+        "What waits goes out once the queue is back. What you write now is kept as not sent, to be sent again then."
+    ),
+    BlockCode.LATE: gettext_lazy("Nothing is lost. The person who runs this installation can look at the worker."),
+    BlockCode.WORKER_SILENT: gettext_lazy(
+        "What you write waits and is not lost. The person who runs this installation can start one."
+    ),
+}
+
+
+@register.filter
+def blocked_effect(code: str) -> str:
+    """What becomes of messages while they are held back for this reason."""
+    return str(EFFECTS.get(code, WAITS))
+
+
+@register.filter
+def blocked_words(code: str) -> str:
+    """Why a message is held back, in a few words that stand beside it."""
+    return str(BlockCode(code).label)
+
+
+@register.filter
+def iso(value: str | datetime) -> str:
+    """As the API writes a time; one that it wrote stays as it is."""
+    return value if isinstance(value, str) else value.isoformat()
 
 
 @register.filter

@@ -27,6 +27,12 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return attempts
 
 
+@pytest.fixture(autouse=True)
+def platform(settings: Any) -> None:
+    """One on which every creator has an account."""
+    settings.MESSAGING_GATEWAY = "messaging.tests.factories.ScriptedGateway"
+
+
 @pytest.fixture
 def limiter(redis_server: redis.Redis) -> RedisRateLimiter:
     return RedisRateLimiter(redis_server)

@@ -114,7 +114,7 @@ def test_a_bulk_answers_in_the_contracts_words(fans: list[Fan]) -> None:
     answer = post(signed_in(fans[0].creator), BULK, body, **{"X-Request-Id": "trace-me"})
     assert answer.status_code == 202
     found = answer.json()
-    assert set(found) == {"campaignId", "totalRecipients", "status", "estimatedCompletionTime", "failed"}
+    assert set(found) == {"campaignId", "totalRecipients", "status", "estimatedCompletionTime", "blocked", "failed"}
     assert (found["totalRecipients"], found["status"], found["failed"]) == (2, "running", [])
     assert found["estimatedCompletionTime"].endswith("Z")
     assert {delivery.trace_id for delivery in Delivery.objects.all()} == {"trace-me"}
@@ -163,7 +163,14 @@ def test_a_bulk_that_sqs_did_not_take_is_503_with_all_of_it_named(fans: list[Fan
 def test_a_campaign_answers_as_a_bulk_does(fans: list[Fan]) -> None:
     answer = post(signed_in(fans[0].creator), CAMPAIGNS, WISH)
     assert answer.status_code == 202
-    assert set(answer.json()) == {"campaignId", "totalRecipients", "status", "estimatedCompletionTime", "failed"}
+    assert set(answer.json()) == {
+        "campaignId",
+        "totalRecipients",
+        "status",
+        "estimatedCompletionTime",
+        "blocked",
+        "failed",
+    }
     assert answer.json()["totalRecipients"] == 12
 
 
@@ -171,7 +178,7 @@ def test_a_preview_shows_three_texts_and_stores_nothing(fans: list[Fan]) -> None
     answer = post(signed_in(fans[0].creator), f"{CAMPAIGNS}?preview=true", WISH)
     assert answer.status_code == 200
     found = answer.json()
-    assert set(found) == {"totalRecipients", "examples", "estimatedCompletionTime"}
+    assert set(found) == {"totalRecipients", "examples", "estimatedCompletionTime", "blocked"}
     assert (found["totalRecipients"], len(found["examples"])) == (12, 3)
     assert set(found["examples"][0]) == {"recipientId", "name", "handle", "text"}
     assert all(example["text"] == f"Hey {example['name']}" for example in found["examples"])
@@ -230,7 +237,7 @@ def test_the_list_costs_the_same_queries_however_long_it_is(
     client = signed_in(fans[0].creator)
     for _ in range(5):
         launch(client)
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         assert len(client.get(CAMPAIGNS).json()["results"]) == 5
 
 
@@ -239,7 +246,7 @@ def test_the_ledger_has_a_row_per_recipient_in_pages(fans: list[Fan], django_ass
     campaign = launch(client)
     failed = Delivery.objects.get(fan=fans[0])
     Delivery.objects.filter(pk=failed.pk).update(state=MessageStatus.FAILED, reason="No.", reason_code="refused")
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         first = client.get(f"{campaign}/recipients?pageSize=8").json()
     second = client.get(first["next"]).json()
     rows = first["results"] + second["results"]

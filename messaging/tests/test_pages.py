@@ -13,7 +13,7 @@ from messaging.models import Delivery, SendingProfile
 from messaging.templatetags.messaging_format import poll_seconds
 from messaging.tests.factories import profile_make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sqs_queues")]
 INBOX = "/messages/onlyfans"
 HTML = {"Accept": "text/html"}
 
