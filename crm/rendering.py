@@ -1,13 +1,27 @@
 """Answers how data becomes JSON on the wire and JSON becomes data: by orjson, which is written for speed.
 Touches nothing."""
 
+import json
 from typing import Any
 
 import orjson
+from django.utils.translation import gettext
 from rest_framework import parsers, renderers
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.utils.encoders import JSONEncoder
+
+from crm.errors import FieldError, InvalidInput
+from crm.known_names import NAME_MAX
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    """Raise InvalidInput that names a member which an object has twice: readers disagree about which one counts."""
+    if len({name for name, _ in pairs}) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)[:NAME_MAX]
+        wrong = FieldError(twice, "repeated", gettext("This is given more than once."))
+        raise InvalidInput(gettext("Some fields are not valid."), errors=(wrong,))
 
 
 class JSONRenderer(renderers.JSONRenderer):
@@ -30,11 +44,14 @@ class JSONParser(parsers.JSONParser):
     """
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        raw = stream.read()
         try:
-            data = orjson.loads(stream.read())
+            data = orjson.loads(raw)
             orjson.dumps(data)
         except (ValueError, TypeError) as error:
             raise ParseError(f"JSON parse error - {error}") from error
+        # orjson takes the last of two, and tells no one; this reads 100 kB in a millisecond.
+        json.loads(raw, object_pairs_hook=_once, parse_int=str, parse_float=str)
         return data
 
 

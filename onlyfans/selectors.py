@@ -101,10 +101,18 @@ def account_unready(creator_id: int) -> Unready | None:
     return None
 
 
-def account_list(*, creator_ids: Collection[int] | None = None) -> QuerySet[Account]:
-    """The connected accounts, of these creators or of all, in a fixed order; for operators' commands."""
+def account_list(*, creator_ids: Collection[int] | None = None) -> list[Account]:
+    """The connected accounts, of these creators or of all, in a fixed order; for operators' commands.
+
+    Raises NotFound that names the creators which have none.
+    """
     accounts = Account.objects.exclude(state=AccountState.DISCONNECTED).select_related("creator").order_by("pk")
-    return accounts if creator_ids is None else accounts.filter(creator__in=creator_ids)
+    if creator_ids is None:
+        return list(accounts)
+    found = list(accounts.filter(creator__in=creator_ids))
+    if missing := set(creator_ids) - {account.creator_id for account in found}:
+        raise NotFound(f"No connected account belongs to creator {', '.join(map(str, sorted(missing)))}.")
+    return found
 
 
 def account_by_key(account_key: str) -> Account:

@@ -223,6 +223,15 @@ def test_a_time_that_has_passed_or_is_no_moment_is_refused(
     assert not Message.objects.exists()
 
 
+def test_a_member_that_comes_twice_is_named(fan: Fan) -> None:
+    raw = f'{{"recipientId": "{fan.platform_id}", "content": "hi", "priceCents": 1500, "priceCents": 0}}'
+    answer = signed_in(fan.creator).post(SEND, raw, content_type="application/json")
+    assert told(answer)["priceCents"][0] == "repeated"
+    raw = '{"name": "x", "content": "hi", "audience": {"tags": ["a"], "tags": []}}'
+    assert told(signed_in(fan.creator).post(CAMPAIGNS, raw, content_type="application/json")).keys() == {"tags"}
+    assert not Message.objects.exists()
+
+
 def test_errors_bear_the_names_of_the_request(fan: Fan) -> None:
     thread = f"/api/crm/conversations/{_conversation(fan)}/messages"
     wrong = [{"type": "image", "url": "http://example.com/a"}]

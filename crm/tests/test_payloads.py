@@ -30,7 +30,7 @@ def test_good_content_has_no_errors(content: str, media: tuple[str, ...], price:
         (" \n", (), 0, ("content", "required")),
         ("x" * 5_001, (), 0, ("content", "too_long")),
         ("a\x00b", (), 0, ("content", "invalid")),
-        ("hi", ("http://a.example/b.jpg",), 0, ("mediaUrls[0]", "invalid")),
+        ("hi", ("http://a.example/b.jpg",), 0, ("media_urls[0]", "invalid")),
         (
             "hi",
             (
@@ -38,14 +38,14 @@ def test_good_content_has_no_errors(content: str, media: tuple[str, ...], price:
                 "https://",
             ),
             0,
-            ("mediaUrls[1]", "invalid"),
+            ("media_urls[1]", "invalid"),
         ),
-        ("hi", ("https://a.example/a b",), 0, ("mediaUrls[0]", "invalid")),
-        ("hi", ("javascript:alert(1)",), 0, ("mediaUrls[0]", "invalid")),
-        ("hi", ("m",) * (MEDIA_MAX + 1), 0, ("mediaUrls", "too_many")),
-        ("hi", ("m",), 299, ("priceCents", "out_of_range")),
-        ("hi", ("m",), 20_001, ("priceCents", "out_of_range")),
-        ("hi", (), 500, ("priceCents", "needs_media")),
+        ("hi", ("https://a.example/a b",), 0, ("media_urls[0]", "invalid")),
+        ("hi", ("javascript:alert(1)",), 0, ("media_urls[0]", "invalid")),
+        ("hi", ("m",) * (MEDIA_MAX + 1), 0, ("media_urls", "too_many")),
+        ("hi", ("m",), 299, ("price_cents", "out_of_range")),
+        ("hi", ("m",), 20_001, ("price_cents", "out_of_range")),
+        ("hi", (), 500, ("price_cents", "needs_media")),
     ],
 )
 def test_bad_content_is_named(content: str, media: tuple[str, ...], price: int, expected: tuple[str, str]) -> None:

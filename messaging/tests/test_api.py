@@ -1,8 +1,10 @@
 """Answers whether the API sends for those who may, in the contract's words."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from crm.models import Fan, Message, MessageStatus, Role
@@ -60,6 +62,30 @@ def test_a_stranger_who_names_the_creator_finds_nothing(fan: Fan) -> None:
     for method, address in addresses(fan):
         answer = getattr(stranger, method)(address, headers={"X-Creator": str(fan.creator_id)})
         assert answer.status_code == 404, address
+
+
+@pytest.mark.parametrize(
+    ("at", "enabled", "state"),
+    [
+        (None, True, MessageStatus.QUEUED),
+        (timedelta(days=2), True, MessageStatus.PARKED),
+        (None, False, MessageStatus.BYPASSED),
+    ],
+)
+def test_a_receipt_says_when_it_was_queued_only_where_it_was(
+    fan: Fan, settings: Any, at: timedelta | None, enabled: bool, state: MessageStatus
+) -> None:
+    settings.RATE_LIMITER_ENABLED = enabled
+    began = timezone.now()
+    body = {"recipientId": fan.platform_id, "content": "hi"}
+    body |= {"scheduledAt": (began + at).isoformat()} if at else {}
+    client, key = signed_in(fan.creator), {"Idempotency-Key": "one"}
+    receipt = client.post("/api/onlyfans/messages/send", body, headers=key).json()
+    assert receipt["status"] == state
+    if state is MessageStatus.QUEUED:
+        assert began <= datetime.fromisoformat(receipt["queuedAt"]) <= timezone.now()
+    else:
+        assert receipt["queuedAt"] is None
 
 
 @pytest.mark.parametrize("role", [Role.OWNER, Role.MANAGER, Role.CHATTER])

@@ -240,7 +240,12 @@ def test_what_is_sent_again_can_be_chosen_by_creator_time_and_reason() -> None:
 
     assert found("--creator", str(old.creator_id)) == found("--reason-code", "fan_gone") == [str(old.pk)]
     assert found("--since", f"{timezone.now() - timedelta(hours=1):%Y-%m-%dT%H:%M}") == [str(new.pk)]
-    assert found("--creator", "0") == []
+
+
+@pytest.mark.django_db
+def test_a_creator_that_is_not_there_is_said() -> None:
+    with pytest.raises(CommandError, match=r"There is no creator 0\."):
+        said("retry_failed", "--creator", "0")
 
 
 def test_a_time_that_is_none_is_said() -> None:

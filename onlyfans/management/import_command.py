@@ -97,6 +97,9 @@ class ImportCommand(BaseCommand):
         for pair in pairs:
             if "=" not in pair:
                 raise CommandError(f"--map wants FIELD=HEADER, not {pair!r}.")
+        names = [pair.partition("=")[0] for pair in pairs]
+        if twice := next((name for name in names if names.count(name) > 1), ""):
+            raise CommandError(f"--map names the column of {twice} more than once.")
         return {name: header or None for name, _, header in (pair.partition("=") for pair in pairs)} or None
 
     def _rejected(self, batch: ImportBatch, path: Path) -> None:

@@ -83,3 +83,11 @@ def test_an_unknown_creator_is_an_error(file: Path, creator: Creator) -> None:
     creator.pk += 1
     with pytest.raises(CommandError, match="no creator"):
         run(file, creator)
+
+
+def test_a_field_mapped_twice_or_unknown_is_an_error(file: Path, creator: Creator) -> None:
+    with pytest.raises(CommandError, match="more than once"):
+        run(file, creator, "--map", "handle=Username", "--map", "handle=Total Spent")
+    with pytest.raises(CommandError, match="no field 'price'"):
+        run(file, creator, "--map", "price=Total Spent")
+    assert not Fan.objects.exists()

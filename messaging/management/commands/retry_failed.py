@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from crm.errors import HuntazeError
+from crm.models import Creator
 from messaging.failed_retry import RetryReport, failed_retry
 from messaging.management.progress import Progress
 
@@ -24,6 +25,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["creator"] is not None and not Creator.objects.filter(pk=options["creator"]).exists():
+            raise CommandError(f"There is no creator {options['creator']}.")
         progress = Progress(self.stderr, "messages")
         try:
             report = failed_retry(

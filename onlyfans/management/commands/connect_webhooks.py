@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from crm.errors import NotFound
 from onlyfans.selectors import account_list
 from onlyfans.vendor_answers import VendorError
 from onlyfans.webhook_setup import webhook_connect, webhook_url
@@ -26,7 +27,11 @@ class Command(BaseCommand):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise CommandError(f"{options['url']} is no http or https address.")
         done, troubles = [], []
-        for account in account_list(creator_ids=options["creator"]):
+        try:
+            accounts = account_list(creator_ids=options["creator"])
+        except NotFound as error:
+            raise CommandError(error.detail) from error
+        for account in accounts:
             try:
                 state = webhook_connect(
                     account, base_url=options["url"], rotate=options["rotate"], dry_run=options["dry_run"]

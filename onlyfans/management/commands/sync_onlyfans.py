@@ -14,7 +14,7 @@ import structlog
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
 
-from crm.errors import HuntazeError
+from crm.errors import HuntazeError, NotFound
 from messaging.heartbeat import heartbeat_file_touch
 from messaging.management.progress import Progress
 from onlyfans.models import Account, Resource
@@ -76,9 +76,10 @@ class Command(BaseCommand):
                 stopping.wait(min(left, BEAT_SECONDS))
 
     def _once(self, options: dict[str, Any], stopping: threading.Event | None = None) -> list[str]:
-        accounts = list(account_list(creator_ids=None if options["all"] else options["creator"]))
-        if not accounts and not options["all"]:
-            raise CommandError("No connected account belongs to this creator.")
+        try:
+            accounts = account_list(creator_ids=None if options["all"] else options["creator"])
+        except NotFound as error:
+            raise CommandError(error.detail) from error
         done, troubles = [], []
         for account in accounts:
             if stopping is not None and stopping.is_set():
