@@ -21,6 +21,8 @@ KEPT_FOR = timedelta(hours=24)
 CLAIM_LASTS = timedelta(minutes=2)
 RETRY_AFTER_SECONDS = 2
 PURGE_BATCH = 5_000
+# The answer to a request whose row is stored and whose work is not done: a repeat goes on with it.
+UNAVAILABLE = 503
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,21 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to do what a key stands for. With a `subject` it is done already and only the answer is missing."""
+    """The right to do what a key stands for. With a `subject` its row is made already and only the answer is missing.
+
+    resumed: the answer was that something outside did not take the row, so it is tried once more.
+    """
 
     key_id: int
     token: UUID
     subject: str = ""
+    resumed: bool = False
 
 
 def key_claim(*, creator: Creator, user: User, key: str, request_hash: str) -> Claim | Answer:
     """The right to do it, or what was answered when it was done.
+
+    A request that was answered with 503 is not done: whoever repeats it first gets the right to go on with its row.
 
     Raises Conflict: `idempotency_key_reused` for a key that stands for another request, and
     `idempotency_key_in_progress`, with the time to wait, while the first one is running.
@@ -73,19 +81,22 @@ def key_claim(*, creator: Creator, user: User, key: str, request_hash: str) -> C
             gettext("This Idempotency-Key was used for another request. Use a new key for each request."),
             code="idempotency_key_reused",
         )
+    again = {"claim": token, "claimed_until": now + CLAIM_LASTS, "subject": row.subject}
+    if row.status_code == UNAVAILABLE:
+        return _take(row, again | {"status_code": None, "body": ""}, resumed=True)
     if row.status_code is not None and row.body:
         return Answer(status_code=row.status_code, body=row.body)
     if row.status_code is None and row.claimed_until > now:
         raise _in_progress()
-    return _take(row, {"claim": token, "claimed_until": now + CLAIM_LASTS, "subject": row.subject})
+    return _take(row, again)
 
 
-def _take(row: IdempotencyKey, values: dict[str, Any]) -> Claim:
+def _take(row: IdempotencyKey, values: dict[str, Any], *, resumed: bool = False) -> Claim:
     """Put a claim in the place of one that has ended, unless somebody else just did."""
     same = IdempotencyKey.objects.filter(pk=row.pk, claim=row.claim, subject=row.subject)
     if not same.update(**values):
         raise _in_progress()
-    return Claim(key_id=row.pk, token=values["claim"], subject=values["subject"])
+    return Claim(key_id=row.pk, token=values["claim"], subject=values["subject"], resumed=resumed)
 
 
 def _in_progress() -> Conflict:

@@ -36,14 +36,14 @@ ONCE_PARAMETERS = [
         {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
         OpenApiParameter.HEADER,
         description="A name for this request, such as a random UUID. Sent again within 24 hours with the same body, it "
-        f"is not done again: the answer is the first one's, with the header `{REPLAYED}: true`. With another body, or "
-        "while the first request is running, the answer is 409.",
+        f"is not done again: the answer is the first one's, with the header `{REPLAYED}: true`. After a 503 it goes on "
+        "with what was stored. With another body, or while the first request is running, the answer is 409.",
     ),
     OpenApiParameter(
         REPLAYED,
         OpenApiTypes.STR,
         OpenApiParameter.HEADER,
-        response=[200, 202, 503],
+        response=[200, 202],
         description="`true` where the answer is that of an earlier request with the same Idempotency-Key.",
     ),
 ]
@@ -62,7 +62,10 @@ class OnceAPIView(CreatorAPIView):
             idempotency.key_bind(self.claim, subject=str(subject))
 
     def answer_again(self, subject: str) -> Response:
-        """The answer for the row that was made, where the process died before it could answer."""
+        """The answer for the row that was made, where the process died before it could answer, or answered 503.
+
+        What keeps that row from being done is tried once more.
+        """
         raise NotImplementedError
 
 
@@ -89,7 +92,7 @@ def once(post: Callable[..., Response]) -> Callable[..., Response]:
                 idempotency.key_release(found)
                 raise
         _keep(found, response)
-        return _replayed(response) if found.subject else response
+        return _replayed(response) if found.subject and not found.resumed else response
 
     return done_once
 

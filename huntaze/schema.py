@@ -126,11 +126,14 @@ PROBLEMS = {
     "SendProblem": {
         "type": "object",
         "description": "Nothing can be sent now. Where the queue did not take a message that is stored, `messageId` "
-        "names it and `status` is how it stands; it can be retried.",
+        "names it and `status` is how it stands. A POST to `retryUrl` tries that message again, and so does the same "
+        "request, with its `Idempotency-Key` or without one.",
         "properties": {
             **MEMBERS,
             "status": {"oneOf": [{"type": "integer", "enum": [503]}, {"type": "string", "enum": ["failed"]}]},
             "messageId": {"type": "string", "format": "uuid"},
+            "campaignId": {"type": "integer", "description": "Of a bulk message, or a campaign."},
+            "retryUrl": {"type": "string", "format": "uri"},
         },
         "required": ["type", "title", "status", "detail", "code"],
         "additionalProperties": True,

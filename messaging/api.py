@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
+from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field, inline_serializer
 from rest_framework import serializers
 from rest_framework.parsers import FormParser
@@ -20,6 +21,7 @@ from crm.pagination import KeysetPagination
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, media_urls
 from crm.rendering import JSONParser, JSONRenderer
 from messaging import readiness, selectors, services
+from messaging.errors import QueueRefused
 from messaging.models import TROUBLE_STATES, UNSENT_STATES, Campaign, CampaignStatus, Delivery
 from messaging.readiness import Outlook
 from messaging.reasons import BlockCode, Blocked
@@ -101,10 +103,31 @@ class ReceiptSerializer(serializers.Serializer[SendReceipt]):
     blocked = BlockedSerializer(allow_null=True)
 
 
-class SendView(OnceAPIView):
-    """Send one message to a fan. It is stored first and goes out once, as soon as the platform's limit allows."""
+class SendingAPIView(OnceAPIView):
+    """A view that puts messages on the queue: where SQS took none, the answer names the address to retry at."""
 
     write_scope = "sends"
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, QueueRefused):
+            message_id, campaign_id = exc.extra.get("messageId"), exc.extra.get("campaignId")
+            address = (
+                reverse("messages-retry", args=[message_id])
+                if message_id
+                else reverse("campaign-retry", args=[campaign_id])
+            )
+            exc.extra["retryUrl"] = self.request.build_absolute_uri(address)
+        return super().handle_exception(exc)
+
+
+class SendView(SendingAPIView):
+    """Send one message to a fan. It is stored first and goes out once, as soon as the platform's limit allows.
+
+    After a 503 with a `messageId` the message is stored and not queued. The same request again, with the same
+    `Idempotency-Key` or without one, goes on with that message and stores no second one; so does a POST to `retryUrl`.
+    Without the key that holds for 15 minutes after the last 503, for the same user, fan, words, media, price, priority
+    and time.
+    """
 
     @extend_schema(
         operation_id="messages_send",
@@ -124,7 +147,9 @@ class SendView(OnceAPIView):
         return Response(ReceiptSerializer(receipt).data, status=202)
 
     def answer_again(self, subject: str) -> Response:
-        receipt = services.message_receipt(creator=self.creator, message_id=UUID(subject))
+        receipt = services.message_take_up(
+            creator=self.creator, message_id=UUID(subject), trace_id=trace_id_of(self.request)
+        )
         return Response(ReceiptSerializer(receipt).data, status=202)
 
 
@@ -240,13 +265,12 @@ class FailedView(CreatorAPIView):
         )
 
 
-class RetryView(OnceAPIView):
+class RetryView(SendingAPIView):
     """Send a failed, unknown or dismissed message once more.
 
     The fan gets it once, whatever became of the first attempt.
     """
 
-    write_scope = "sends"
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "messaging/_retried.html"
 
@@ -271,7 +295,9 @@ class RetryView(OnceAPIView):
         return Response(ReceiptSerializer(receipt).data, status=202)
 
     def answer_again(self, subject: str) -> Response:
-        receipt = services.message_receipt(creator=self.creator, message_id=UUID(subject))
+        receipt = services.message_take_up(
+            creator=self.creator, message_id=UUID(subject), doubted=True, trace_id=trace_id_of(self.request)
+        )
         return Response(ReceiptSerializer(receipt).data, status=202)
 
 
@@ -406,10 +432,9 @@ class ThreadSendSerializer(JsonTypes):
         return list(media_urls(attachments))
 
 
-class ConversationMessagesView(OnceAPIView):
+class ConversationMessagesView(SendingAPIView):
     """The messages of one conversation, the newest first; a new one is sent at the pace that the platform allows."""
 
-    write_scope = "sends"
     parser_classes = (JSONParser, FormParser)
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "messaging/_messages.html"
@@ -437,7 +462,10 @@ class ConversationMessagesView(OnceAPIView):
     )
     @once
     def post(self, request: Request, conversation_id: int) -> Response:
-        """Send a message to the fan of the conversation. It goes out once, at the pace that the platform allows."""
+        """Send a message to the fan of the conversation. It goes out once, at the pace that the platform allows.
+
+        What holds after a 503 is as in `messages/send`.
+        """
         conversation = crm_selectors.conversation_get(creator=self.creator, conversation_id=conversation_id)
         wish = MessageRequest(recipient_id=f"fan_{conversation.fan_id}", **self.read(ThreadSendSerializer))
         receipt = services.message_send(
@@ -453,7 +481,10 @@ class ConversationMessagesView(OnceAPIView):
         conversation = crm_selectors.conversation_get(
             creator=self.creator, conversation_id=self.kwargs["conversation_id"]
         )
-        return self._sent(conversation, services.message_receipt(creator=self.creator, message_id=UUID(subject)))
+        receipt = services.message_take_up(
+            creator=self.creator, message_id=UUID(subject), trace_id=trace_id_of(self.request)
+        )
+        return self._sent(conversation, receipt)
 
     def _sent(self, conversation: Conversation, receipt: SendReceipt) -> Response:
         message = selectors.thread_list(conversation=conversation).get(pk=receipt.message_id)

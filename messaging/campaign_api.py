@@ -8,14 +8,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
-from crm.idempotent_api import ONCE_PARAMETERS, OnceAPIView, once
+from crm.idempotent_api import ONCE_PARAMETERS, once
 from crm.json_types import JsonTypes, MomentField, QueryParameters
+from crm.models import MessageStatus
 from crm.pagination import KeysetPagination
 from crm.payloads import media_urls
 from crm.rendering import JSONRenderer
 from crm.selectors import MANAGERS
 from messaging import campaign_reports, campaign_steps, campaigns, selectors
-from messaging.api import BlockedSerializer, ContentSerializer, ScheduleSerializer, trace_id_of
+from messaging.api import BlockedSerializer, ContentSerializer, ScheduleSerializer, SendingAPIView, trace_id_of
 from messaging.campaign_reports import CampaignReport
 from messaging.campaigns import (
     Audience,
@@ -206,21 +207,23 @@ class CampaignPagination(KeysetPagination):
     ordering = ("-created_at", "-id")
 
 
-class CampaignOnceAPIView(OnceAPIView):
+class CampaignOnceAPIView(SendingAPIView):
     """A view that starts a campaign. One text to many is more than the inbox: chatters read campaigns alone."""
 
     write_roles = MANAGERS
-    write_scope = "sends"
 
     def answer_again(self, subject: str) -> Response:
-        receipt = campaigns.campaign_receipt(creator=self.creator, campaign_id=int(subject))
+        receipt = campaigns.campaign_take_up(
+            creator=self.creator, campaign_id=int(subject), trace_id=trace_id_of(self.request)
+        )
         return Response(CampaignReceiptSerializer(receipt).data, status=202)
 
 
 class BulkView(CampaignOnceAPIView):
     """Send one text to up to 100 fans; for owners and managers.
 
-    It is stored whole, or not at all, and goes out at the pace that the platform allows.
+    It is stored whole, or not at all, and goes out at the pace that the platform allows. After a 503 with a
+    `campaignId` the same request again, as in `messages/send`, or a POST to `retryUrl`, goes on with what was stored.
     """
 
     @extend_schema(
@@ -374,11 +377,10 @@ class CampaignCancelView(CampaignAPIView):
         return Response(CampaignSerializer(report).data)
 
 
-class CampaignRetryView(CampaignAPIView, OnceAPIView):
+class CampaignRetryView(CampaignAPIView, SendingAPIView):
     """Send what failed of it again, 500 at a time; what may have arrived is left to a person."""
 
     write_roles = MANAGERS
-    write_scope = "sends"
 
     @extend_schema(
         operation_id="campaigns_retry",
@@ -395,4 +397,8 @@ class CampaignRetryView(CampaignAPIView, OnceAPIView):
 
     def answer_again(self, subject: str) -> Response:
         campaign = selectors.campaign_get(creator=self.creator, campaign_id=int(subject))
-        return Response(CampaignSerializer(campaign_reports.campaign_report(campaign)).data)
+        report = campaign_reports.campaign_report(campaign)
+        # SQS took none of them. After a crash some may be on their way, and those that failed since are another matter.
+        if self.claim and self.claim.resumed and report.counts[MessageStatus.FAILED]:
+            report = campaign_retry(creator=self.creator, campaign_id=campaign.pk, trace_id=trace_id_of(self.request))
+        return Response(CampaignSerializer(report).data)

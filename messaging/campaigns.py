@@ -25,7 +25,9 @@ from crm.stored_words import in_words
 from messaging import campaign_reports, outbox, publishing, readiness, selectors, services, slot_book
 from messaging.campaign_reports import CampaignReport
 from messaging.errors import QueueRefused
-from messaging.models import Campaign, SendingProfile, Stage
+from messaging.failed_retry import CAMPAIGN_MAX, failed_retry
+from messaging.message_selectors import campaign_refused_like, repeat_possible
+from messaging.models import Campaign, CampaignStatus, SendingProfile, Stage
 from messaging.outbox import Addressed
 from messaging.reasons import Blocked
 
@@ -33,6 +35,7 @@ logger = structlog.get_logger(__name__)
 BULK_MAX_RECIPIENTS = 100
 NAME_MAX_CHARACTERS = 200
 PREVIEW_EXAMPLES = 3
+UNNAMED = "Bulk message of "
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +154,11 @@ def bulk_send(
     """Write one text to up to 100 fans that are named. `on_stored` gets the campaign's id in its transaction.
 
     Raises InvalidInput that names each recipient it does not find, with nothing stored, and QueueRefused where SQS
-    took none of the messages: then all are stored as `failed`.
+    took none of the messages: then all are stored as `failed`, and the same wish repeated takes them up, as in
+    services.message_send.
     """
     publishing.queueing_check()
-    name = request.campaign_name.strip() or f"Bulk message of {timezone.now():%Y-%m-%d %H:%M} UTC"
+    name = request.campaign_name.strip() or f"{UNNAMED}{timezone.now():%Y-%m-%d %H:%M} UTC"
     errors = _check_words(request) + _check_name(name, "campaign_name")
     errors += services.check_priority(request.priority)
     errors += services.check_schedule(request.scheduled_at)
@@ -182,6 +186,19 @@ def bulk_send(
         audience={"recipientIds": list(request.recipient_ids)},
         scheduled_at=request.scheduled_at,
     )
+    profile = selectors.sending_profile(creator=creator)
+    if profile is not None and repeat_possible(profile):
+        before = campaign_refused_like(
+            creator=creator,
+            user=user,
+            wish=campaign,
+            name_begins=request.campaign_name.strip() or UNNAMED,
+            priority=request.priority,
+        )
+        if before is not None:
+            if on_stored is not None:
+                on_stored(before.pk)
+            return campaign_take_up(creator=creator, campaign_id=before.pk, trace_id=trace_id)
     return _start(
         campaign,
         user=user,
@@ -289,6 +306,21 @@ def _start(
         transaction.on_commit(lambda: refusals.update(publishing.publish(pending, fail=fail)), robust=True)
     logger.info("campaign started", campaign_id=campaign.pk, recipients=len(recipients))
     return _receipt(campaign, refused=refusals)
+
+
+def campaign_take_up(*, creator: Creator, campaign_id: int, trace_id: str = "") -> CampaignReceipt:
+    """Go on with those messages of a stored campaign that SQS did not take. Raises as bulk_send does."""
+    campaign = selectors.campaign_get(creator=creator, campaign_id=campaign_id)
+    refused = selectors.campaign_ledger(campaign=campaign).filter(state=MessageStatus.FAILED, stage=Stage.ENQUEUE)
+    if campaign.status != CampaignStatus.CANCELLED and refused.exists():
+        failed_retry(
+            creator_id=creator.pk,
+            campaign_id=campaign.pk,
+            stage=Stage.ENQUEUE,
+            limit=CAMPAIGN_MAX,
+            trace_id=trace_id,
+        )
+    return campaign_receipt(creator=creator, campaign_id=campaign_id)
 
 
 def campaign_receipt(*, creator: Creator, campaign_id: int) -> CampaignReceipt:

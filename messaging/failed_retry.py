@@ -42,6 +42,7 @@ def failed_retry(
     campaign_id: int | None = None,
     since: datetime | None = None,
     reason_code: str = "",
+    stage: str = "",
     unknown: bool = False,
     limit: int | None = None,
     dry_run: bool = False,
@@ -52,6 +53,7 @@ def failed_retry(
     """Send failed messages again, oldest first per creator: a new dispatch, a new slot, ten with each request.
 
     since: those that failed at this time or later.
+    stage: those that had come so far, for instance to the queue and not into it.
     unknown: also those of which nobody knows whether the fan has them.
     limit: the first so many.
     trace_id: of the request that asks for it.
@@ -71,6 +73,8 @@ def failed_retry(
         rows = rows.filter(finished_at__gte=since)
     if reason_code:
         rows = rows.filter(reason_code=reason_code)
+    if stage:
+        rows = rows.filter(stage=stage)
     found = list(rows.order_by("creator_id", "pk").values_list("pk", "creator_id")[:limit])
     ids = tuple(message_id for message_id, _ in found)
     if dry_run:
@@ -131,6 +135,7 @@ def campaign_retry(
         raise QueueRefused(
             gettext("None of them could be queued: %(reason)s You can send them again.")
             % {"reason": in_words(report.refused[0][1])},
+            extra={"campaignId": campaign.pk},
             retry_after=30,
         )
     return campaign_reports.campaign_report(campaign)

@@ -6,15 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import UUIDField
+from django.db.models import Exists, OuterRef, UUIDField
+from django.utils import timezone
 from django.utils.translation import gettext
 
 from crm.errors import NotFound
 from crm.listing import Key, Listing
-from crm.models import OUTBOUND_STATUSES, Creator, MessageStatus
+from crm.models import OUTBOUND_STATUSES, Creator, Fan, MessageStatus, User
 from crm.selectors import conversation_get, fan_get
 from crm.statements import statement_run
-from messaging.models import Kind
+from messaging.models import Campaign, CampaignStatus, Delivery, Kind, SendingProfile, Stage
 from messaging.selectors import campaign_get
 
 
@@ -84,6 +85,8 @@ _BESIDE = """JOIN crm_message m ON m.id = d.message_id JOIN crm_fan f ON f.id = 
     LEFT JOIN crm_user decider ON decider.id = d.decided_by_id"""
 _ROW = f"SELECT {_COLUMNS} FROM messaging_delivery d {_BESIDE} WHERE d.message_id = %s AND d.creator_id = %s"  # noqa: S608
 _KEYS = {"id": Key("d.message_id", "uuid", UUIDField(), str(UUID(int=0)))}
+# The same wish within so long of SQS's refusal is a repeat of it; each further refusal begins the time anew.
+REPEATED_WITHIN = timedelta(minutes=15)
 # An id is made right beside the time that its row keeps.
 _APART = timedelta(seconds=1)
 
@@ -190,3 +193,67 @@ def _first_id(moment: datetime) -> UUID:
     """The lowest that a time-ordered id (RFC 9562) of this millisecond could be."""
     milliseconds = max(0, (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
     return UUID(int=min(milliseconds, 2**48 - 1) << 80)
+
+
+def repeat_possible(profile: SendingProfile) -> bool:
+    """Whether SQS lately refused a message of this creator: only then is it worth to look for one like another."""
+    at = profile.queue_refused_at
+    return at is not None and at > timezone.now() - REPEATED_WITHIN
+
+
+def message_refused_like(
+    *,
+    user: User | None,
+    fan: Fan,
+    text: str,
+    attachments: Sequence[dict[str, str]],
+    price_cents: int,
+    priority: int,
+    scheduled_at: datetime | None,
+) -> UUID | None:
+    """The newest reply that is the very same (writer, fan, words, media, price, time) and that SQS lately refused."""
+    rows = Delivery.objects.filter(
+        fan=fan,
+        kind=Kind.REPLY,
+        campaign=None,
+        state=MessageStatus.FAILED,
+        stage=Stage.ENQUEUE,
+        finished_at__gt=timezone.now() - REPEATED_WITHIN,
+        priority=priority,
+        scheduled_at=scheduled_at,
+        message__sender=user,
+        message__text=text,
+        message__price_cents=price_cents,
+        message__attachments=list(attachments),
+    )
+    return rows.order_by("-pk").values_list("pk", flat=True).first()
+
+
+def campaign_refused_like(*, creator: Creator, user: User | None, wish: Campaign, name_begins: str) -> Campaign | None:
+    """The newest bulk message that is the very same, of which SQS lately refused every message."""
+    refused = Delivery.objects.filter(
+        campaign=OuterRef("pk"),
+        state=MessageStatus.FAILED,
+        stage=Stage.ENQUEUE,
+        finished_at__gt=timezone.now() - REPEATED_WITHIN,
+    )
+    others = Delivery.objects.filter(campaign=OuterRef("pk")).exclude(
+        state=MessageStatus.FAILED, stage=Stage.ENQUEUE, priority=priority
+    )
+    return (
+        Campaign.objects.filter(
+            Exists(refused),
+            ~Exists(others),
+            creator=creator,
+            created_by=user,
+            content=wish.content,
+            attachments=wish.attachments,
+            price_cents=wish.price_cents,
+            audience=wish.audience,
+            scheduled_at=wish.scheduled_at,
+            status=CampaignStatus.RUNNING,
+            name__startswith=name_begins,
+        )
+        .order_by("-created_at")
+        .first()
+    )

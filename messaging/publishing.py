@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
@@ -16,7 +17,7 @@ from crm.payloads import media_urls
 from messaging import metrics, queue, transitions
 from messaging.errors import QueueError, SendingDisabled
 from messaging.gateways import OutboundMessage
-from messaging.models import Delivery, Stage
+from messaging.models import Delivery, SendingProfile, Stage
 from messaging.payloads import QueueBody
 from messaging.sending_needs import sending_lacks
 from messaging.together import Together
@@ -100,7 +101,9 @@ def publish_written(bodies: Sequence[QueueBody], *, fail: bool) -> dict[UUID, Re
             logger.info("message queued", **told, dispatch_id=str(body.dispatch_id))
         else:
             copy = Copy(body.message_id, body.dispatch_id)
-            refusals[body.message_id] = _refused(copy, error, fail=fail, user_id=body.user_id)
+            refusals[body.message_id] = _refused(
+                copy, error, fail=fail, creator_id=body.creator_id, user_id=body.user_id
+            )
     return refusals
 
 
@@ -119,11 +122,13 @@ def _put(bodies: Sequence[QueueBody]) -> dict[UUID, QueueError | None]:
 _ONES: Together[QueueBody, dict[UUID, QueueError | None]] = Together(_put)
 
 
-def _refused(copy: Copy, error: QueueError, *, fail: bool, user_id: str) -> Refusal:
+def _refused(copy: Copy, error: QueueError, *, fail: bool, creator_id: int, user_id: str) -> Refusal:
     given_up = fail or error.of_message
     told = {"message_id": str(copy.message_id), "user_id": user_id}
     logger.error("message not queued", **told, code=error.code, given_up=given_up)
     if given_up:
+        if fail:
+            SendingProfile.objects.filter(pk=creator_id).update(queue_refused_at=Now())
         transitions.delivery_failed(copy, stage=Stage.ENQUEUE, code=error.code, reason=error.reason, attempted=False)
         metrics.count("OnlyFansMessagesFailed")
     return Refusal(code=error.code, reason=error.reason)

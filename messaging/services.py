@@ -21,6 +21,7 @@ from crm.stored_words import in_words
 from messaging import outbox, publishing, queue, readiness, selectors, set_transitions, slot_book, transitions
 from messaging.decisions import decided
 from messaging.errors import QueueRefused
+from messaging.message_selectors import message_refused_like, repeat_possible
 from messaging.models import (
     OPEN_STATES,
     RETRYABLE_STATES,
@@ -43,6 +44,14 @@ SCHEDULE_MAX = timedelta(days=365)
 CLOCKS_APART = timedelta(minutes=1)
 # Of a message that was put on SQS; in the other states it never was, or is not there any more.
 PUT_STATES = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.SENT, MessageStatus.UNKNOWN})
+
+
+class _StoredBefore(Exception):
+    """The same message stands there already, and SQS did not take it."""
+
+    def __init__(self, message_id: UUID) -> None:
+        super().__init__(str(message_id))
+        self.message_id = message_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +121,20 @@ class OnlyFansRateLimiterService:
         user: User | None,
         requests: Sequence[MessageRequest],
         on_stored: Callable[[UUID], None] | None = None,
+        repeatable: bool = False,
     ) -> list[SendReceipt]:
         """Store all of them in one transaction, or none, and put them on the queue in batches of ten.
 
         on_stored: called with each message's id in that transaction; what it raises takes all of it back.
+        repeatable: raise _StoredBefore, and store nothing, where SQS has just refused the very same.
         """
         publishing.queueing_check()
         addressed = self._check(requests)
         with transaction.atomic():
             # Before any conversation, so that two callers who write to the same fans wait in line, not for each other.
             profile = slot_book.sending_profile_lock(creator_id=self.creator.pk)
+            if repeatable and repeat_possible(profile):
+                self._check_repeated(user=user, request=requests[0], addressed=addressed[0])
             written = self._create(profile, user=user, requests=requests, addressed=addressed)
             if on_stored is not None:
                 for each in written:
@@ -178,6 +191,21 @@ class OnlyFansRateLimiterService:
                     detail = gettext("There is no fan with this recipientId (message %(number)s).") % {"number": index}
                 raise NotFound(detail, code="recipient_not_found")
         return [(known[request.recipient_id], text) for request, text in zip(requests, texts, strict=True)]
+
+    def _check_repeated(self, *, user: User | None, request: MessageRequest, addressed: tuple[Fan, str]) -> None:
+        """Raise _StoredBefore where SQS has just refused the very same."""
+        fan, text = addressed
+        before = message_refused_like(
+            user=user,
+            fan=fan,
+            text=text,
+            attachments=media_attachments(request.media_urls),
+            price_cents=request.price_cents,
+            priority=request.priority,
+            scheduled_at=request.scheduled_at,
+        )
+        if before is not None:
+            raise _StoredBefore(before)
 
     def _create(
         self,
@@ -297,10 +325,16 @@ def message_send(
     """Send one reply; what the API and the pages call. `on_stored` is called in the transaction that stores it.
 
     Raises QueueRefused, with the id of the stored message, where SQS did not take it: it stands there as `failed` and
-    can be sent again.
+    can be sent again. The same wish repeated takes up that message (message_take_up) while it stands so, for
+    message_selectors.REPEATED_WITHIN: another one beside it would reach the fan as well.
     """
     service = OnlyFansRateLimiterService(creator=creator, trace_id=trace_id)
-    [receipt] = service.send_batch(user=user, requests=[request], on_stored=on_stored)
+    try:
+        [receipt] = service.send_batch(user=user, requests=[request], on_stored=on_stored, repeatable=True)
+    except _StoredBefore as before:
+        if on_stored is not None:
+            on_stored(before.message_id)
+        return message_take_up(creator=creator, message_id=before.message_id, trace_id=trace_id)
     if receipt.status is MessageStatus.FAILED:
         raise _refused(receipt)
     return receipt
@@ -327,6 +361,24 @@ def message_receipt(*, creator: Creator, message_id: UUID) -> SendReceipt:
     if delivery.stage == Stage.ENQUEUE and receipt.status in TROUBLE_STATES:
         raise _refused(receipt)
     return receipt
+
+
+def message_take_up(*, creator: Creator, message_id: UUID, doubted: bool = False, trace_id: str = "") -> SendReceipt:
+    """Go on with a stored message that SQS did not take; of any other, how it stands. Raises as message_send does.
+
+    doubted: also where an earlier attempt may have reached the fan, because a person wanted it sent again.
+    trace_id: of the request that repeats itself.
+    """
+    delivery = selectors.delivery_get(creator=creator, message_id=message_id)
+    states = TROUBLE_STATES if doubted else (MessageStatus.FAILED,)
+    if delivery.stage == Stage.ENQUEUE and delivery.state in states:
+        try:
+            return message_retry(creator=creator, message_id=message_id, trace_id=trace_id)
+        except Conflict as error:
+            if error.code != "not_retryable":
+                raise
+            # Another request took it up in this moment.
+    return message_receipt(creator=creator, message_id=message_id)
 
 
 def message_retry(
@@ -369,9 +421,12 @@ def message_reopen(
         raise Conflict(gettext("The campaign of this message was cancelled."), code="campaign_cancelled")
     if delivery.fan.deleted_at is not None:
         raise Conflict(gettext("The fan of this message was deleted."), code="fan_deleted")
+    later = delivery.scheduled_at is not None and delivery.scheduled_at > timezone.now()
     with transaction.atomic():
         fresh = transitions.delivery_rescheduled(
             Copy.of(delivery),
+            # Not before the time that was asked for.
+            alone_until=delivery.scheduled_at if later else None,
             expected=RETRYABLE_STATES,
             creator_id=creator.pk,
             campaign=delivery.kind == Kind.CAMPAIGN,

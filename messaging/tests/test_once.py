@@ -3,17 +3,20 @@
 import threading
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from crm.idempotency import CLAIM_LASTS
 from crm.models import Fan, IdempotencyKey, Message, MessageStatus, Role
 from crm.tests.factories import ConversationFactory, MembershipFactory
-from messaging import publishing
-from messaging.models import Campaign
+from messaging import publishing, services
+from messaging.message_selectors import REPEATED_WITHIN
+from messaging.models import Campaign, Delivery, SendingProfile
 from messaging.tests.campaigns import failed, launch, states
 from messaging.tests.conftest import aws_error
 from messaging.tests.factories import delivery_make
@@ -139,26 +142,173 @@ def test_what_was_refused_may_be_mended_under_the_same_key(client: APIClient, fa
     assert client.post(address, body, headers=KEY).status_code == 202
 
 
-@pytest.mark.parametrize("wish", ["send", "thread", "bulk"])
-def test_what_sqs_refused_is_not_doubled_by_a_repeat(client: APIClient, fan: Fan, sqs_faults: Any, wish: str) -> None:
+def refuse(sqs_faults: Any, times: int = 1) -> None:
+    sqs_faults.script = [aws_error("AccessDenied", 403)] * times
+
+
+REFUSED = pytest.mark.parametrize("wish", ["send", "thread", "bulk"])
+KEYS = pytest.mark.parametrize("headers", [KEY, {}], ids=["with the key", "without a key"])
+
+
+@REFUSED
+@KEYS
+def test_a_repeat_takes_up_what_sqs_refused(
+    client: APIClient, fan: Fan, sqs_faults: Any, on_queue: Any, wish: str, headers: dict[str, str]
+) -> None:
     address, body = wishes(fan)[wish]
-    sqs_faults.script = [aws_error("AccessDenied", 403)]
-    first, second = (client.post(address, body, headers=KEY) for _ in range(2))
-    assert (first.status_code, second.status_code, second.content) == (503, 503, first.content)
+    refuse(sqs_faults, 2)
+    first, second = (client.post(address, body, headers=headers) for _ in range(2))
+    assert (first.status_code, second.status_code) == (503, 503)
+    assert second.json() == first.json()
     assert second["Content-Type"] == "application/problem+json"
-    assert (Message.objects.count(), sqs_faults.calls) == (1, 1)
+    third = client.post(address, body, headers=headers)
+    assert (third.status_code, "Idempotent-Replayed" in third) == (202, False)
+    message = Message.objects.get()
+    assert (message.status, len(on_queue())) == ("queued", 1)
+    if wish != "bulk":
+        assert third.json().get("messageId", third.json().get("id")) == str(message.pk)
+    if headers:
+        again = client.post(address, body, headers=headers)
+        assert (again.content, again["Idempotent-Replayed"]) == (third.content, "true")
+        assert Message.objects.count() == 1
 
 
-def test_what_sqs_refused_is_told_again_after_a_crash(client: APIClient, fan: Fan, sqs_faults: Any) -> None:
+@REFUSED
+def test_the_answer_names_the_address_to_retry_at(client: APIClient, fan: Fan, sqs_faults: Any, wish: str) -> None:
+    refuse(sqs_faults, 2)
+    first = client.post(*wishes(fan)[wish])
+    retry = first.json()["retryUrl"]
+    assert retry.startswith("http://testserver/api/")
+    second = client.post(retry)
+    assert (second.status_code, second.json()["retryUrl"]) == (503, retry)
+    assert client.post(retry).status_code in (200, 202)
+    assert Message.objects.get().status == "queued"
+
+
+def test_a_retry_under_a_key_takes_up_what_sqs_refused_again(client: APIClient, fan: Fan, sqs_faults: Any) -> None:
+    """Also one that is in doubt: a person wanted it sent again."""
+    for state in (MessageStatus.FAILED, MessageStatus.UNKNOWN):
+        message_id = delivery_make(fan=fan, state=state, key_in_doubt=state == "unknown").pk
+        key = {"Idempotency-Key": state.value}
+        refuse(sqs_faults)
+        answers = [client.post(f"/api/onlyfans/messages/{message_id}/retry", headers=key) for _ in range(2)]
+        assert [(each.status_code, each.json()["status"]) for each in answers] == [(503, state.value), (202, "queued")]
+
+
+def test_a_campaigns_retry_under_a_key_takes_up_what_sqs_refused(client: APIClient, fan: Fan, sqs_faults: Any) -> None:
+    campaign = launch(fan.creator)
+    failed(campaign, 1)
+    refuse(sqs_faults)
+    answers = [client.post(f"/api/messages/campaigns/{campaign.pk}/retry", headers=KEY) for _ in range(2)]
+    assert [each.status_code for each in answers] == [503, 200]
+    assert states(campaign) == {"queued": 1}
+
+
+@REFUSED
+@KEYS
+def test_many_repeats_at_once_take_it_up_once(
+    client: APIClient, fan: Fan, sqs_faults: Any, on_queue: Any, wish: str, headers: dict[str, str]
+) -> None:
+    address, body = wishes(fan)[wish]
+    refuse(sqs_faults)
+    client.post(address, body, headers=headers)
+    begin, answers = threading.Barrier(4), []
+
+    def repeat() -> None:
+        begin.wait()
+        answers.append(client.post(address, body, headers=headers).status_code)
+        connection.close()
+
+    threads = [threading.Thread(target=repeat) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if headers:
+        # The others are told that one is running, or get its answer.
+        assert set(answers) <= {202, 409}
+        assert 202 in answers
+        assert (Message.objects.count(), len(on_queue())) == (1, 1)
+    else:
+        # Whoever comes after it is queued asks for another one, as far as anybody can tell.
+        assert answers == [202] * 4
+        assert Message.objects.exclude(status="queued").count() == 0
+        assert len(on_queue()) == Message.objects.count()
+
+
+def test_without_a_key_only_the_very_same_is_a_repeat(client: APIClient, fan: Fan, sqs_faults: Any) -> None:
+    address, body = wishes(fan)["send"]
+    teammate = APIClient()
+    teammate.force_authenticate(MembershipFactory(creator=fan.creator, role=Role.CHATTER).user)
+    other = ConversationFactory(fan__creator=fan.creator).fan
+    refuse(sqs_faults)
+    client.post(address, body)
+    others = [
+        (client, {**body, "content": "hi!"}),
+        (client, {**body, "priority": 4}),
+        (client, {**body, "mediaUrls": ["m1"]}),
+        (client, {**body, "mediaUrls": ["m1"], "priceCents": 500}),
+        (client, {**body, "recipientId": other.platform_id}),
+        (client, {**body, "scheduledAt": (timezone.now() + timedelta(hours=1)).isoformat()}),
+        (teammate, body),
+    ]
+    for number, (who, wish) in enumerate(others, start=2):
+        assert who.post(address, wish).status_code == 202
+        assert Message.objects.count() == number
+    assert Message.objects.filter(status="failed").count() == 1
+    assert client.post(address, body).status_code == 202
+    assert Message.objects.filter(status="failed").count() == 0
+
+
+def test_what_was_refused_long_ago_is_not_taken_up(client: APIClient, fan: Fan, sqs_faults: Any) -> None:
+    address, body = wishes(fan)["send"]
+    refuse(sqs_faults)
+    client.post(address, body)
+    ago = timezone.now() - REPEATED_WITHIN
+    for model, field in ((Delivery, "finished_at"), (SendingProfile, "queue_refused_at")):
+        model.objects.update(**{field: ago})
+        with_one = Message.objects.count()
+        client.post(address, body)
+        assert Message.objects.count() == with_one + 1
+        Message.objects.filter(status="queued").delete()
+
+
+def test_what_failed_on_its_way_is_not_taken_up(client: APIClient, fan: Fan, sqs_faults: Any) -> None:
+    address, body = wishes(fan)["send"]
+    refuse(sqs_faults)
+    client.post(address, body)
+    Delivery.objects.update(stage="send")
+    client.post(address, body)
+    assert sorted(Message.objects.values_list("status", flat=True)) == ["failed", "queued"]
+
+
+def test_a_scheduled_message_that_is_taken_up_keeps_its_time(client: APIClient, fan: Fan, sqs_faults: Any) -> None:
+    at = timezone.now() + timedelta(minutes=10)
+    body = {"recipientId": fan.platform_id, "content": "hi", "scheduledAt": at.isoformat()}
+    refuse(sqs_faults)
+    assert client.post(SEND, body, headers=KEY).status_code == 503
+    assert client.post(SEND, body, headers=KEY).json()["status"] == "queued"
+    assert Delivery.objects.get().due_at == at
+
+
+def test_sending_asks_nothing_more_while_sqs_refused_nothing(client: APIClient, fan: Fan) -> None:
+    address, body = wishes(fan)["send"]
+    client.post(address, body)
+    with patch.object(services, "message_refused_like") as looked:
+        client.post(address, body)
+        assert not looked.called
+
+
+def test_what_sqs_refused_is_taken_up_after_a_crash(client: APIClient, fan: Fan, sqs_faults: Any) -> None:
     for wish in ("send", "bulk"):
         key = {"Idempotency-Key": wish}
-        sqs_faults.script = [aws_error("AccessDenied", 403)]
-        first = client.post(*wishes(fan)[wish], headers=key)
+        refuse(sqs_faults)
+        client.post(*wishes(fan)[wish], headers=key)
         IdempotencyKey.objects.filter(key=wish).update(status_code=None, body="")
         age()
         again = client.post(*wishes(fan)[wish], headers=key)
-        assert (again.status_code, again.json()) == (first.status_code, first.json())
-        assert again["Idempotent-Replayed"] == "true"
+        assert (again.status_code, again["Idempotent-Replayed"]) == (202, "true")
+    assert set(Message.objects.values_list("status", flat=True)) == {"queued"}
 
 
 def test_sending_that_is_not_configured_leaves_the_key_free(client: APIClient, fan: Fan, settings: Any) -> None:
