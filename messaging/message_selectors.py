@@ -229,7 +229,9 @@ def message_refused_like(
     return rows.order_by("-pk").values_list("pk", flat=True).first()
 
 
-def campaign_refused_like(*, creator: Creator, user: User | None, wish: Campaign, name_begins: str) -> Campaign | None:
+def campaign_refused_like(
+    *, creator: Creator, user: User | None, wish: Campaign, name_begins: str, priority: int
+) -> Campaign | None:
     """The newest bulk message that is the very same, of which SQS lately refused every message."""
     refused = Delivery.objects.filter(
         campaign=OuterRef("pk"),

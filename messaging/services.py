@@ -1,6 +1,6 @@
 """Answers a wish to send: validates it, writes the rows, publishes after the commit. Writes deliveries."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -140,17 +140,16 @@ class OnlyFansRateLimiterService:
                 for each in written:
                     on_stored(each.body.message_id)
             refusals: dict[UUID, publishing.Refusal] | None = None
-            published_at: datetime | None = None
+            queued: dict[UUID, datetime] = {}
             pending = [each.body for each in written if each.state is MessageStatus.PENDING]
 
             def publish() -> None:
-                nonlocal refusals, published_at
-                refusals = publishing.publish_written(pending, fail=True)
-                published_at = timezone.now()
+                nonlocal refusals
+                refusals = publishing.publish_written(pending, fail=True, queued=queued)
 
             # What breaks here broke nothing that was promised: the rows are stored, and the sweeper publishes them.
             transaction.on_commit(publish, robust=True)
-        return self._receipts(written, refusals, published_at, profile)
+        return self._receipts(written, refusals, queued, profile)
 
     def get_queue_status(self) -> QueueStatus:
         """How deep the queue is and how the day went."""
@@ -252,7 +251,7 @@ class OnlyFansRateLimiterService:
         self,
         written: Sequence[outbox.Written],
         refusals: dict[UUID, publishing.Refusal] | None,
-        published_at: datetime | None,
+        queued: Mapping[UUID, datetime],
         profile: SendingProfile,
     ) -> list[SendReceipt]:
         """refusals: what SQS did not take; None where a transaction around this one has not ended yet."""
@@ -274,7 +273,8 @@ class OnlyFansRateLimiterService:
                 SendReceipt(
                     message_id=message_id,
                     status=status,
-                    queued_at=published_at if status in PUT_STATES else None,
+                    # Without a time a consumer was quicker than our own note.
+                    queued_at=queued.get(message_id, timezone.now()) if status in PUT_STATES else None,
                     estimated_send_at=found.expected_at,
                     reason_code=refusal.code if refusal else "",
                     reason=refusal.reason if refusal else "",

@@ -74,6 +74,11 @@ def test_a_message_is_looked_up_with_all_that_is_known_of_it(fan: Fan) -> None:
     assert (found["cancellable"], found["retryable"], found["settleableAs"]) == (True, False, [])
 
 
+def test_the_answer_says_since_when_it_is_queued_as_the_row_does(fan: Fan, client: APIClient) -> None:
+    answer = client.post(f"{MESSAGES}/send", {"recipientId": fan.platform_id, "content": "hi"}).json()
+    assert answer["queuedAt"] == shown(client, answer["messageId"])["queuedAt"]
+
+
 def test_a_campaigns_message_names_its_campaign(fan: Fan, client: APIClient) -> None:
     campaign = launch(fan.creator, name="Spring")
     found = shown(client, Delivery.objects.get().pk)
