@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Stands for a complete production environment in `manage.py check --deploy`; nothing connects with it.
-PRODUCTION_LIKE := DEBUG=false ALLOWED_HOSTS=crm.example.com CSRF_TRUSTED_ORIGINS=https://crm.example.com \
+PRODUCTION_LIKE := LOCAL=false ALLOWED_HOSTS=crm.example.com CSRF_TRUSTED_ORIGINS=https://crm.example.com \
 	SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOP \
 	FIELD_ENCRYPTION_SALT=check-only CLOUDWATCH_NAMESPACE=Huntaze \
 	MESSAGING_GATEWAY=onlyfans.gateway.OnlyFansGateway

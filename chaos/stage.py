@@ -83,7 +83,7 @@ def variables(stage: Stage) -> dict[str, str]:
     path = stage.sqs.queue_url("")
     values = {
         **SHORT,
-        "DEBUG": "true",
+        "LOCAL": "true",
         "SECRET_KEY": "chaos",
         "FIELD_ENCRYPTION_SALT": "chaos",
         "CLOUDWATCH_NAMESPACE": "",

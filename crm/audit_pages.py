@@ -1,8 +1,9 @@
 """Answers owners who changed what, as a page and as a file. Touches selectors of the audit trail."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -12,7 +13,6 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
@@ -22,7 +22,7 @@ from crm.audit_selectors import SYSTEM, Asked, Entry, Position
 from crm.csv_lines import csv_file
 from crm.models import Creator, Role
 from crm.pages import creator_for_request
-from crm.templatetags.crm_format import money, role_name
+from crm.templatetags.crm_format import moment_text, money, role_name
 
 OWNERS = frozenset({Role.OWNER})
 PAGE = 50
@@ -116,9 +116,11 @@ def audit(request: HttpRequest) -> HttpResponse:
     older = query.copy()
     if len(rows) > PAGE:
         older["after"] = _place(rows[PAGE - 1].position)
+    reader = {"request": request, "current_membership": membership}
+    at = partial(moment_text, reader, kind="moment")
     context = {
         "form": form,
-        "entries": [_shown(entry) for entry in rows[:PAGE]],
+        "entries": [_shown(entry, at) for entry in rows[:PAGE]],
         "older": older.urlencode() if len(rows) > PAGE else "",
         "newest": query.urlencode(),
         "filtered": any(query.values()),
@@ -144,15 +146,19 @@ def audit_csv(request: HttpRequest) -> HttpResponseBase:
 
 def _cells(*, creator: Creator, asked: Asked) -> Iterator[list[str]]:
     for entry in audit_selectors.audit_all(creator=creator, asked=asked):
-        shown = _shown(entry)
+        shown = _shown(entry, datetime.isoformat)
         head = [entry.position.at.isoformat(), shown["who"], shown["how"], shown["kind"], shown["subject"]]
         for name, before, after in shown["changes"] or [("", "", "")]:
             yield [*head, shown["action"], name, before, after, entry.request]
 
 
-def _shown(entry: Entry) -> dict[str, Any]:
-    """In the reader's words."""
+def _shown(entry: Entry, at: Callable[[datetime], str]) -> dict[str, Any]:
+    """In the reader's words; `at` writes a moment."""
     kind = entry.position.kind
+
+    def value(field: str, found: Any) -> str:
+        return _value(kind, field, found, at)
+
     return {
         "at": entry.position.at,
         "kind": str(KINDS[kind]),
@@ -164,7 +170,7 @@ def _shown(entry: Entry) -> dict[str, Any]:
         "how": _how(entry),
         "request": entry.request,
         "changes": [
-            (str(FIELDS[each.field]), _value(kind, each.field, each.before), _value(kind, each.field, each.after))
+            (str(FIELDS[each.field]), value(each.field, each.before), value(each.field, each.after))
             for each in entry.changes
         ],
     }
@@ -184,7 +190,7 @@ def _how(entry: Entry) -> str:
     return {"admin": gettext("in the admin"), "api": gettext("by a program")}.get(entry.door, "")
 
 
-def _value(kind: str, name: str, value: Any) -> str:
+def _value(kind: str, name: str, value: Any, at: Callable[[datetime], str]) -> str:
     if value is None or value == "" or value == []:
         return ""
     if name == "role":
@@ -194,7 +200,7 @@ def _value(kind: str, name: str, value: Any) -> str:
     if name == "tags":
         return ", ".join(value)
     if isinstance(value, datetime):
-        return f"{date_format(value, gettext('Y-m-d H:i'))} UTC"
+        return at(value)
     return str(STATES.get(value, value)) if name in {"status", "state"} else str(value)
 
 

@@ -43,7 +43,9 @@ def _sources(domain: str) -> Iterator[tuple[str, str, bytes]]:
         for path in sorted((root / package).rglob("*.py")):
             if "tests" not in path.parts and "migrations" not in path.parts:
                 yield str(path.relative_to(root)), "python", path.read_bytes()
-    for path in sorted((root / "templates").rglob("*.html")):
+    # The sentences that a page shows once, after a step, are text.
+    templates = root / "templates"
+    for path in sorted([*templates.rglob("*.html"), *templates.rglob("*.txt")]):
         # Python's tokenizer minds indentation, which in a template means nothing.
         lines = templatize(path.read_text(), origin=str(path)).splitlines()
         yield str(path.relative_to(root)), "python", "\n".join(line.strip() for line in lines).encode()

@@ -104,3 +104,17 @@ def encryption_salt_is_own(**kwargs: Any) -> list[CheckMessage]:
             "FIELD_ENCRYPTION_SALT is not set.", hint="Set it once to a random text and keep it.", id="huntaze.W003"
         )
     ]
+
+
+@register(Tags.security, deploy=True)
+def not_for_this_machine_alone(**kwargs: Any) -> list[CheckMessage]:
+    """W006: LOCAL is true, which no site that others reach may be."""
+    if not settings.LOCAL:
+        return []
+    return [
+        checks.Warning(
+            "LOCAL is true: cookies travel without TLS, and static files are served unbuilt.",
+            hint="Leave LOCAL out where others than this machine reach the site.",
+            id="huntaze.W006",
+        )
+    ]

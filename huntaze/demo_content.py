@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-# For a machine of one's own alone: the command that uses it refuses outside DEBUG.
+# For a machine of one's own alone: the command that uses it refuses outside LOCAL.
 PASSWORD = "try-huntaze-2026"  # noqa: S105  meant to be read
 
 CREATOR_EMAIL = "creator@demo.huntaze.local"

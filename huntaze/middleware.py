@@ -23,6 +23,7 @@ from django.utils.functional import SimpleLazyObject, empty
 from django.utils.translation import gettext
 
 from crm.acting import Actor, acting
+from crm.moments import variety_activate
 from huntaze import monitoring, prometheus
 from huntaze.api import problem_json
 
@@ -123,6 +124,7 @@ class LanguageMiddleware(LocaleMiddleware):
     def process_request(self, request: HttpRequest) -> None:
         translation.activate(translation.get_language_from_request(request))
         request.LANGUAGE_CODE = translation.get_language()
+        variety_activate(request.LANGUAGE_CODE, request.META.get("HTTP_ACCEPT_LANGUAGE", "")[:200])
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         patch_vary_headers(response, ("Accept-Language",))

@@ -17,12 +17,14 @@ VERSION = "0.1.0"
 # --- What this process is -------------------------------------------------------------------------------------------
 
 DEBUG = env.boolean("DEBUG", default=False)
+# Served on this machine to this machine: without TLS, files from where they are written, log lines for people.
+LOCAL = env.boolean("LOCAL", default=DEBUG)
 # Empty outside DEBUG is refused by Django itself, in words, as soon as the key is used.
 SECRET_KEY = env.text("SECRET_KEY", default="only-for-a-debug-server" if DEBUG else "")
 SECRET_KEY_FALLBACKS = env.items("SECRET_KEY_FALLBACKS")
 # Salt of the keys that encrypt vendor credentials (derived from SECRET_KEY and its fallbacks).
 SALT_KEY = env.text("FIELD_ENCRYPTION_SALT", default="huntaze-field-encryption")
-ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", default=("localhost", "127.0.0.1", "[::1]") if DEBUG else ())
+ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", default=("localhost", "127.0.0.1", "[::1]") if LOCAL else ())
 CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 # Frontends elsewhere that a browser lets call the API (huntaze/browser_policies.py).
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
@@ -264,7 +266,7 @@ MFA_FORMS = {
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # Passkeys are of a domain; only a server on this machine may be asked without TLS.
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = LOCAL
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_ISSUER = "Huntaze"
@@ -359,7 +361,7 @@ LANGUAGES = [("en", "English"), ("fr", "Français")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_SAMESITE = "Lax"
-LANGUAGE_COOKIE_SECURE = not DEBUG
+LANGUAGE_COOKIE_SECURE = not LOCAL
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
@@ -370,12 +372,12 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": (
             "django.contrib.staticfiles.storage.StaticFilesStorage"
-            if DEBUG
+            if LOCAL
             else "whitenoise.storage.CompressedManifestStaticFilesStorage"
         ),
     },
 }
-WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = LOCAL
 
 # --- What a browser may do ------------------------------------------------------------------------------------------
 
@@ -389,17 +391,17 @@ CONTENT_SECURITY_POLICY = browser_policies.CONTENT_SECURITY
 PERMISSIONS_POLICY = browser_policies.PERMISSIONS
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", default=not LOCAL)
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.boolean("BEHIND_TLS_PROXY", default=False) else None
 )
-SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
-SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
-SECURE_HSTS_PRELOAD = not DEBUG
+SECURE_HSTS_SECONDS = 0 if LOCAL else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not LOCAL
+SECURE_HSTS_PRELOAD = not LOCAL
 # The load balancer and Prometheus ask by address, without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
-SESSION_COOKIE_SECURE = not DEBUG
-CSRF_COOKIE_SECURE = not DEBUG
+SESSION_COOKIE_SECURE = not LOCAL
+CSRF_COOKIE_SECURE = not LOCAL
 
 # --- The admin and the logs -----------------------------------------------------------------------------------------
 
@@ -417,4 +419,4 @@ METRICS_TOKEN = env.text("METRICS_TOKEN")
 # prometheus_client reads the same variable when it is imported.
 PROMETHEUS_MULTIPROC_DIR = env.text("PROMETHEUS_MULTIPROC_DIR")
 LOGGING_CONFIG = None
-logging_config(json=not DEBUG, level=env.text("LOG_LEVEL", default="INFO").upper())
+logging_config(json=not LOCAL, level=env.text("LOG_LEVEL", default="INFO").upper())

@@ -1,6 +1,7 @@
 /* Writing a campaign: whom it reaches and when it is done follow the form; it is sent once, after a confirmation that
    names both. The API says what is wrong, each thing at its field. */
 
+import { momentWords } from "./moments.js";
 import { LOCALE, gettext, interpolate, ngettext } from "./words.js";
 
 const form = document.querySelector("[data-campaign]");
@@ -193,8 +194,7 @@ async function review() {
   show(within("[data-confirm-now]"), !later() && !preview.querySelector("[data-held]"));
   show(within("[data-confirm-later]"), later());
   if (later()) {
-    const begin = new Intl.DateTimeFormat(LOCALE, { dateStyle: "full", timeStyle: "short" });
-    within("[data-confirm-begin]").textContent = begin.format(new Date(fields.begin.value));
+    within("[data-confirm-begin]").textContent = momentWords(new Date(fields.begin.value), "moment");
   }
   const { one, many } = within("[data-send]").dataset;
   within("[data-send]").textContent = total === 1 ? one : many.replace("%s", total.toLocaleString(LOCALE));

@@ -2,10 +2,8 @@
 
 import { insertable } from "./placeholders.js";
 
-const form = document.querySelector("[data-composer]");
-const text = form?.elements.text;
-
-function start() {
+function start(form) {
+  const text = form.elements.text;
   const find = (selector) => form.querySelector(selector);
   const media = find("#media");
   const price = find("#price");
@@ -133,4 +131,13 @@ function start() {
   fit();
 }
 
-if (form) start();
+const started = new WeakSet();
+function startAll() {
+  for (const form of document.querySelectorAll("[data-composer]")) {
+    if (started.has(form)) continue;
+    started.add(form);
+    start(form);
+  }
+}
+startAll();
+document.addEventListener("htmx:afterSettle", startAll);

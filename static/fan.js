@@ -14,6 +14,9 @@ const fromForm = {
 const shownAs = (name, value) => (toForm[name] ?? String)(value);
 const readAs = (name, value) => (fromForm[name] ?? String)(value);
 
+/* What is typed and not saved, by the fan's address: it outlasts the opening of another conversation. */
+const unsaved = new Map();
+
 function start(form) {
   const find = (selector) => form.querySelector(selector);
   const fields = () => [...form.querySelectorAll("input[name], textarea[name]")];
@@ -106,7 +109,17 @@ function start(form) {
   }
 
   function ready() {
-    find("[data-save]").disabled = !changed().length;
+    const mine = changed();
+    find("[data-save]").disabled = !mine.length;
+    if (mine.length) unsaved.set(form.dataset.api, new Map(mine.map((field) => [field.name, field.value])));
+    else unsaved.delete(form.dataset.api);
+  }
+
+  function bringBack() {
+    const typed = unsaved.get(form.dataset.api) ?? new Map();
+    for (const field of fields()) field.value = typed.get(field.name) ?? field.value;
+    if (changed().length) say(form.dataset.unsaved);
+    ready();
   }
 
   form.addEventListener("input", () => {
@@ -128,7 +141,7 @@ function start(form) {
       ready();
     }
   });
-  ready();
+  bringBack();
 }
 
 const started = new WeakSet();

@@ -1,63 +1,38 @@
 /* What the pages do beyond htmx: local times, polling, keeping one's place in the thread, the composer.
    Every part finds its elements by data attribute and does nothing where there are none. */
 
-import { LOCALE, interpolate, ngettext } from "./words.js";
+import { ZONE, fullWords, momentWords } from "./moments.js";
+import { LOCALE, gettext, interpolate, ngettext } from "./words.js";
 
 const each = (root, selector, action) => root.querySelectorAll(selector).forEach(action);
 
-/* --- Times: the server writes UTC, the reader sees their own clock -------------------------------------------------- */
+/* --- Times: the server writes them as here, once it knows the reader's zone ------------------------------------------ */
 
-const clock = new Intl.DateTimeFormat(LOCALE, { timeStyle: "short" });
-const date = new Intl.DateTimeFormat(LOCALE, { weekday: "short", day: "numeric", month: "short" });
-const weekday = new Intl.DateTimeFormat(LOCALE, { weekday: "short" });
-const dayOfYear = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short" });
-const dateWithYear = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short", year: "numeric" });
-const moment = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
-const relativeDay = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
-
-const midnight = (when) => new Date(when.getFullYear(), when.getMonth(), when.getDate());
-const daysAgo = (when) => Math.round((midnight(new Date()) - midnight(when)) / 86_400_000);
-
-function dayName(when) {
-  const ago = daysAgo(when);
-  if (ago === 0 || ago === 1) {
-    const name = relativeDay.format(-ago, "day");
-    return name.charAt(0).toLocaleUpperCase() + name.slice(1);
-  }
-  return (when.getFullYear() === new Date().getFullYear() ? date : dateWithYear).format(when);
-}
-
-/* In a list, where a name needs the room: the weekday of the last six days, then the date. */
-function shortDay(when) {
-  const ago = daysAgo(when);
-  if (ago > 1 && ago < 7) return weekday.format(when);
-  if (ago >= 7 && when.getFullYear() === new Date().getFullYear()) return dayOfYear.format(when);
-  return dayName(when);
-}
-
-const formats = {
-  clock: (when) => (daysAgo(when) === 0 ? clock.format(when) : moment.format(when)),
-  short: (when) => (daysAgo(when) === 0 ? clock.format(when) : shortDay(when)),
-  time: (when) => clock.format(when),
-  moment: (when) => moment.format(when),
-};
+const today = () => new Date().toDateString();
+/* The day on which each was written: after midnight today's are yesterday's. */
+const written = new WeakMap();
 
 function localizeTimes(root) {
+  const now = today();
   each(root, "time[data-time]", (element) => {
-    if (element.title) return;
+    if (written.get(element) === now) return;
+    written.set(element, now);
     const when = new Date(element.dateTime);
     if (Number.isNaN(when.valueOf())) return;
-    element.textContent = formats[element.dataset.time](when);
-    element.title = moment.format(when);
+    const words = momentWords(when, element.dataset.time);
+    if (element.textContent !== words) element.textContent = words;
+    element.title = fullWords(when);
   });
 }
+
+document.cookie = `zone=${ZONE}; path=/; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
 
 /* Day headings follow the reader's midnight, so they are set anew whenever messages arrive. */
 function setDays(list) {
   each(list, ":scope > .day", (heading) => heading.remove());
   let last = "";
   each(list, ":scope > .message", (message) => {
-    const name = dayName(new Date(message.dataset.at));
+    const name = momentWords(new Date(message.dataset.at), "heading");
     if (name === last) return;
     last = name;
     const heading = document.createElement("li");
@@ -153,8 +128,15 @@ function ask(element) {
   window.htmx.trigger(element, "refresh");
 }
 
+let day = today();
+
 function tick() {
   if (document.hidden) return;
+  if (day !== today()) {
+    day = today();
+    localizeTimes(document);
+    each(document, "#thread", setDays);
+  }
   each(document, "[data-poll]", (element) => {
     const pause = Number(element.dataset.poll) * 1_000 * Math.min(2 ** failures, 8);
     const live = "streaming" in document.documentElement.dataset && !failures;
@@ -196,10 +178,14 @@ function composerSent(form, succeeded) {
     form.dataset.key = randomKey();
   }
   composerFit(form.elements.text);
-  if (succeeded) toEnd(document.querySelector("#thread-scroll"));
+  if (succeeded && form.isConnected) toEnd(document.querySelector("#thread-scroll"));
 }
 
+const composers = new WeakSet();
+
 function composerStart(form) {
+  if (composers.has(form)) return;
+  composers.add(form);
   form.dataset.key = randomKey();
   const textarea = form.elements.text;
   textarea.addEventListener("input", () => composerFit(textarea));
@@ -236,8 +222,10 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 let problemOf = "";
-document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
   const { status, responseText } = detail.xhr;
+  /* Not the event's own target, which is a parent where the element has gone meanwhile. */
+  const target = detail.requestConfig.elt;
   if (status) connection(status >= 500 && !responseText.includes("data-problem"));
   /* A problem stays until what failed succeeds, or the reader does something else; polls do not wipe it. */
   const automatic = target.matches("[data-poll], [data-mark-read]");
@@ -250,7 +238,7 @@ document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   if (target.dataset.thenRefresh && detail.successful) each(document, target.dataset.thenRefresh, ask);
   if (target.matches("[data-filter]") && detail.successful) {
     const query = new URLSearchParams([...new FormData(target)].filter(([, value]) => value));
-    history.replaceState(null, "", location.pathname + (query.size ? `?${query}` : ""));
+    history.replaceState(history.state, "", location.pathname + (query.size ? `?${query}` : ""));
   }
 });
 
@@ -272,6 +260,7 @@ document.addEventListener("htmx:afterSettle", () => {
     scroller.scrollTop += scroller.scrollHeight - heightBefore;
     heightBefore = 0;
   }
+  openedStart();
   markCurrent();
 });
 
@@ -282,26 +271,45 @@ function markCurrent() {
   });
 }
 
+/* --- A thread that is opened, with the page or in its place ------------------------------------------------------------ */
+
+const nearEnd = (scroller, height = scroller.clientHeight) => scroller.scrollHeight - scroller.scrollTop - height < 48;
+let opened = null;
+let height = 0;
+/* A keyboard that opens, or a composer that grows, must not hide the newest message. */
+const grows = new ResizeObserver(() => {
+  if (nearEnd(opened, height)) toEnd(opened);
+  height = opened.clientHeight;
+});
+
+function openedStart() {
+  const scroller = document.querySelector("#thread-scroll");
+  if (scroller === opened) return;
+  grows.disconnect();
+  opened = scroller;
+  if (!scroller) return;
+  setDays(scroller.querySelector("#thread"));
+  toEnd(scroller);
+  height = scroller.clientHeight;
+  grows.observe(scroller);
+  const button = document.querySelector("#to-newest");
+  button.addEventListener("click", () => toEnd(scroller));
+  scroller.addEventListener("scroll", () => { if (nearEnd(scroller)) button.hidden = true; });
+  each(document, "[data-composer]", composerStart);
+}
+
+document.addEventListener("left-unsent", ({ detail: name }) => {
+  const notice = document.createElement("p");
+  notice.className = "alert alert--error";
+  notice.textContent = interpolate(gettext("The message to %s was not sent. It is kept as a draft there."), [name]);
+  document.querySelector("#problem")?.replaceChildren(notice);
+});
+
 /* --- Start ------------------------------------------------------------------------------------------------------------ */
 
 remember(document);
 localizeTimes(document);
-each(document, "#thread", setDays);
-each(document, "#thread-scroll", (scroller) => {
-  toEnd(scroller);
-  const button = document.querySelector("#to-newest");
-  /* A keyboard that opens, or a composer that grows, must not hide the newest message. */
-  let height = scroller.clientHeight;
-  new ResizeObserver(() => {
-    if (scroller.scrollHeight - scroller.scrollTop - height < 48) toEnd(scroller);
-    height = scroller.clientHeight;
-  }).observe(scroller);
-  button.addEventListener("click", () => toEnd(scroller));
-  scroller.addEventListener("scroll", () => {
-    if (scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 48) button.hidden = true;
-  });
-});
-each(document, "[data-composer]", composerStart);
+openedStart();
 document.addEventListener("click", ({ target }) => {
   each(document, "details.menu[open]", (menu) => menu.contains(target) || menu.removeAttribute("open"));
 });

@@ -1,6 +1,7 @@
 /* The import in steps: look into the file, assign its columns, check, import. The file stays in the form; every step
    sends it to the API again. Without this script the form imports with the guessed columns. */
 
+import { dayWords } from "./moments.js";
 import { LOCALE, gettext, interpolate, ngettext } from "./words.js";
 
 const form = document.querySelector("[data-import]");
@@ -189,7 +190,7 @@ function showColumns() {
     ? gettext("Username or Fan ID says who the fan is; one of them is needed.")
     : gettext("Time and two of Gross, Fee and Net are needed; the third follows.");
   find("[data-about]").textContent = `${rows} ${needed}`;
-  const when = remembered && new Date(remembered.createdAt).toLocaleDateString(LOCALE, { dateStyle: "medium" });
+  const when = remembered && dayWords(new Date(remembered.createdAt));
   const asBefore = areFans
     ? gettext("Columns and overwriting are chosen as in your import of %s on %s.")
     : gettext("Columns are chosen as in your import of %s on %s.");

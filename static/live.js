@@ -76,9 +76,8 @@ if (source) {
 
 /* --- The title ------------------------------------------------------------------------------------------------------- */
 
-const title = document.title;
-
 function count() {
+  const title = `${document.querySelector("#opened").dataset.title} · Huntaze`;
   const unread = Number(document.querySelector("#conversations")?.dataset.unreadMessages);
   document.title = unread ? `(${unread.toLocaleString(LOCALE)}) ${title}` : title;
 }

@@ -2,8 +2,8 @@
 
 const language = document.documentElement.lang || "en";
 
-/* The reader's own variety where the browser names one (en-GB), else the page's language. */
-export const LOCALE = navigator.languages.find((name) => name.split("-")[0] === language) ?? language;
+/* The reader's own variety where the browser asks for one (en-GB): the server's choice, so that both write the same. */
+export const LOCALE = document.documentElement.dataset.locale || language;
 
 export const gettext = (text) => window.django?.gettext(text) ?? text;
 export const ngettext = (one, many, count) => window.django?.ngettext(one, many, count) ?? (count === 1 ? one : many);

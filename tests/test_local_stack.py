@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from huntaze import demo_content
 from huntaze.local.ports import answers
+from tests.browser import complaints_of, page_of
 from tests.stack import ROOT, Stack, ask, folder_of_a_stack, running, wait_for
 
 pytestmark = pytest.mark.stack
@@ -89,6 +91,59 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(stack):
     assert arrived == Counter(texts)
     assert status()["dlqCount"] == 0
     assert ask(f"{web}/api/onlyfans/messages/failed", **bearer)["results"] == []
+
+
+def signed_in(page: Page) -> None:
+    page.goto("/")
+    page.get_by_label("E-mail address").fill(demo_content.CREATOR_EMAIL)
+    page.get_by_label("Password").fill(demo_content.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#conversations a.row").first).to_be_visible()
+
+
+def test_pages_are_as_in_production_and_an_error_stands_in_its_place(stack):
+    web = stack.value("Pages").rstrip("/")
+    with page_of(web) as page:
+        complaints = complaints_of(page, "Security Policy")
+        page.goto("/nothing-here")
+        expect(page.get_by_role("heading", name="Nothing is here")).to_be_visible()
+        assert "urlpatterns" not in page.content().lower()
+        signed_in(page)
+        page.locator("#conversations a.row").first.click()
+        composer = page.get_by_role("textbox", name="Message to")
+        expect(composer).to_be_focused()
+        thread = page.get_by_role("list", name="Messages")
+        page.evaluate("window.notReloaded = true")
+
+        # 400: said at the field.
+        page.get_by_role("button", name="Price and media").click()
+        page.get_by_label("Price in dollars").fill("1")
+        page.get_by_label("Media").fill("ofapi_media_1")
+        composer.fill("hello from the page")
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.get_by_text("A price is 0 or from $3")).to_be_visible()
+        page.get_by_label("Price in dollars").fill("")
+        page.get_by_label("Media").fill("")
+
+        # It arrives.
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(thread.locator(".message", has_text="hello from the page").get_by_text("Sent")).to_be_visible()
+        expect(composer).to_have_value("")
+
+        # 404: somebody else deletes the fan.
+        fan = page.locator("[data-fan]").get_attribute("data-api")
+        answer = page.evaluate(
+            "(fan) => fetch(fan, {method: 'DELETE', headers: JSON.parse(document.body.getAttribute('hx-headers'))})"
+            ".then((answer) => answer.status)",
+            fan,
+        )
+        assert answer == 200, answer
+        composer.fill("too late")
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.locator("#problem").get_by_text("There is no such conversation")).to_be_visible()
+        expect(composer).to_have_value("too late")
+        assert page.evaluate("window.notReloaded")
+        assert complaints == []
 
 
 def test_a_second_stack_in_the_same_checkout_is_refused(stack):

@@ -1,16 +1,21 @@
 """Answers how values look on a page: money, times, names, links. Touches nothing."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+from zoneinfo import ZoneInfo
 
 from babel.numbers import format_currency, format_decimal
 from django import template
 from django.http import QueryDict
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 
-from crm import stored_words
+from crm import moments, stored_words
 from crm.models import Role, TransactionKind, TransactionStatus
 
 register = template.Library()
@@ -84,10 +89,59 @@ def role_name(role: str) -> str:
     return str(Role(role).label)
 
 
+def reader_zone(context: Any) -> ZoneInfo:
+    """The zone that the reader's browser named, else the creator's."""
+    request = context.get("request")
+    zone = moments.zone_named(request.COOKIES.get(moments.ZONE_COOKIE, "")) if request else None
+    if zone is None and (membership := context.get("current_membership")):
+        zone = moments.zone_named(membership.creator.time_zone)
+    return zone or ZoneInfo("UTC")
+
+
+@register.simple_tag
+def reader_locale() -> str:
+    """The variety of the page's language that the reader's browser asks for: en-GB."""
+    return moments.reader_locale()
+
+
+def moment_text(context: Any, at: datetime, kind: str) -> str:
+    """A moment in words of one of the kinds of crm/moments.py, on the reader's clock."""
+    return moments.moment_words(at, kind, locale=moments.reader_locale(), zone=reader_zone(context), now=timezone.now())
+
+
+@register.simple_tag(takes_context=True)
+def when(context: Any, value: str | datetime, kind: str, **attributes: str) -> SafeString:
+    """A moment as `<time>`, which names the clock in its title; ISO 8601, as the API writes it, is read."""
+    at = parse_datetime(value) if isinstance(value, str) else value
+    if at is None:
+        return SafeString("")
+    return format_html(
+        '<time{} datetime="{}" data-time="{}" title="{} · {}">{}</time>',
+        format_html(' class="{}"', attributes["class"]) if "class" in attributes else "",
+        at.isoformat().replace("+00:00", "Z"),
+        kind,
+        moment_text(context, at, "moment"),
+        reader_zone(context).key,
+        moment_text(context, at, kind),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def day_heading(context: Any, value: str) -> str:
+    """The day under which a message of a thread stands."""
+    return moment_text(context, parse_datetime(value) or timezone.now(), "heading")
+
+
 @register.filter
-def moment(value: str | datetime | None) -> datetime | None:
-    """The time that the API wrote in ISO 8601."""
-    return parse_datetime(value) if isinstance(value, str) else value
+def day(value: date) -> str:
+    """A day of a calendar, which breaks into no two lines."""
+    return moments.day_words(value, moments.reader_locale()).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+@register.filter
+def month(value: date) -> str:
+    """The month that a day is in."""
+    return moments.month_words(value, moments.reader_locale()).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 @register.filter

@@ -1,10 +1,14 @@
 """Answers whether values look right on a page. Touches nothing."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from django.http import QueryDict
+from django.test import RequestFactory
+from django.utils import translation
 
+from crm import moments
 from crm.templatetags import crm_format
 
 
@@ -39,9 +43,48 @@ def test_initials_are_at_most_two_letters(name, letters):
     assert crm_format.initials(name) == letters
 
 
-def test_a_moment_is_read_from_what_the_api_wrote():
-    assert crm_format.moment("2026-11-01T12:00:00Z") == datetime(2026, 11, 1, 12, tzinfo=UTC)
-    assert crm_format.moment(None) is None
+MOMENT = datetime(2026, 11, 1, 23, 30, tzinfo=UTC)
+PARIS = SimpleNamespace(creator=SimpleNamespace(time_zone="Europe/Paris"))
+
+
+@pytest.fixture
+def in_britain():
+    moments.variety_activate("en", "en-GB,en;q=0.9")
+    yield
+    moments.variety_activate("en", "")
+
+
+def context(zone="", membership=PARIS):
+    headers = {"HTTP_COOKIE": f"zone={zone}"} if zone else {}
+    return {"request": RequestFactory().get("/", **headers), "current_membership": membership}
+
+
+@pytest.mark.usefixtures("in_britain")
+@pytest.mark.parametrize("value", [MOMENT, "2026-11-01T23:30:00Z", "2026-11-02T00:30:00+01:00"])
+def test_a_moment_is_on_the_reader_s_clock(value):
+    found = crm_format.when(context("Asia/Manila"), value, "moment", **{"class": "muted"})
+    assert 'class="muted"' in found
+    assert 'data-time="moment"' in found
+    assert 'title="2 Nov 2026, 07:30 · Asia/Manila">2 Nov 2026, 07:30</time>' in found
+
+
+@pytest.mark.usefixtures("in_britain")
+@pytest.mark.parametrize("zone", ["", "Nowhere/Land", "../../etc/passwd", "Europe", "x" * 5_000])
+def test_before_the_browser_named_a_zone_the_creator_s_stands_in(zone):
+    assert "2 Nov 2026, 00:30 · Europe/Paris" in crm_format.when(context(zone), MOMENT, "moment")
+    assert "1 Nov 2026, 23:30 · UTC" in crm_format.when(context(zone, membership=None), MOMENT, "moment")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "locale"),
+    [("en-GB,en;q=0.9", "en-GB"), ("fr;q=1,en-us;q=0.5", "en-US"), ("en", "en"), ("", "en"), ("fr", "en"), ("*", "en"),
+     ("en-XX-nonsense;q=1", "en"), ("en;q=0.1,en-GB;q=0.2", "en-GB"), ("en-" + "a" * 900, "en")],
+)  # fmt: skip
+def test_the_variety_is_the_one_the_browser_asks_for(in_britain, accepted, locale):
+    moments.variety_activate("en", accepted)
+    assert crm_format.reader_locale() == locale
+    with translation.override("fr"):
+        assert crm_format.reader_locale() == "fr"
 
 
 def test_links_to_the_next_page_are_taken_apart():

@@ -10,7 +10,7 @@ from huntaze.local.supervisor import PartDown
 
 # `exec` is for checks: production's own variables are given by the command where they matter.
 EXEC_SETTINGS = {
-    "DEBUG": "true",
+    "LOCAL": "true",
     "SECRET_KEY": "only-for-this-one-command",
     "AWS_REGION": "eu-west-3",
     "SQS_RATE_LIMITER_QUEUE_URL": "https://sqs.eu-west-3.amazonaws.com/123456789012/huntaze-rate-limiter-queue",

@@ -70,7 +70,7 @@ def plan(local: Path) -> Plan:
 def settings_of(plan: Plan) -> dict[str, str]:
     """The variables that the stack stands in for; the password files must exist."""
     values = {
-        "DEBUG": "true",
+        "LOCAL": "true",
         "SECRET_KEY": folder.kept_secret(plan.local / "secret_key"),
         "FIELD_ENCRYPTION_SALT": folder.kept_secret(plan.local / "encryption_salt"),
         "CLOUDWATCH_NAMESPACE": "Huntaze",

@@ -59,3 +59,9 @@ def test_the_public_salt_is_warned_of(settings: Any) -> None:
 def test_a_site_of_any_name_is_warned_of(settings: Any, hosts: list[str], found: list[str]) -> None:
     settings.ALLOWED_HOSTS = hosts
     assert [warning.id for warning in checks.hosts_are_named()] == found
+
+
+@pytest.mark.parametrize(("local", "found"), [(True, ["huntaze.W006"]), (False, [])])
+def test_a_site_for_this_machine_alone_is_warned_of(settings: Any, local: bool, found: list[str]) -> None:
+    settings.LOCAL = local
+    assert [warning.id for warning in checks.not_for_this_machine_alone()] == found

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def demo(settings):
-    settings.DEBUG = True
+    settings.LOCAL = True
     call_command("load_demo", verbosity=0)
 
 
@@ -44,8 +44,8 @@ def state():
 
 
 def test_it_refuses_outside_debug(settings):
-    settings.DEBUG = False
-    with pytest.raises(CommandError, match="DEBUG"):
+    settings.LOCAL = False
+    with pytest.raises(CommandError, match="LOCAL"):
         call_command("load_demo")
     assert not User.objects.exists()
 

@@ -19,7 +19,7 @@ CONFIGURED = {
 
 @pytest.fixture
 def local(tmp_path, monkeypatch):
-    for name in (*CONFIGURED, "HOST", "PORT", "DEBUG", "SECRET_KEY", "FIELD_ENCRYPTION_SALT", "CLOUDWATCH_NAMESPACE"):
+    for name in (*CONFIGURED, "HOST", "PORT", "LOCAL", "SECRET_KEY", "FIELD_ENCRYPTION_SALT", "CLOUDWATCH_NAMESPACE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(environment.folder, "postgres_home", lambda local: local / "postgres")
     (tmp_path / "postgres").mkdir()
@@ -58,7 +58,8 @@ def test_a_secret_in_a_file_counts_as_configured(local, monkeypatch):
 def test_the_settings_name_what_was_started(local):
     plan = environment.plan(local)
     values = environment.settings_of(plan)
-    assert values["DEBUG"] == "true"
+    assert values["LOCAL"] == "true"
+    assert "DEBUG" not in values
     assert values["DATABASE_URL"] == f"postgres://huntaze:pass-word@127.0.0.1:{plan.ports['postgres']}/huntaze"
     assert values["REDIS_ENDPOINT"] == f"127.0.0.1:{plan.ports['valkey']}"
     endpoint = f"http://127.0.0.1:{plan.ports['sqs']}"
@@ -70,9 +71,9 @@ def test_the_settings_name_what_was_started(local):
 
 def test_what_a_person_has_set_is_left_alone(local, monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "mine")
-    monkeypatch.setenv("DEBUG", "false")
+    monkeypatch.setenv("LOCAL", "false")
     values = environment.settings_of(environment.plan(local))
-    assert not {"SECRET_KEY", "DEBUG"} & values.keys()
+    assert not {"SECRET_KEY", "LOCAL"} & values.keys()
 
 
 def test_the_file_is_for_us_alone_and_reads_back(local, monkeypatch):

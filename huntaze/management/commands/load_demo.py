@@ -13,8 +13,8 @@ class Command(BaseCommand):
     help = "Load the demo: two users, three creators, their fans and conversations. Does nothing when it is there."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not settings.DEBUG:
-            raise CommandError("The demo has a password that everybody knows; it is loaded only where DEBUG is true.")
+        if not settings.LOCAL:
+            raise CommandError("The demo has a password that everybody knows; it is loaded only where LOCAL is true.")
         loaded = demo_load()
         if options["verbosity"]:
             emails = " or ".join(email for email, *_ in PEOPLE)
