@@ -60,7 +60,8 @@ def reader_locale() -> str:
 
 
 def _clock(when: datetime, locale: str) -> str:
-    return format_time(when, "short", tzinfo=when.tzinfo, locale=locale)
+    # CLDR has a narrow space before PM, Chromium an ordinary one.
+    return format_time(when, "short", tzinfo=when.tzinfo, locale=locale).replace("\N{NARROW NO-BREAK SPACE}", " ")
 
 
 def day_words(day: date, locale: str) -> str:

@@ -3,7 +3,11 @@
 
 import { LOCALE, gettext } from "./words.js";
 
-const format = (options) => new Intl.DateTimeFormat(LOCALE, options);
+/* Firefox has a narrow space before PM, Chromium an ordinary one. */
+function format(options) {
+  const made = new Intl.DateTimeFormat(LOCALE, options);
+  return { format: (when) => made.format(when).replaceAll("\u202f", " ") };
+}
 const clock = format({ timeStyle: "short" });
 const weekday = format({ weekday: "short" });
 const date = format({ day: "numeric", month: "short" });
