@@ -18,7 +18,7 @@ from rest_framework.serializers import ListField
 
 from crm.pagination import KeysetPagination
 from huntaze.api import TITLES
-from huntaze.schema_examples import FILES, example_of
+from huntaze.schema_examples import FILES, example_complete, example_of
 
 PROBLEM = "application/problem+json"
 CSV = "text/csv"
@@ -302,13 +302,15 @@ def document_complete(
     for operation in _operations(result):
         # Said of those, too, that anybody may call: a generator need not guess.
         operation.setdefault("security", [])
-        for body in (operation.get("requestBody", {}), *operation["responses"].values()):
+        name = operation["operationId"]
+        bodies = {"request": operation.get("requestBody", {}), **operation["responses"]}
+        for status, body in bodies.items():
             for kind, media in body.get("content", {}).items():
                 if kind == CSV:
-                    media["example"] = FILES[operation["operationId"]]
+                    media["example"] = FILES[name]
                 # A file is no value that the document could show; the fields beside it are told one by one.
                 elif kind != UPLOAD and "example" not in media and "examples" not in media:
-                    media["example"] = example_of(media["schema"], schemas)
+                    media["example"] = example_complete(name, status, example_of(media["schema"], schemas))
     return result
 
 

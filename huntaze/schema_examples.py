@@ -4,15 +4,25 @@ from typing import Any
 
 # By the member's name, which means the same everywhere; what is not here is made from its type.
 VALUES: dict[str, Any] = {
+    "accountId": "acct_demo1",
     "access": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.signature",
-    "attachments": [],
+    "add": ["whale"],
+    # The simulator's, so that the example works on `make run`.
+    "apiKey": "sim_key_demo1",
+    "attachments": [{"type": "media", "url": "https://cdn.example.com/media/1.jpg"}],
+    "attempts": 0,
     "avatar": "https://cdn.example.com/avatars/184203817.jpg",
+    "campaign": None,
     "campaignMessages": 6,
     "campaignName": "Autumn set",
     "content": "Hi {firstName}, the new set is up.",
     "currency": "USD",
+    "decision": None,
+    "deletedAt": None,
+    "direction": "out",
     "email": "user@example.com",
     "failed": [],
+    "failure": None,
     "failureRate": 0.01,
     "filename": "fans.csv",
     "handle": "autumn_leaf",
@@ -23,6 +33,7 @@ VALUES: dict[str, Any] = {
     "minGapSecondsLeast": 3,
     "name": "Autumn",
     "next": "https://crm.example.com/api/crm/fans?cursor=dmFsdWVfY2VudHM9MTI1MDAmaWQ9NDI%3D",
+    "otp": "123456",
     "notes": "Likes the outdoor sets.",
     "pausedReason": "",
     "password": "a-long-pass-phrase",
@@ -30,10 +41,19 @@ VALUES: dict[str, Any] = {
     "platformId": "184203817",
     "previous": None,
     "priceCents": 1500,
+    "priority": 5,
+    "readBack": None,
     "reason": "",
     "reasonCode": "",
     "recipientId": "184203817",
     "recipientIds": ["184203817", "fan_42"],
+    "remove": ["trial"],
+    "role": "chatter",
+    "sentInWindow": 0,
+    "stage": "",
+    # The first of these that there is.
+    "status": ("queued", "running"),
+    "undoneAt": None,
     "refresh": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.signature",
     # A time to come would have passed one day.
     "scheduledAt": None,
@@ -95,6 +115,43 @@ _LINES = {
         "Total Spent: This is no amount of money.,autumn_leaf,much",
     ),
 }
+# What an operation's example has of its own, because it follows from what the request does.
+OF_OPERATION: dict[tuple[str, str], dict[str, Any]] = {
+    ("account_connect", "200"): {"synced": []},
+    ("campaigns_cancel", "200"): {"status": "cancelled"},
+    ("campaigns_create", "200"): {
+        "examples": [
+            {
+                "recipientId": "184203817",
+                "name": "Autumn",
+                "handle": "autumn_leaf",
+                "text": "Hi Autumn, the new set is up.",
+            }
+        ],
+    },
+    ("campaigns_pause", "200"): {"status": "paused"},
+    ("conversation_messages_send", "202"): {"sentAt": None},
+    ("messages_bulk", "202"): {"totalRecipients": 2},
+    ("messages_cancel", "200"): {"status": "cancelled", "cancellable": False, "settleableAs": []},
+    ("messages_settle", "200"): {
+        "status": "sent",
+        "attempts": 1,
+        "cancellable": False,
+        "decision": {"outcome": "arrived", "by": {"id": 1, "name": "Autumn"}, "at": "2026-03-01T18:30:00Z"},
+        "settleableAs": [],
+    },
+    ("webhooks_receive", "request"): {
+        "event": "messages.received",
+        "account_id": "acct_demo1",
+        "payload": {
+            "id": 1000006,
+            "text": "Good morning!",
+            "fromUser": {"id": 184203817, "name": "Autumn", "username": "autumn_leaf"},
+            "createdAt": "2026-03-01T18:30:00+00:00",
+        },
+    },
+    ("webhooks_receive", "200"): {"stored": True},
+}
 FILES = {operation: "".join(f"{line}\r\n" for line in lines) for operation, lines in _LINES.items()}
 FORMATS = {
     "date": "2026-03-01",
@@ -130,7 +187,24 @@ def example_of(schema: dict[str, Any], components: dict[str, Any]) -> Any:
 
 
 def _member(name: str, schema: dict[str, Any], components: dict[str, Any]) -> Any:
-    value = VALUES.get(name)
-    kind = {str: "string", int: "integer", float: "number", list: "array"}.get(type(value))
-    fits = (kind is not None and kind == schema.get("type")) or (value is None and schema.get("nullable"))
-    return value if name in VALUES and (fits or "anyOf" in schema) else example_of(schema, components)
+    known = VALUES.get(name)
+    if choices := _choices(schema, components):
+        fitting = [value for value in (known if isinstance(known, tuple) else (known,)) if value in choices]
+        return fitting[0] if fitting else example_of(schema, components)
+    kinds = {str: {"string"}, int: {"integer", "number"}, float: {"number"}, list: {"array"}}.get(type(known), set())
+    fits = schema.get("type") in kinds or (known is None and schema.get("nullable"))
+    return known if name in VALUES and (fits or "anyOf" in schema) else example_of(schema, components)
+
+
+def _choices(schema: dict[str, Any], components: dict[str, Any]) -> list[Any]:
+    """The values of an enumeration, wherever the document keeps it; none of what is no enumeration."""
+    if "$ref" in schema:
+        return _choices(components[schema["$ref"].rpartition("/")[2]], components)
+    parts = [each for several in ("allOf", "oneOf", "anyOf") for each in schema.get(several, ())]
+    return [*schema.get("enum", ()), *(value for each in parts for value in _choices(each, components))]
+
+
+def example_complete(operation: str, status: str, example: Any) -> Any:
+    """The example with what is this operation's own; `status` is that of the answer, or `request`."""
+    own = OF_OPERATION.get((operation, status))
+    return example | own if own and isinstance(example, dict) else example
