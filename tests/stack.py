@@ -64,7 +64,8 @@ class Stack:
         return next(line for line in self.lines if line.startswith(name)).split()[1]
 
     def wait_until_up(self) -> None:
-        wait_for(lambda: self.says("Stop    ") or self.process.poll() is not None, 60, lambda: "\n".join(self.lines))
+        # Seconds on a machine of its own, minutes on one that runs several at once.
+        wait_for(lambda: self.says("Stop    ") or self.process.poll() is not None, 240, lambda: "\n".join(self.lines))
         assert self.process.poll() is None, "\n".join(self.lines)
 
     def ctrl_c(self) -> float:
