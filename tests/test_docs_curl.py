@@ -60,7 +60,8 @@ def test_the_calls_of_every_page_work_as_they_stand(stack: Stack, tmp_path: Path
     curl = tmp_path / "curl"
     curl.write_text(LOGGED.format(curl=shutil.which("curl")))
     curl.chmod(0o755)
-    for page in WITH_CURL:
+    # Twice: a reader may come back.
+    for time, page in enumerate(2 * WITH_CURL):
         script = script_of(page).replace(ADDRESS, stack.value("Pages").rstrip("/"))
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
@@ -74,4 +75,5 @@ def test_the_calls_of_every_page_work_as_they_stand(stack: Stack, tmp_path: Path
         assert done.returncode == 0, told
         answers = re.findall(r"^answered (\d{3}) (.*)$", done.stderr, re.MULTILINE)
         assert [answer for answer in answers if not answer[0].startswith("2")] == [], told
-        assert len(answers) == len(CALL.findall(script)), told
+        if time < len(WITH_CURL):
+            assert len(answers) == len(CALL.findall(script)), told
