@@ -1,11 +1,14 @@
 """Answers what the analytics pages were asked for. Touches nothing."""
 
+from typing import Any, cast
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from analytics.fan_selectors import MONTHS
 from analytics.periods import Interval
 from analytics.sales_selectors import WITHIN_DAYS
+from crm.known_names import not_a_choice
 
 FIGURES = [("net", _("Net, yours")), ("gross", _("Gross, what fans paid"))]
 INTERVAL_CHOICES = [
@@ -21,6 +24,13 @@ class FigureForm(forms.Form):
     """Net or gross. Fields that are left out or empty mean the usual, here and below."""
 
     figure = forms.ChoiceField(choices=FIGURES, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, forms.ChoiceField):
+                names = [str(name).replace("%", "%%") for name, _ in cast("list[tuple[str, str]]", field.choices)]
+                field.error_messages["invalid_choice"] = not_a_choice("%(value)s", names)
 
     def clean_figure(self) -> str:
         return str(self.cleaned_data["figure"] or FIGURES[0][0])

@@ -13,7 +13,7 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
-from crm.known_names import NAME_MAX, unknown_name
+from crm.known_names import NAME_MAX, not_a_choice, unknown_name
 
 NAMES: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type | tuple[type, ...], str], ...] = (
     (serializers.BooleanField, bool, gettext_noop("true or false")),
@@ -54,10 +54,8 @@ class NamedChoices(serializers.Serializer[Any]):
         for each in fields.values():
             field = each.child if isinstance(each, serializers.ListField) else each
             if isinstance(field, serializers.ChoiceField):
-                choices = ", ".join(str(choice) for choice in field.choices if choice != "")
-                told = gettext("“{input}” is not one of the choices: %s.") % choices.replace("{", "{{").replace(
-                    "}", "}}"
-                )
+                names = [str(each).replace("{", "{{").replace("}", "}}") for each in field.choices]
+                told = not_a_choice("{input}", names)
                 field.error_messages = {**field.error_messages, "invalid_choice": told}
             elif isinstance(field, serializers.BooleanField):
                 told = gettext("Give %(what)s.") % {"what": gettext("true or false")}

@@ -45,6 +45,12 @@ def unknown_name(name: str, known: Iterable[str]) -> str:
     return gettext("There is no “%(name)s” here. Nothing is expected.") % told
 
 
+def not_a_choice(value: str, choices: Iterable[str]) -> str:
+    """The sentence that refuses a value; an empty choice, which means none, is not named."""
+    told = {"value": value, "choices": ", ".join(choice for choice in choices if choice)}
+    return gettext("“%(value)s” is not one of the choices: %(choices)s.") % told
+
+
 def _heads(name: str) -> list[str]:
     """`min`, `minValue` and `minValueCents` of the last; pieces too short to mean it are left out."""
     ends = [*(found.start() for found in re.finditer("[A-Z]", name)), len(name)]

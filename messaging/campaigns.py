@@ -433,7 +433,7 @@ def _check_everybody(audience: Audience) -> list[FieldError]:
         detail = gettext("This stands beside conditions that leave fans out. Give it, or the conditions.")
         return [FieldError("audience.everybody", "not_alone", detail)]
     if not audience.everybody and not audience.narrows:
-        detail = gettext("Say who gets it: give a condition, or “everybody”: true for every fan.")
+        detail = gettext('Say who gets it: give a condition, or "everybody": true for every fan.')
         return [FieldError("audience", "everybody_not_asked", detail)]
     return []
 

@@ -159,7 +159,7 @@ def test_a_misspelt_audience_reaches_no_one(fan: Fan, query: str) -> None:
 def test_every_fan_is_asked_for_as_such(fan: Fan, audience: dict[str, Any], query: str) -> None:
     body = {"name": "News", "content": "hi", "audience": audience}
     code, detail = told(post(fan, f"{CAMPAIGNS}{query}", body))["audience"]
-    assert (code, "“everybody”: true" in detail) == ("everybody_not_asked", True)
+    assert (code, '"everybody": true' in detail) == ("everybody_not_asked", True)
     assert not Message.objects.exists()
 
 

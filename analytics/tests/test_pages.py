@@ -176,6 +176,10 @@ def test_what_makes_no_sense_is_said_on_each_page(membership, path):
     assert 'role="alert"' in visit(membership, path)
 
 
+def test_a_choice_that_is_none_names_the_choices(membership):
+    assert "“none” is not one of the choices: net, gross." in visit(membership, "fans?figure=none")
+
+
 def test_every_figure_has_its_definition(membership):
     html = visit(membership, "definitions")
     for name in ("Gross", "Active fans", "Spend tiers", "Cohorts", "Churn", "Best hours", "Campaign revenue", "Sales"):
