@@ -28,6 +28,7 @@ from rest_framework.response import Response  # noqa: E402
 from crm.api import ConversationSerializer  # noqa: E402
 from crm.fan_api import FanSerializer  # noqa: E402
 from crm.models import Conversation, Fan, Message  # noqa: E402
+from crm.selectors import conversation_in_trouble  # noqa: E402
 from huntaze.handler import Handler  # noqa: E402
 from messaging.api import ThreadMessageSerializer  # noqa: E402
 from messaging.models import TROUBLE_STATES, UNSETTLED_STATES, Delivery  # noqa: E402
@@ -183,7 +184,11 @@ class Conversations(_List):
 
     def get_queryset(self) -> Any:
         mine = Conversation.objects.filter(creator__memberships__user=self.request.user, creator=self.creator)
-        return mine.filter(archived=False, fan__deleted_at=None).select_related("fan", "last_message")
+        return (
+            mine.filter(archived=False, fan__deleted_at=None)
+            .select_related("fan", "last_message")
+            .annotate(in_trouble=conversation_in_trouble())
+        )
 
 
 class NumberedConversations(Conversations):

@@ -235,23 +235,25 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
     lastMessageAt = serializers.DateTimeField(source="last_message_at")
     lastMessage = LastMessageSerializer(source="last_message", allow_null=True)
     unreadCount = serializers.IntegerField(source="unread_count")
+    inTrouble = serializers.BooleanField(source="in_trouble", help_text="Whether a message here failed or is in doubt.")
 
     class Meta:
         model = Conversation
-        fields = ("id", "fan", "platform", "lastMessageAt", "lastMessage", "unreadCount")
+        fields = ("id", "fan", "platform", "lastMessageAt", "lastMessage", "unreadCount", "inTrouble")
 
 
 def conversation_shown(row: selectors.ConversationRow) -> dict[str, Any]:
     """What ConversationSerializer shows of the same conversation; its time is left to whatever renders it."""
     # Taken apart at once: by name, each field of each row of a page is looked for anew.
-    (id, at, unread_count, fan_id, name, handle, avatar, value_cents, platform, direction, text, status) = row  # noqa: A001
+    (id, at, unread, fan_id, name, handle, avatar, value_cents, platform, direction, text, status, trouble) = row  # noqa: A001
     return {
         "id": id,
         "fan": {"id": fan_id, "name": name, "handle": handle, "avatar": avatar, "valueCents": value_cents},
         "platform": platform,
         "lastMessageAt": at,
         "lastMessage": None if direction is None else {"direction": direction, "text": text, "status": status},
-        "unreadCount": unread_count,
+        "unreadCount": unread,
+        "inTrouble": trouble,
     }
 
 
@@ -275,6 +277,11 @@ class ConversationListView(CreatorAPIView):
 
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "crm/_conversations.html"
+
+    @property
+    def messages_in_trouble(self) -> int:
+        """Of all conversations; the sign in the page's header asks anew where it has changed."""
+        return selectors.messages_in_trouble_count(creator=self.creator)
 
     @property
     def unread_messages(self) -> int:

@@ -31,8 +31,8 @@ class Key(NamedTuple):
 class Listing(Generic[R]):
     """`row` makes one of the `columns` in their order, as a NamedTuple's `_make` does.
 
-    Each `%s` of the conditions has its value in `values`. A row has its place in the order in fields that are called as
-    the keys are. The texts are our own; whatever comes from outside is a value.
+    Each `%s` of the columns and then of the conditions has its value in `values`. A row has its place in the order
+    in fields that are called as the keys are. The texts are our own; whatever comes from outside is a value.
     """
 
     row: Callable[[Iterable[Any]], R]

@@ -277,11 +277,14 @@ class ConversationRow(NamedTuple):
     direction: str | None
     text: str | None
     status: str | None
+    in_trouble: bool
 
 
-# As ConversationRow; of the last message what a list shows.
+# As ConversationRow; of the last message what a list shows. The creator's messages in trouble are few, and are read
+# once for a whole page, off the index message_in_trouble.
 _CONVERSATION_COLUMNS = """c.id, c.last_message_at, c.unread_count, f.id, f.name, f.handle, f.avatar, f.value_cents,
-    f.platform, m.direction, left(m.text, 140), m.status"""
+    f.platform, m.direction, left(m.text, 140), m.status, c.id IN (SELECT t.conversation_id FROM crm_message t
+        WHERE t.creator_id = %s AND t.status IN ('failed', 'unknown'))"""
 _CONVERSATION_SOURCE = """crm_conversation c JOIN crm_fan f ON f.id = c.fan_id
     LEFT JOIN crm_message m ON m.id = c.last_message_id"""
 _CONVERSATION_KEYS = {
@@ -296,10 +299,28 @@ def unread_messages_count(*, creator: Creator) -> int:
     return unread.aggregate(sum=Sum("unread_count"))["sum"] or 0
 
 
+def conversation_in_trouble() -> Exists:
+    """The same for rows with models: whether a message of the conversation failed or is in doubt."""
+    in_trouble = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
+    return Exists(Message.objects.filter(conversation=OuterRef("pk"), status__in=in_trouble))
+
+
+_IN_TROUBLE = """
+SELECT count(*) FROM crm_message m JOIN crm_conversation c ON c.id = m.conversation_id JOIN crm_fan f ON f.id = c.fan_id
+WHERE m.creator_id = %s AND m.status IN ('failed', 'unknown') AND f.deleted_at IS NULL
+"""
+
+
+def messages_in_trouble_count(*, creator: Creator) -> int:
+    """How many of the creator's messages failed or are in doubt; those to deleted fans are no trouble."""
+    [(count,)] = statement_run(_IN_TROUBLE, [creator.pk], binary=True)
+    return int(count)
+
+
 def conversation_list(*, creator: Creator, unread: bool = False, search: str = "") -> Listing[ConversationRow]:
     """The creator's open conversations with fan and last message, unordered: a page orders them."""
     conditions = ["c.creator_id = %s", "NOT c.archived", "f.deleted_at IS NULL"]
-    values: list[Any] = [creator.pk]
+    values: list[Any] = [creator.pk, creator.pk]
     if unread:
         conditions.append("c.unread_count > 0")
     if search:

@@ -7,6 +7,7 @@ from messaging import campaign_pages, pages
 urlpatterns = [
     path("messages/onlyfans", pages.inbox, name="inbox"),
     path("messages/onlyfans/status", pages.status, name="sending-status"),
+    path("messages/onlyfans/sign", pages.sign, name="sending-sign"),
     path("messages/onlyfans/state", pages.state, name="inbox-state"),
     path("messages/onlyfans/resume", pages.resume, name="sending-resume"),
     path("messages/onlyfans/<int:conversation_id>", pages.conversation, name="conversation"),

@@ -15,19 +15,43 @@ from django.views.decorators.http import require_GET, require_POST
 from crm import selectors
 from crm.errors import Conflict, NotFound
 from crm.models import Membership
-from crm.pages import creator_for_request, fragment
+from crm.pages import creator_for_request, fragment, membership_current
 from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, PRICE_MIN_CENTS
 from crm.placeholders import placeholder_values
 from messaging.readiness import sending_blocked
+from messaging.reasons import Blocked
 from messaging.services import sending_resume
 
 # Names the part of the inbox that a page asks for alone (static/inbox.js); its address stays the conversation's.
 PART = "opened"
 
 
-def _state(membership: Membership) -> dict[str, Any]:
+def _blocked(request: HttpRequest, membership: Membership) -> Blocked | None:
+    """Asked once for a page, which shows it in its header and above its conversations."""
+    if not hasattr(request, "_blocked"):
+        request._blocked = sending_blocked(creator=membership.creator)  # type: ignore[attr-defined]  # noqa: SLF001
+    found: Blocked | None = request._blocked  # type: ignore[attr-defined]  # noqa: SLF001  a cache on the request
+    return found
+
+
+def sign_context(request: HttpRequest) -> dict[str, Any]:
+    """`sign` for the header of every page: what holds messages back, and how many are in trouble. Asked when shown."""
+
+    def sign() -> dict[str, Any] | None:
+        membership = membership_current(request) if hasattr(request, "session") else None
+        if membership is None:
+            return None
+        return {
+            "blocked": _blocked(request, membership),
+            "in_trouble": selectors.messages_in_trouble_count(creator=membership.creator),
+        }
+
+    return {"sign": sign}
+
+
+def _state(request: HttpRequest, membership: Membership) -> dict[str, Any]:
     return {
-        "blocked": sending_blocked(creator=membership.creator),
+        "blocked": _blocked(request, membership),
         "may_manage": membership.role in selectors.MANAGERS,
     }
 
@@ -40,7 +64,7 @@ def _inbox(request: HttpRequest, membership: Membership, opened: dict[str, Any])
         query = request.GET.copy()
         query.pop("older", None)
         context = {
-            **_state(membership),
+            **_state(request, membership),
             "conversations": fragment(request, "conversations", membership=membership, query=query.urlencode()),
             "search": request.GET.get("search", ""),
             "unread": request.GET.get("unread", ""),
@@ -64,7 +88,15 @@ def inbox(request: HttpRequest) -> HttpResponse:
 @require_GET
 def state(request: HttpRequest) -> HttpResponse:
     """What stands in the way of sending, as the inbox says it above its conversations."""
-    return render(request, "messaging/_sending_state.html", _state(creator_for_request(request)))
+    return render(request, "messaging/_sending_state.html", _state(request, creator_for_request(request)))
+
+
+@login_required
+@require_GET
+def sign(request: HttpRequest) -> HttpResponse:
+    """The sign of trouble in the header alone, which looks again by itself."""
+    creator_for_request(request)
+    return render(request, "messaging/_sign.html")
 
 
 @login_required

@@ -94,7 +94,7 @@ function merge(list, html) {
   }
   if (!("part" in fresh.dataset)) list.toggleAttribute("data-complete", complete);
   if (fresh.dataset.poll) list.dataset.poll = fresh.dataset.poll;
-  if (fresh.dataset.unreadMessages) list.dataset.unreadMessages = fresh.dataset.unreadMessages;
+  for (const name of ["unreadMessages", "inTrouble"]) if (name in fresh.dataset) list.dataset[name] = fresh.dataset[name];
 
   /* From the last to the first, each before the one that follows it. */
   let neighbour = thread ? null : list.querySelector(":scope > .more");
@@ -129,6 +129,13 @@ function ask(element) {
 }
 
 let day = today();
+
+/* The sign of trouble in the header: whatever says another number than it does makes it look again. */
+function askSign() {
+  const sign = document.querySelector("#sending-sign");
+  const told = document.querySelector("[data-in-trouble]:not(#sending-sign)")?.dataset.inTrouble;
+  if (sign && told !== undefined && told !== sign.dataset.inTrouble) ask(sign);
+}
 
 function tick() {
   if (document.hidden) return;
@@ -235,6 +242,7 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
     composerSent(target, detail.successful || responseText.includes("data-stored"));
     if (!detail.successful) askAll();
   }
+  askSign();
   if (target.dataset.thenRefresh && detail.successful) each(document, target.dataset.thenRefresh, ask);
   if (target.matches("[data-filter]") && detail.successful) {
     const query = new URLSearchParams([...new FormData(target)].filter(([, value]) => value));

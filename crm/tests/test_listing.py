@@ -28,7 +28,8 @@ def client(creator: Creator) -> APIClient:
 
 
 def serialized(creator: Creator) -> list[object]:
-    rows = Conversation.objects.filter(creator=creator).order_by("-last_message_at", "-id")
+    rows = Conversation.objects.filter(creator=creator).annotate(in_trouble=selectors.conversation_in_trouble())
+    rows = rows.order_by("-last_message_at", "-id")
     return [dict(ConversationSerializer(row).data) for row in rows]
 
 
@@ -55,6 +56,25 @@ def test_the_last_message_is_shown_in_each_state(creator: Creator, client: APICl
     [shown] = client.get(CONVERSATIONS).json()["results"]
     assert [shown] == serialized(creator)
     assert shown["lastMessage"] == {"direction": "out", "text": "", "status": status}
+
+
+@pytest.mark.parametrize(
+    ("status", "counts"), [(MessageStatus.FAILED, 1), (MessageStatus.UNKNOWN, 1), (MessageStatus.BYPASSED, 0)]
+)
+def test_a_conversation_with_an_older_message_in_trouble_says_so(
+    creator: Creator, client: APIClient, status: MessageStatus, counts: int
+) -> None:
+    troubled, calm = ConversationFactory.create_batch(2, fan__creator=creator)
+    MessageFactory(conversation=troubled, outbound=True, status=status)
+    MessageFactory(outbound=True, status=status)
+    troubled.last_message = MessageFactory(conversation=troubled, text="Hello?")
+    troubled.save()
+    shown = {row["id"]: row["inTrouble"] for row in client.get(CONVERSATIONS).json()["results"]}
+    assert shown == {troubled.pk: bool(counts), calm.pk: False}
+    assert selectors.messages_in_trouble_count(creator=creator) == counts
+    troubled.fan.deleted_at = datetime(2026, 11, 1, tzinfo=UTC)
+    troubled.fan.save()
+    assert selectors.messages_in_trouble_count(creator=creator) == 0
 
 
 @pytest.mark.parametrize("microsecond", [0, 120_000])
