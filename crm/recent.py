@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
@@ -48,6 +49,26 @@ class Recent(Generic[K, V]):
         """What every memory of this process holds; between tests, whose rows share ids."""
         for memory in cls._all:
             memory.forget()
+
+
+class InTime(Generic[V]):
+    """Asks something outside on a thread of its own, so that nothing waits for longer than `seconds` if that hangs."""
+
+    def __init__(self, ask: Callable[[], V], *, seconds: float) -> None:
+        self._ask, self._seconds = ask, seconds
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="asked")
+        self._asked: Future[V] | None = None
+
+    def get(self) -> V | None:
+        """The answer; None where it takes longer, and at once where it is still awaited from before."""
+        asked = self._asked
+        hangs = asked is not None and not asked.done()
+        if asked is None or asked.done():
+            asked = self._asked = self._pool.submit(self._ask)
+        try:
+            return asked.result(0 if hangs else self._seconds)
+        except TimeoutError:
+            return None
 
 
 def _copied(row: V) -> V:

@@ -45,6 +45,11 @@ def membership_list(*, user: User) -> QuerySet[Membership]:
     return Membership.objects.filter(user=user).select_related("creator").order_by("creator__name", "creator_id")
 
 
+def reaches_every_creator(*, user: User) -> bool:
+    """Whether all creators of this installation are the user's own, so that its totals are theirs."""
+    return not Creator.objects.exclude(memberships__user=user).exists()
+
+
 def member_list(*, creator: Creator) -> QuerySet[Membership]:
     """Who works for the creator, with their users, by name."""
     return Membership.objects.filter(creator=creator).select_related("user").order_by("user__name", "user__email")

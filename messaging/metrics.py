@@ -147,7 +147,11 @@ def _share(counts: Counter[str]) -> None:
 
 
 class MetricsUnreadable(Exception):
-    """CloudWatch does not tell; the text says why, and what to do where that is known."""
+    """CloudWatch does not tell; the text says why, and what to do where that is known. denied: a right is missing."""
+
+    def __init__(self, text: str, *, denied: bool = False) -> None:
+        super().__init__(text)
+        self.denied = denied
 
 
 def read(wanted: Sequence[tuple[str, str]], *, since: datetime, until: datetime) -> list[list[float]]:
@@ -174,7 +178,7 @@ def read(wanted: Sequence[tuple[str, str]], *, since: datetime, until: datetime)
         code = error.response.get("Error", {}).get("Code", "")
         if code in DENIED:
             raise MetricsUnreadable(
-                "CloudWatch may not be read: the role of this process lacks cloudwatch:GetMetricData."
+                "CloudWatch may not be read: the role of this process lacks cloudwatch:GetMetricData.", denied=True
             ) from error
         raise MetricsUnreadable(f"CloudWatch does not answer: {code}.") from error
     except BotoCoreError as error:

@@ -1,6 +1,5 @@
 """Answers how sending goes over all creators: the queues, the outbox, the states, who is paused. Only reads."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,12 +10,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from crm.models import Creator, MessageStatus
-from crm.recent import Recent
+from crm.recent import InTime, Recent
 from messaging import queue
 from messaging.errors import QueueError
 from messaging.models import UNSETTLED_STATES, Delivery, SendingProfile
 from messaging.sending_needs import queue_untouched
 
+NO_ANSWER = gettext_noop("SQS does not answer.")
 # How long a page waits for SQS, which answers within milliseconds where it does.
 ASKED_SECONDS = 2.0
 # Long enough to be a rate, short enough to be of now.
@@ -126,30 +126,7 @@ _counts: Recent[tuple[()], Counts] = Recent(seconds=5)
 
 def queue_counts_lately() -> Counts:
     """As queue_counts, of this moment or of a few seconds ago. An SQS that hangs keeps no page for long."""
-    return _counts.get((), _asker.ask)
-
-
-class _Asker:
-    """Asks SQS on a thread of its own: its time-outs and retries add up to 17 s, and the next page may not wait too."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sqs counts")
-        self._asked: Future[Counts] | None = None
-
-    def ask(self) -> Counts:
-        asked = self._asked
-        if asked is None or asked.done():
-            asked = self._asked = self._pool.submit(queue_counts)
-            wait_seconds = ASKED_SECONDS
-        else:
-            wait_seconds = 0.0
-        try:
-            return asked.result(wait_seconds)
-        except TimeoutError:
-            return None, None, gettext_noop("SQS does not answer.")
-
-
-_asker = _Asker()
+    return _counts.get((), lambda: _asked.get() or (None, None, NO_ANSWER))
 
 
 def queue_counts() -> Counts:
@@ -165,3 +142,7 @@ def queue_counts() -> Counts:
     except QueueError as error:
         return counts, dlq, error.reason
     return counts, dlq, "" if dlq else "SQS_RATE_LIMITER_DLQ_URL is not set."
+
+
+# The time-outs and retries of one look at the queues add up to 17 s.
+_asked: InTime[Counts] = InTime(queue_counts, seconds=ASKED_SECONDS)

@@ -18,10 +18,10 @@ from messaging import heartbeat, selectors
 from messaging.errors import LimiterUnavailable
 from messaging.gateways import Unready, gateway_load
 from messaging.models import SendingProfile
-from messaging.publishing import sending_lacks
 from messaging.queue_overview import queue_counts_lately
 from messaging.rate_limiter import redis_ping
 from messaging.reasons import BlockCode, Blocked
+from messaging.sending_needs import sending_lacks
 
 # So long past its slot a message is said to be late; until then it is about to go out.
 LATE_MESSAGE_AFTER = timedelta(minutes=1)

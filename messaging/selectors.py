@@ -244,11 +244,12 @@ class SendingWaiting:
     states: dict[str, int]
 
 
-_COUNTED = (MessageStatus.PENDING, MessageStatus.QUEUED, MessageStatus.PARKED, MessageStatus.SENDING, *TROUBLE_STATES)
+COUNTED_STATES = (*OPEN_STATES, *TROUBLE_STATES)
+_COUNTS = ", ".join(f"count(*) FILTER (WHERE state = '{state}')" for state in COUNTED_STATES)
 # Read off the index delivery_unsettled_by_creator.
 _WAITING = f"""
 SELECT max(due_at) FILTER (WHERE open AND runs), count(*) FILTER (WHERE open AND runs AND due_at < %s),
-    min(due_at) FILTER (WHERE open AND runs), {", ".join(f"count(*) FILTER (WHERE state = '{s}')" for s in _COUNTED)}
+    min(due_at) FILTER (WHERE open AND runs), {_COUNTS}
 FROM (
     SELECT d.due_at, d.state, d.state NOT IN ('failed', 'unknown') AS open, c.status IS DISTINCT FROM 'paused' AS runs
     FROM messaging_delivery d JOIN crm_fan f ON f.id = d.fan_id LEFT JOIN messaging_campaign c ON c.id = d.campaign_id
@@ -260,7 +261,7 @@ FROM (
 
 def sending_waiting(*, creator: Creator) -> SendingWaiting:
     [(until, late, first, *counts)] = statement_run(_WAITING, [timezone.now() - LATE_AFTER, creator.pk], binary=True)
-    states = {state.value: count for state, count in zip(_COUNTED, counts, strict=True)}
+    states = {state.value: count for state, count in zip(COUNTED_STATES, counts, strict=True)}
     return SendingWaiting(
         messages=sum(states[state] for state in OPEN_STATES),
         until=until,

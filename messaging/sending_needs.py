@@ -5,6 +5,7 @@ Values that are set and malformed never get here: huntaze/env.py refuses them, b
 
 import structlog
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 logger = structlog.get_logger(__name__)
 # What each variable is to hold, for the person who sets it.
@@ -14,7 +15,7 @@ NEEDED_TO_SEND = {
     "REDIS_ENDPOINT": "host:port, redis://… or rediss://…",
 }
 QUEUE_VARIABLES = ("AWS_REGION", "SQS_RATE_LIMITER_QUEUE_URL")
-LIMITER_OFF = "RATE_LIMITER_ENABLED is false: SQS is not asked."
+LIMITER_OFF = gettext_noop("RATE_LIMITER_ENABLED is false: SQS is not asked.")
 
 
 def sending_lacks() -> list[str]:

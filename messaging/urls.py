@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from messaging import api, campaign_api, campaign_ledger_api, limit_api, message_api
+from messaging import api, campaign_api, campaign_ledger_api, limit_api, message_api, status_api
 
 urlpatterns = [
     # First, because most requests go there and addresses are tried one after the other.
@@ -12,7 +12,7 @@ urlpatterns = [
         name="conversation-messages",
     ),
     path("onlyfans/messages/send", api.SendView.as_view(), name="messages-send"),
-    path("onlyfans/messages/status", api.StatusView.as_view(), name="messages-status"),
+    path("onlyfans/messages/status", status_api.StatusView.as_view(), name="messages-status"),
     path("onlyfans/messages/limit", limit_api.LimitView.as_view(), name="messages-limit"),
     path("onlyfans/messages/failed", api.FailedView.as_view(), name="messages-failed"),
     path("onlyfans/messages", message_api.MessageListView.as_view(), name="messages"),

@@ -10,6 +10,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy
 
 from crm.models import MessageStatus
+from messaging.metric_history import figure_text
 from messaging.models import OPEN_STATES, CampaignStatus
 from messaging.reasons import BlockCode
 
@@ -74,6 +75,12 @@ def blocked_effect(code: str) -> str:
 def blocked_words(code: str) -> str:
     """Why a message is held back, in a few words that stand beside it."""
     return str(BlockCode(code).label)
+
+
+@register.filter
+def figure(value: float | None) -> str:
+    """A figure of CloudWatch; a dash where it was not measured."""
+    return figure_text(value)
 
 
 @register.filter

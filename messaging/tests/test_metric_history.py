@@ -75,6 +75,28 @@ def test_each_window_is_one_request_and_is_kept(settings: Any) -> None:
     assert len(asked) == 3
 
 
+def test_a_day_is_never_behind_its_last_hour() -> None:
+    """What was put after the day was first read counts in both from the next reading on, and both are read together."""
+    assert history.metric_history().windows["24h"]["sent"] == 0
+    metrics.count("OnlyFansMessagesSent", 3)
+    assert metrics.flush()
+    cache.delete(history._key("windows"))
+    windows = history.metric_history().windows
+    assert (windows["1h"]["sent"], windows["24h"]["sent"]) == (3, 3)
+
+
+def test_a_day_that_cloudwatch_has_not_stored_yet_holds_what_the_hour_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([2.0, 9.0, 4.0])
+
+    def read(wanted: list[Any], **_: Any) -> list[list[float]]:
+        value = next(answers)
+        return [[value] for _ in wanted]
+
+    monkeypatch.setattr(metrics, "read", read)
+    windows = history.metric_history().windows
+    assert [windows[name]["sent"] for name in ("5m", "1h", "24h")] == [2, 9, 9]
+
+
 def test_durations_are_asked_for_by_their_95th_percentile(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert history.FIGURES["processingSeconds"].statistic == history.FIGURES["dispatchLagSeconds"].statistic == "p95"
@@ -89,7 +111,7 @@ def test_every_figure_is_of_a_metric_that_is_put() -> None:
 def test_a_missing_right_is_named(settings: Any, code: str) -> None:
     refused(settings, denied(code))
     found = history.metric_history()
-    assert (found.windows, "cloudwatch:GetMetricData" in found.trouble) == ({}, True)
+    assert (found.windows, "cloudwatch:GetMetricData" in found.trouble, found.code) == ({}, True, "not_allowed")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +133,7 @@ def test_a_refusal_is_kept_for_a_minute(settings: Any) -> None:
     asked = requests(settings)
     assert (history.metric_history().trouble, asked) == (said, [])
     left: int = cache.ttl(history._key("trouble"))  # type: ignore[attr-defined]  # django-redis's own
-    assert 0 < left <= history.TROUBLE_KEPT_SECONDS
+    assert 0 < left <= history.KEPT_SECONDS
     cache.delete(history._key("trouble"))
     assert not history.metric_history().trouble
 
