@@ -77,10 +77,16 @@ def creator_for_request(request: HttpRequest, *, roles: frozenset[Role] | None =
 
 
 def creators_context(request: HttpRequest) -> dict[str, Any]:
-    """`memberships` and `current_membership` for the templates' header."""
+    """`memberships` and `current_membership` for the templates' header; `may` for what a role is shown."""
     if not hasattr(request, "user") or not request.user.is_authenticated:
         return {}
-    return {"memberships": memberships_for_request(request), "current_membership": membership_current(request)}
+    current = membership_current(request)
+    role = current.role if current else None
+    return {
+        "memberships": memberships_for_request(request),
+        "current_membership": current,
+        "may": {"manage": role in selectors.MANAGERS, "write": role in selectors.WRITERS},
+    }
 
 
 @login_required

@@ -90,6 +90,9 @@ def catalogue_update(language: str, domain: str) -> Catalog:
     for message in catalogue_extract(domain):
         if message.id:
             there = known.get(message.id, message.context)
+            # What got a form for many, or lost it, has to be said anew.
+            if there is not None and isinstance(there.id, str) != isinstance(message.id, str):
+                there = None
             fresh.add(
                 message.id,
                 there.string if there is not None else None,

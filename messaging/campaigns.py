@@ -417,9 +417,7 @@ def _find(*, creator: Creator, recipient_ids: Sequence[str], name: str) -> tuple
     for index, recipient_id in enumerate(recipient_ids):
         fan = known.get(recipient_id)
         if fan is None:
-            errors.append(
-                FieldError(f"{name}[{index}]", "recipient_not_found", gettext("There is no fan with this recipientId."))
-            )
+            errors.append(FieldError(f"{name}[{index}]", "recipient_not_found", gettext("There is no such fan.")))
         elif fan.pk in fans:
             errors.append(FieldError(f"{name}[{index}]", "duplicate", gettext("This fan is named already.")))
         else:

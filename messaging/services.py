@@ -185,9 +185,9 @@ class OnlyFansRateLimiterService:
             raise InvalidInput(gettext("The message cannot be sent as it is."), errors=tuple(errors))
         for index, request in enumerate(requests):
             if request.recipient_id not in known:
-                detail = gettext("There is no fan with this recipientId.")
+                detail = gettext("There is no such fan.")
                 if len(requests) > 1:
-                    detail = gettext("There is no fan with this recipientId (message %(number)s).") % {"number": index}
+                    detail = gettext("There is no such fan (message %(number)s).") % {"number": index}
                 raise NotFound(detail, code="recipient_not_found")
         return [(known[request.recipient_id], text) for request, text in zip(requests, texts, strict=True)]
 

@@ -101,7 +101,7 @@ LABELS = {
 VOCABULARY = csv_headers.Vocabulary(ALIASES)
 NO_KEY = kept_sentence("No column says who the fan is. Name one Username or Fan ID; the columns are: %(headers)s.")
 ORDER_UNKNOWN = kept_sentence(
-    "The dates in the column %(name)s can be read with the day or the month first; say which it is (dayFirst)."
+    "The dates in the column %(name)s can be read with the day or the month first; say which it is."
 )
 headers_known = VOCABULARY.headers_known
 columns_find = VOCABULARY.columns_find

@@ -47,6 +47,16 @@ def test_bringing_the_catalogues_in_step_keeps_what_was_translated(copied):
     assert path.read_text() == before
 
 
+def test_words_that_got_a_form_for_many_have_to_be_said_anew(copied):
+    path = catalogue.catalogue_path("fr", catalogue.PYTHON)
+    text = path.read_text()
+    block = next(each for each in text.split("\n\n") if "msgid_plural" in each and "%(sent)s of" in each)
+    one = block[block.index("msgid ") : block.index("msgid_plural")]
+    path.write_text(text.replace(block, f'{one}msgstr "Dit une fois"'))
+    with pytest.raises(CommandError, match="has no words for"):
+        call_command("translations", "--check")
+
+
 def test_a_page_speaks_the_browsers_language():
     response = Client().get("/sign-in", headers=FRENCH)
     assert '<html lang="fr"' in response.content.decode()

@@ -1,13 +1,13 @@
 """Answers how a message and a campaign are getting on, for a page. Touches nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, npgettext
 
 from crm.models import MessageStatus
 from messaging.metric_history import figure_text
@@ -99,6 +99,29 @@ def campaign_status(status: str) -> str:
 def message_status(status: str) -> str:
     """The status of a message in words."""
     return str(MessageStatus(status).label)
+
+
+# After a number; French has its adjectives agree with it.
+IN_STATE: dict[str, Callable[[int], str]] = {
+    MessageStatus.PENDING: lambda count: npgettext("messages", "pending", "pending", count),
+    MessageStatus.QUEUED: lambda count: npgettext("messages", "queued", "queued", count),
+    MessageStatus.PARKED: lambda count: npgettext("messages", "scheduled", "scheduled", count),
+    MessageStatus.SENDING: lambda count: npgettext("messages", "being sent", "being sent", count),
+    MessageStatus.SENT: lambda count: npgettext("messages", "sent", "sent", count),
+    MessageStatus.UNKNOWN: lambda count: npgettext("messages", "in doubt", "in doubt", count),
+    MessageStatus.FAILED: lambda count: npgettext("messages", "failed", "failed", count),
+    MessageStatus.CANCELLED: lambda count: npgettext("messages", "cancelled", "cancelled", count),
+    MessageStatus.DISMISSED: lambda count: npgettext("messages", "dismissed", "dismissed", count),
+    MessageStatus.BYPASSED: lambda count: npgettext(
+        "messages", "not sent, sending is off", "not sent, sending is off", count
+    ),
+}
+
+
+@register.filter
+def messages_in_state(state: str, count: int) -> str:
+    """What stands after the number of messages in a state: sent, in doubt."""
+    return IN_STATE[state](count)
 
 
 @register.filter

@@ -102,7 +102,7 @@ def test_a_deleted_fan_is_no_recipient_and_in_no_audience() -> None:
     fan_services.fan_delete(fan=gone)
     assert set(launch(creator).deliveries.values_list("fan", flat=True)) == {kept.pk}
     for name in (gone.platform_id, f"fan_{gone.pk}", gone.handle):
-        with pytest.raises(Exception, match="no fan with this recipientId"):
+        with pytest.raises(Exception, match="no such fan"):
             services.message_send(creator=creator, user=None, request=MessageRequest(name, "hi"))
 
 
