@@ -83,3 +83,6 @@ def test_a_pause_is_seen_beside_an_open_conversation(conversation: Conversation,
         expect(page.get_by_text("Sending is paused.")).to_be_visible()
         expect(page.get_by_role("textbox", name="Message to")).to_be_in_viewport()
         assert_fits(page, height=True)
+        page.get_by_role("button", name="Resume sending").click()
+        expect(page.get_by_text("Sending goes on.")).to_be_visible()
+        assert_fits(page, height=True)

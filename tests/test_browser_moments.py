@@ -69,7 +69,7 @@ def test_no_time_changes_its_words_once_the_zone_is_known(
         sign_in(page, say)
         page.locator("#conversations a.row").wait_for()
         for path in paths:
-            served = page.request.get(path).text()
+            served = page.request.get(path, headers={"Accept-Language": say.locale}).text()
             page.goto(path)
             times = page.evaluate("[...document.querySelectorAll('time')].map((time) => time.outerHTML)")
             assert times or path == "/settings/changes"
