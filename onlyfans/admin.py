@@ -1,5 +1,6 @@
 """Answers operators: vendor accounts, the history of imports, import and export of fans. Touches services alone."""
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any, cast
 
@@ -143,7 +144,7 @@ class ImportBatchAdmin(UncountedAdmin):
     @admin.display(description="What was wrong")
     def problems(self, batch: ImportBatch) -> str:
         lines = [
-            f"Line {problem['row']}: {problem['column']} {problem['error']}"
+            f"{_row(problem)}: {problem['column']} {problem['error']}"
             for problem in islice(selectors.import_problems(batch), SHOWN_MAX + 1)
         ]
         return _first(lines)
@@ -152,10 +153,14 @@ class ImportBatchAdmin(UncountedAdmin):
     def told(self, batch: ImportBatch) -> str:
         return _first(
             [
-                f"Line {notice['row']}: {notice['text']}" if notice["row"] else str(notice["text"])
+                f"{_row(notice)}: {notice['text']}" if notice["row"] else str(notice["text"])
                 for notice in islice(selectors.import_notices(batch), SHOWN_MAX + 1)
             ]
         )
+
+
+def _row(told: Mapping[str, object]) -> str:
+    return f"Row {told['row']}{' of ' + str(told['sheet']) if told['sheet'] else ''}"
 
 
 def _first(lines: list[str]) -> str:

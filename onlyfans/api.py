@@ -1,5 +1,6 @@
 """Answers imports over HTTP: upload, history, rejected rows, undo. Touches import_soon, import_services, selectors."""
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -23,10 +24,14 @@ from crm.rendering import JSONRenderer
 from crm.selectors import MANAGERS
 from crm.stored_words import in_words
 from onlyfans import import_services, selectors
+from onlyfans.csv_encodings import ENCODINGS
 from onlyfans.csv_import import rejected_csv, size_check
+from onlyfans.csv_layout import Layout
 from onlyfans.import_jobs import import_soon
 from onlyfans.models import ImportBatch, ImportJob, ImportKind, ImportStatus
 
+# No spreadsheet has more rows; the header is near the top in any case.
+HEADER_ROW_MAX = 1_000_000
 # How many problems and notices one answer holds; errors.csv has them all.
 SHOWN_MAX = 1_000
 # The form around the file: its boundaries, names and the mapping.
@@ -97,10 +102,41 @@ class MappingField(serializers.JSONField):
         return {API_NAMES.get(field, field): column for field, column in value.items()}
 
 
-class ImportRequestSerializer(JsonTypes):
+class LayoutRequest(JsonTypes):
+    """What of a file's layout it leaves open, or says wrongly; each is left to the file where it is not given."""
+
+    sheet = serializers.CharField(
+        required=False,
+        max_length=100,
+        help_text="The sheet of a workbook, or `*` for all with the same columns, which is how several are read where "
+        "none is named.",
+    )
+    headerRow = serializers.IntegerField(
+        source="header_row",
+        required=False,
+        min_value=0,
+        max_value=HEADER_ROW_MAX,
+        help_text="The row of the header; 0 for a file without one, whose columns are called Column 1, Column 2, ….",
+    )
+    encoding = serializers.CharField(
+        required=False, max_length=30, help_text=f"Of a text file: {', '.join(ENCODINGS)}."
+    )
+    delimiter = serializers.CharField(
+        required=False, max_length=1, trim_whitespace=False, help_text="The character between the cells of a text file."
+    )
+
+
+def layout_asked(asked: Mapping[str, Any]) -> Layout:
+    """What a LayoutRequest says, once it is read."""
+    names = ("sheet", "header_row", "encoding", "delimiter")
+    return Layout(**{name: asked[name] for name in names if name in asked})
+
+
+class ImportRequestSerializer(LayoutRequest):
     # An empty file is told from no file, in the words of the import itself.
     file = serializers.FileField(
-        allow_empty_file=True, help_text="CSV or .xlsx with a header; text in UTF-8, UTF-16 or cp1252."
+        allow_empty_file=True,
+        help_text="CSV or any text with one row a line, .xlsx, .xls or a page with a table; in any encoding.",
     )
     kind = serializers.ChoiceField(
         choices=ImportKind.choices,
@@ -121,6 +157,12 @@ class ImportRequestSerializer(JsonTypes):
         allow_null=True,
         default=None,
         help_text="How to read 3/4/2026. Only needed where nothing in the file says so; the answer is then 422.",
+    )
+    decimalMark = serializers.ChoiceField(
+        source="decimal_mark",
+        choices=[".", ","],
+        required=False,
+        help_text="How to read 1,234 and 1.234, where the clear amounts of the file do not say so.",
     )
     remembered = serializers.BooleanField(
         required=False,
@@ -147,9 +189,13 @@ class ImportSummarySerializer(serializers.Serializer[ImportBatch]):
 
 
 class ImportProblemSerializer(serializers.Serializer[Any]):
-    """`row` is the line in the file; an empty `column` means the row as a whole."""
+    """`row` is the row's number in a spreadsheet, and `sheet` its sheet where several were read, else empty.
+
+    An empty `column` means the row as a whole. In `value` the characters that cannot be seen are written as codes.
+    """
 
     row = serializers.IntegerField()
+    sheet = serializers.CharField()
     column = serializers.CharField()
     value = serializers.CharField()
     error = serializers.CharField()
@@ -159,6 +205,7 @@ class ImportNoticeSerializer(serializers.Serializer[Any]):
     """What happened to a row that was not rejected, or to the file where `row` is null."""
 
     row = serializers.IntegerField(allow_null=True)
+    sheet = serializers.CharField()
     text = serializers.CharField()
 
 
@@ -172,6 +219,39 @@ class ImportProgressSerializer(serializers.Serializer[ImportJob]):
     rowsTotal = serializers.IntegerField(source="rows_total")
     fansDone = serializers.IntegerField(source="fans_done")
     fansTotal = serializers.IntegerField(source="fans_total")
+
+
+class ImportReadingSerializer(serializers.Serializer[Any]):
+    """How the file was read. `headerRow` is 0 for a file without a header; `sheets` are those that hold a table, where
+    there are several."""
+
+    headerRow = serializers.IntegerField(default=None, allow_null=True)
+    encoding = serializers.CharField(default="")
+    encodingCertain = serializers.BooleanField(default=True)
+    delimiter = serializers.CharField(default="")
+    sheets = serializers.ListField(child=serializers.CharField(), default=list)
+    sheetsRead = serializers.ListField(child=serializers.CharField(), default=list)
+    dateOrder = serializers.CharField(default="")
+    decimalMark = serializers.CharField(default="")
+
+
+class ImportSumSerializer(serializers.Serializer[Any]):
+    """What the right rows come to: of transactions by month, in the creator's time zone, and currency; of fans one."""
+
+    month = serializers.CharField(allow_null=True)
+    currency = serializers.CharField()
+    rows = serializers.IntegerField()
+    grossCents = serializers.IntegerField(default=None, allow_null=True)
+    feeCents = serializers.IntegerField(default=None, allow_null=True)
+    netCents = serializers.IntegerField(default=None, allow_null=True)
+    valueCents = serializers.IntegerField(default=None, allow_null=True)
+
+
+class ImportContentsSerializer(serializers.Serializer[Any]):
+    """`leftOut` are the columns that were not read; one without a name is called by its letter."""
+
+    leftOut = serializers.ListField(child=serializers.CharField(), default=list)
+    sums = ImportSumSerializer(many=True, default=list)
 
 
 class ImportFailureSerializer(serializers.Serializer[ImportBatch]):
@@ -205,6 +285,8 @@ class ImportResultSerializer(ImportSerializer):
     )
     summary = ImportSummarySerializer(source="*")
     mapping = MappingField()
+    reading = ImportReadingSerializer()
+    contents = ImportContentsSerializer()
     errors = serializers.SerializerMethodField(  # type: ignore[assignment]
         help_text=f"The first {SHOWN_MAX:,} problems."
     )
@@ -282,6 +364,8 @@ class ImportCsvView(OnceAPIView, UploadAPIView):
             mapping=asked["mapping"],
             overwrite=asked.get("overwrite"),
             day_first=asked["day_first"],
+            decimal_mark=asked.get("decimal_mark"),
+            layout=layout_asked(asked),
             remembered=asked["remembered"],
             dry_run=asked["dry_run"],
             on_stored=self.stored,

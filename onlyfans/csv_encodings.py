@@ -80,7 +80,7 @@ ENCODING_WRONG = kept_sentence("The file is not in %(name)s: it has bytes that m
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """How the bytes of a file become characters, and its first ones; `encodings` are those that may be meant."""
+    """How the bytes of a file become characters, and its first ones; `encodings` are those to choose from."""
 
     encoding: str
     head: str
@@ -122,7 +122,7 @@ def decode(file: IO[bytes], *, start: bytes, encoding: str | None = None) -> Tex
     if even + odd:
         raise Unreadable(gettext(NO_TEXT), code="not_csv")
     try:
-        return Text("utf-8-sig", _head(file, "utf-8-sig"))
+        return Text("utf-8-sig", _head(file, "utf-8-sig"), encodings=ENCODINGS)
     except UnicodeDecodeError:
         return _guess(file)
 
@@ -140,7 +140,7 @@ def _asked(file: IO[bytes], encoding: str) -> Text:
         sentence = said(ENCODING_UNKNOWN, name=repr(encoding[:50]), names=", ".join(ENCODINGS))
         raise InvalidInput(sentence, errors=(FieldError("encoding", "unknown_encoding", sentence),))
     try:
-        return Text(known, _head(file, known))
+        return Text(known, _head(file, known), encodings=ENCODINGS)
     except UnicodeDecodeError as error:
         sentence = said(ENCODING_WRONG, name=known)
         raise InvalidInput(sentence, errors=(FieldError("encoding", "wrong_encoding", sentence),)) from error
@@ -155,7 +155,7 @@ def _codec(name: str) -> str:
 
 def _all_of(file: IO[bytes], encoding: str) -> Text:
     try:
-        return Text(encoding, _head(file, encoding))
+        return Text(encoding, _head(file, encoding), encodings=ENCODINGS)
     except UnicodeDecodeError as error:
         raise Unreadable(
             gettext("The file is written in an unknown encoding. Save it as CSV in UTF-8."), code="unknown_encoding"

@@ -19,6 +19,23 @@ LANGUAGES = ("en", "fr", "es", "de")
 TOLD_MAX, TOLD_CHARACTERS = 12, 300
 
 
+# Fillers and joiners that are no format characters to Unicode, and take no room or look like a blank.
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe0e\ufe0f")
+
+
+def shown(text: str) -> str:
+    """The text with the code of each character that cannot be seen: `\\u200bada`. Line breaks stay."""
+    return "".join(_code(c) if c != "\n" and (unicodedata.category(c) in _HIDDEN or c in _UNSEEN) else c for c in text)
+
+
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+
+
+def _code(character: str) -> str:
+    number = ord(character)
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
 def header_clean(text: str) -> str:
     """The header without characters that cannot be seen, on one line."""
     return " ".join("".join(c for c in text if unicodedata.category(c) != "Cf").split())

@@ -18,13 +18,13 @@ from crm.fan_upsert import EDITED_HERE, FanOutcome, FanUpsertion, fan_upsert_ope
 from crm.models import Creator, User
 from crm.payloads import FanRow
 from crm.stored_words import in_words
-from onlyfans import earnings_payloads, import_services, payloads, selectors
-from onlyfans.csv_choices import Choices, choices_settle, mapping_whole
-from onlyfans.csv_reader import Chunk, Sheet, sheet_read
+from onlyfans import csv_headers, csv_layout, earnings_payloads, import_services, import_summary, payloads, selectors
+from onlyfans.csv_choices import Choices, choices_settle, mapping_mended
+from onlyfans.csv_layout import Found, Layout
+from onlyfans.csv_reader import Chunk, Sheet, sheet_open
 from onlyfans.import_services import KeptRow
 from onlyfans.models import ImportBatch, ImportKind, ImportRow
 
-ERROR_COLUMN = "error"
 # How many of the rows that were taken an answer shows one by one.
 PREVIEW_MAX = 200
 # How many rows of a file are shown before anything is decided about it.
@@ -60,10 +60,12 @@ def fans_import(
     creator: Creator,
     user: User | None,
     filename: str,
-    content: bytes | IO[bytes],
+    content: bytes | IO[bytes] | Sheet,
     mapping: Mapping[str, str | None] | None = None,
     overwrite: Collection[str] | None = None,
     day_first: bool | None = None,
+    decimal_mark: str | None = None,
+    layout: Layout | None = None,
     remembered: bool = False,
     dry_run: bool = False,
     max_bytes: int | None = None,
@@ -75,9 +77,11 @@ def fans_import(
     """Import a file of fans; crm.fan_upsert says what a stored fan keeps. A dry run counts the same, keeps nothing.
 
     `mapping` is `{field of payloads.FIELDS: column header}` for what the headers' names do not say by themselves; the
-    fields of crm.fan_upsert.EDITED_HERE named in `overwrite` follow the file. `day_first` says how to read 3/4/2026.
+    fields of crm.fan_upsert.EDITED_HERE named in `overwrite` follow the file. `day_first` says how to read 3/4/2026,
+    `decimal_mark` 1,234 and `layout` where the table is, as far as the file leaves it open.
     With `remembered`, what of these is None is as in the creator's last import of the same columns (csv_choices).
-    `content` is bytes or a file that can be gone through more than once. `progress` is called with the rows read so far
+    `content` is bytes, a file that can be gone through more than once, or the sheet of one. `progress` is called with
+    the rows read so far
     and all of them, and then `writing` with the fans made so far and all that will be.
 
     Every row of the file is inserted, updated, unchanged, skipped (overtaken by a later row about the same fan, or
@@ -85,15 +89,17 @@ def fans_import(
     InvalidInput (a mapping that does not fit), and then nothing is stored. `on_stored` is called with the import's id
     in the transaction that keeps it. `batch` is the import that waited for this, where one did.
     """
-    size_check(size_of(content), max_bytes=max_bytes)
+    if not isinstance(content, Sheet):
+        size_check(size_of(content), max_bytes=max_bytes)
     overwrite_check(overwrite)
-    with sheet_read(content, recognised=headers_known) as sheet:
+    with sheet_open(content, recognised=headers_known, asked=layout) as sheet:
         choices = choices_settle(
             creator=creator,
             header=sheet.header,
             mapping=mapping,
             overwrite=overwrite,
             day_first=day_first,
+            decimal_mark=decimal_mark,
             remembered=remembered,
         )
         reading = _reading(sheet, choices)
@@ -112,7 +118,8 @@ def fans_import(
             upsertion = stack.enter_context(
                 fan_upsert_open(creator=creator, overwrite=choices.overwrite, batch=batch.fan_batch)
             )
-            first, rejected = _collect(sheet, reading, batch, upsertion, progress)
+            sums = import_summary.FanSums()
+            first, rejected = _collect(sheet, reading, batch, upsertion, sums, progress)
             with transaction.atomic():
                 counts = upsertion.write(writing)
                 outcomes = upsertion.outcomes(len(first))
@@ -120,11 +127,16 @@ def fans_import(
                 # The dry run is the import itself, taken back: it cannot count otherwise than the import would.
                 transaction.set_rollback(dry_run)
             import_services.import_rows_add(batch=batch, rows=_skipped(overtaken, deleted))
+            left_out = import_summary.columns_left_out(sheet, reading.columns)
+            left_out_told = import_summary.left_out_told(left_out)
+            told = (*sheet.notices, *choices.notices, *reading.notices, *left_out_told)
             import_services.import_finish(
                 batch=batch,
                 counts={name: sum(counts[outcome] for outcome in became) for name, became in COUNTED.items()},
                 rejected_rows=rejected,
-                notices=[{"row": None, "text": text} for text in (*sheet.notices, *choices.notices, *reading.notices)],
+                notices=[{"row": None, "text": text} for text in told],
+                reading=import_summary.reading_kept(sheet, reading),
+                contents=import_summary.kept_contents(left_out, sums.kept()),
             )
             if on_stored is not None:
                 on_stored(batch.pk)
@@ -149,24 +161,30 @@ class FilePreview:
     mapping: dict[str, str | None]
     overwrite: list[str]
     remembered: ImportBatch | None
+    found: Found
+    notices: tuple[str, ...]
 
 
 def file_preview(
     *,
     creator: Creator,
-    content: bytes | IO[bytes],
+    content: bytes | IO[bytes] | Sheet,
     kind: ImportKind | None = None,
+    layout: Layout | None = None,
     max_bytes: int | None = None,
 ) -> FilePreview:
     """Look into a file and store nothing. Raises Unreadable or TooLarge (over `max_bytes`).
 
     Without a `kind` it is that of the last import of such columns, else what the headers look like.
     """
-    size_check(size_of(content), max_bytes=max_bytes)
-    with sheet_read(content, recognised=headers_known) as sheet:
+    if not isinstance(content, Sheet):
+        size_check(size_of(content), max_bytes=max_bytes)
+    with sheet_open(content, recognised=headers_known, asked=layout) as sheet:
         first = next(sheet.chunks())
         rows = first.raw(range(min(len(first.cells), FIRST_ROWS)))
-        last = selectors.import_remembered(creator=creator, header=sheet.header, kind=kind)
+        last = selectors.import_mended(creator=creator, header=sheet.header)
+        if last is None or kind not in (None, last.kind):
+            last = selectors.import_remembered(creator=creator, header=sheet.header, kind=kind)
         if kind is None and last is not None:
             kind = ImportKind(last.kind)
         if kind is None:
@@ -178,9 +196,13 @@ def file_preview(
             header=sheet.header,
             first_rows=rows,
             total_rows=sheet.rows,
-            mapping={name: by_name.get(name) for name in words.fields} if last is None else mapping_whole(last),
+            mapping={name: by_name.get(name) for name in words.fields}
+            if last is None
+            else mapping_mended(last, sheet.header),
             overwrite=[] if last is None else last.overwrite,
             remembered=last,
+            found=sheet.found,
+            notices=sheet.notices,
         )
 
 
@@ -198,12 +220,15 @@ def _reading(sheet: Sheet, choices: Choices) -> payloads.Reading:
             ),
             code="transactions_file",
         )
+    if not choices.mapping:
+        csv_layout.header_needed(sheet.found, sheet.header)
     return payloads.reading_decide(
         columns=payloads.columns_match(sheet.header, choices.mapping),
         pieces=sheet.columns,
         now=timezone.now(),
         day_first=choices.day_first,
         day_first_before=choices.day_first_before,
+        decimal_mark=choices.decimal_mark,
     )
 
 
@@ -212,6 +237,7 @@ def _collect(
     reading: payloads.Reading,
     batch: ImportBatch,
     upsertion: FanUpsertion,
+    sums: import_summary.FanSums,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[list[tuple[int, FanRow]], int]:
     """Hand the right rows on and keep the others; the first right ones with their lines, and how many are wrong."""
@@ -220,6 +246,7 @@ def _collect(
     for chunk, values, csv in _typed(sheet, reading):
         lines = chunk.lines[values.positions]
         upsertion.copy_csv([csv])
+        sums.add(values.fans["value_cents"])
         if len(first) < PREVIEW_MAX:
             more = values.rows(PREVIEW_MAX - len(first))
             first += zip(lines.tolist(), more, strict=False)
@@ -303,19 +330,28 @@ def rejected_rows(chunk: Chunk, problems: Mapping[int, Sequence[payloads.Problem
 def rejected_csv(batch: ImportBatch) -> Iterator[str]:
     """The rejected rows as a CSV file, line by line: the cells as they were, behind a column that says what is wrong.
 
-    The errors stand first because a row may have more cells than the header. Text that a spreadsheet would run is
+    The errors stand first because a row may have more cells than the header. The name of the column beside them says
+    by which import the file was read, so that what is mended is read as it was. Text that a spreadsheet would run is
     escaped, and payloads undo that; so a file mended in a spreadsheet can be imported as it is.
     """
-    # A file that came from here once has such a column already.
-    old = batch.header.index(ERROR_COLUMN) if ERROR_COLUMN in batch.header else None
+    # A file that came from here once has such columns already.
+    old = {index for index, name in enumerate(batch.header) if import_summary.is_our_column(name)}
 
     def without_old(cells: list[str]) -> list[str]:
-        return [cell for index, cell in enumerate(cells) if index != old]
+        return [cell for index, cell in enumerate(cells) if index not in old]
 
     def told(row: ImportRow) -> list[str]:
         reasons = "; ".join(
-            f"{p['column']}: {in_words(p['error'])}" if p["column"] else in_words(p["error"]) for p in row.problems
+            f"{p['column']}: {in_words(p['error'])}{_unseen(p['value'])}" if p["column"] else in_words(p["error"])
+            for p in row.problems
         )
-        return [reasons, *without_old(row.cells)]
+        return [reasons, "", *without_old(row.cells)]
 
-    return csv_file([ERROR_COLUMN, *without_old(batch.header)], map(told, selectors.import_rejected(batch)))
+    ours = [import_summary.ERROR_COLUMN, import_summary.MENDED_COLUMN.format(batch.pk)]
+    return csv_file([*ours, *without_old(batch.header)], map(told, selectors.import_rejected(batch)))
+
+
+def _unseen(value: str) -> str:
+    """The value with its characters that cannot be seen, where it has some."""
+    shown = csv_headers.shown(value)
+    return f" ({shown})" if shown != value else ""

@@ -46,6 +46,10 @@ ALL_ZERO = kept_sentence(
     "Every formula in the column %(name)s has the value 0. If it shows something else in a spreadsheet, save the file "
     "there and upload it again."
 )
+HEADER_NEEDED = kept_sentence(
+    "The file has no header. Say which column is what (mapping), or in which row the header is (headerRow); the "
+    "columns are: %(names)s."
+)
 SHEET_UNKNOWN = kept_sentence("The file has no sheet %(name)s; there are %(names)s.")
 HEADER_ROW_EMPTY = kept_sentence("Row %(row)s has no header: it is empty, or behind the first %(most)s rows.")
 
@@ -76,7 +80,7 @@ class Layout:
 class Found:
     """How a file was read. `sheets` are those that hold a table, `read` those that were read; of a text file neither.
 
-    `encoding_certain` is false where another encoding of `encodings` fits as well.
+    `encoding_certain` is false where another encoding of `encodings`, those to choose from, fits as well.
     """
 
     header_row: int
@@ -144,7 +148,7 @@ def header_find(head: Sequence[Record], *, recognised: Recognised, row: int | No
         at = next((index for index, (line, _, _) in enumerate(filled) if line == row), None)
         if at is None:
             sentence = said(HEADER_ROW_EMPTY, row=row, most=HEAD_ROWS)
-            raise InvalidInput(sentence, errors=(FieldError("headerRow", "no_header", sentence),))
+            raise InvalidInput(sentence, errors=(FieldError("header_row", "no_header", sentence),))
     elif not filled:
         return None
     elif row == 0:
@@ -186,6 +190,13 @@ def _width(cells: Sequence[str]) -> int:
 
 def _columns(filled: Sequence[tuple[int, list[str], int]]) -> int:
     return max(width for _, _, width in filled)
+
+
+def header_needed(found: Found, header: Sequence[str]) -> None:
+    """Raise Unreadable for a file without a header, of whose columns nothing is said."""
+    if found.header_row == 0:
+        sentence = said(HEADER_NEEDED, names=headers_told(header))
+        raise Unreadable(sentence, code="no_header", errors=(FieldError("mapping", "required", sentence),))
 
 
 def head_of(records: Iterable[Record]) -> list[Record]:

@@ -78,6 +78,8 @@ class Sheet:
     rows: int
     found: Found
     notices: tuple[str, ...]
+    # The columns without a name that have something in them.
+    unnamed: tuple[int, ...]
     _spool: IO[bytes]
 
     def chunks(self) -> Iterator[Chunk]:
@@ -211,6 +213,18 @@ class _Told:
 
 
 @contextmanager
+def sheet_open(
+    content: bytes | IO[bytes] | Sheet, *, recognised: Callable[[Sequence[str]], int], asked: Layout | None = None
+) -> Iterator[Sheet]:
+    """As sheet_read, or the sheet itself where it was read already."""
+    if isinstance(content, Sheet):
+        yield content
+        return
+    with sheet_read(content, recognised=recognised, asked=asked) as sheet:
+        yield sheet
+
+
+@contextmanager
 def _seekable(content: bytes | IO[bytes]) -> Iterator[IO[bytes]]:
     if isinstance(content, bytes):
         with io.BytesIO(content) as file:
@@ -294,16 +308,22 @@ def _spooled(
     header: list[str], batches: Iterator[pa.RecordBatch], spool: IO[bytes], found: Found, told: _Told
 ) -> Sheet:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     rows = 0
+    unnamed: set[int] = set()
+    nameless = [at for at, name in enumerate(header) if not name]
     with pa.ipc.new_stream(spool, _schema(len(header))) as stream:
         for batch in batches:
             kept = _without_totals(batch, told)
             stream.write_batch(kept)
             rows += kept.num_rows
+            unnamed |= {
+                at for at in nameless if at not in unnamed and pc.any(pc.not_equal(kept.column(at + 2), "")).as_py()
+            }
     if not rows:
         raise Unreadable(gettext("The file has a header but no rows."), code="no_rows")
-    return Sheet(header=header, rows=rows, found=found, notices=told.all(), _spool=spool)
+    return Sheet(header, rows, found, told.all(), tuple(sorted(unnamed)), spool)
 
 
 def _without_totals(batch: pa.RecordBatch, told: _Told) -> pa.RecordBatch:

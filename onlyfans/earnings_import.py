@@ -11,9 +11,11 @@ from django.utils import timezone
 from crm.models import Creator, Fan, TransactionKind, TransactionSource, TransactionStatus, User
 from crm.stored_words import kept_sentence
 from crm.transaction_services import TransactionRow, transaction_bulk_record
-from onlyfans import earnings_payloads, import_services, payloads
-from onlyfans.csv_import import filename_clean, rejected_rows, size_check, size_of
-from onlyfans.csv_reader import Sheet, sheet_read
+from onlyfans import csv_layout, earnings_payloads, import_services, import_summary, payloads
+from onlyfans.csv_choices import Choices, mended_settle
+from onlyfans.csv_import import filename_clean, headers_known, rejected_rows, size_check, size_of
+from onlyfans.csv_layout import Layout
+from onlyfans.csv_reader import Sheet, sheet_open
 from onlyfans.earnings_payloads import Earning
 from onlyfans.import_services import KeptRow
 from onlyfans.models import ImportBatch, ImportKind
@@ -31,9 +33,11 @@ def earnings_import(
     creator: Creator,
     user: User | None,
     filename: str,
-    content: bytes | IO[bytes],
+    content: bytes | IO[bytes] | Sheet,
     mapping: Mapping[str, str | None] | None = None,
     day_first: bool | None = None,
+    decimal_mark: str | None = None,
+    layout: Layout | None = None,
     dry_run: bool = False,
     max_bytes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -49,14 +53,20 @@ def earnings_import(
     The arguments are those of fans_import, with the fields of earnings_payloads.FIELDS. All rows of the file are in
     memory at once, some 1 kB each. Raises as fans_import does, and then nothing is stored.
     """
-    size_check(size_of(content), max_bytes=max_bytes)
-    with sheet_read(content, recognised=earnings_payloads.VOCABULARY.headers_known) as sheet:
-        columns = earnings_payloads.columns_match(sheet.header, mapping)
+    if not isinstance(content, Sheet):
+        size_check(size_of(content), max_bytes=max_bytes)
+    with sheet_open(content, recognised=headers_known, asked=layout) as sheet:
+        given = Choices(mapping, (), day_first, decimal_mark=decimal_mark)
+        choices = mended_settle(creator=creator, header=sheet.header, kind=ImportKind.EARNINGS, given=given) or given
+        if not choices.mapping:
+            csv_layout.header_needed(sheet.found, sheet.header)
+        columns = earnings_payloads.columns_match(sheet.header, choices.mapping)
         reading = payloads.reading_decide(
             columns=columns,
             pieces=sheet.columns,
             now=timezone.now(),
-            day_first=day_first,
+            day_first=choices.day_first,
+            decimal_mark=choices.decimal_mark,
             dates_in="occurred_at",
             amounts_in=next(name for name in earnings_payloads.AMOUNTS if name in columns.positions),
         )
@@ -80,12 +90,30 @@ def earnings_import(
                 # The dry run is the import itself, taken back: it cannot count otherwise than the import would.
                 transaction.set_rollback(dry_run)
             import_services.import_rows_add(batch=batch, rows=overtaken)
-            told = [*sheet.notices, *reading.notices, *([_unknown_told(unknown)] if unknown else [])]
+            left_out = import_summary.columns_left_out(sheet, columns)
+            told = [
+                *sheet.notices,
+                *choices.notices,
+                *reading.notices,
+                *import_summary.left_out_told(left_out),
+                *([_unknown_told(unknown)] if unknown else []),
+            ]
+            sums = import_summary.MoneySums(creator.time_zone)
+            for _, each in earnings:
+                sums.add(
+                    occurred_at=each.occurred_at,
+                    currency=each.currency,
+                    gross=each.gross_cents,
+                    fee=each.fee_cents,
+                    net=each.net_cents,
+                )
             import_services.import_finish(
                 batch=batch,
                 counts={**counts, "skipped": len(earnings) - len(last)},
                 rejected_rows=rejected,
                 notices=[{"row": None, "text": text} for text in told],
+                reading=import_summary.reading_kept(sheet, reading),
+                contents=import_summary.kept_contents(left_out, sums.kept()),
             )
             if on_stored is not None:
                 on_stored(batch.pk)

@@ -51,7 +51,7 @@ def _told(row: ImportRow) -> Mapping[str, Any]:
         "importId": row.batch_id,
         "filename": row.batch.filename,
         "createdAt": row.batch.created_at,
-        "row": row.line,
+        "row": selectors.import_place(row.batch, row.line)[0],
         "problems": row.problems,
         "cells": row.cells,
     }

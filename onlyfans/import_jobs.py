@@ -5,7 +5,8 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import IO, Any
 
@@ -18,7 +19,17 @@ from crm.errors import HuntazeError
 from crm.job_queue import job_defer
 from crm.models import Creator, User
 from onlyfans import import_services, selectors
-from onlyfans.csv_import import fans_import, filename_clean, overwrite_check, size_check, size_of
+from onlyfans.csv_import import (
+    fans_import,
+    file_preview,
+    filename_clean,
+    headers_known,
+    overwrite_check,
+    size_check,
+    size_of,
+)
+from onlyfans.csv_layout import Layout
+from onlyfans.csv_reader import Sheet, sheet_open
 from onlyfans.earnings_import import earnings_import
 from onlyfans.models import ImportBatch, ImportJob, ImportKind
 
@@ -37,36 +48,52 @@ def import_soon(
     user: User | None,
     filename: str,
     content: IO[bytes],
-    kind: ImportKind,
+    kind: ImportKind | None,
     mapping: Mapping[str, str | None] | None = None,
     overwrite: Collection[str] | None = None,
     day_first: bool | None = None,
+    decimal_mark: str | None = None,
+    layout: Layout | None = None,
     remembered: bool = False,
     dry_run: bool = False,
     on_stored: Callable[[int], None] | None = None,
 ) -> ImportBatch:
     """Import a file of `kind` at once; over IMPORT_JOB_BYTES it is kept, and its import is queued for a worker.
 
+    Without a `kind` it is the one that the file looks like, and of transactions without a `mapping` as remembered.
+
     Raises as fans_import and earnings_import do for a small file; of a large one only what can be said without reading
     it (TooLarge over IMPORT_MAX_BYTES, InvalidInput), and the rest stands in the import once it has failed.
     `overwrite` and `remembered` are of fans alone.
     """
-    if size_of(content) <= settings.IMPORT_JOB_BYTES:
-        return _import(
-            kind,
-            creator=creator,
-            user=user,
-            filename=filename,
-            content=content,
-            mapping=mapping,
-            overwrite=overwrite,
-            day_first=day_first,
-            remembered=remembered,
-            dry_run=dry_run,
-            max_bytes=settings.IMPORT_MAX_BYTES,
-            on_stored=on_stored,
-        )
     size_check(size_of(content), max_bytes=settings.IMPORT_MAX_BYTES)
+    with ExitStack() as stack:
+        is_small = size_of(content) <= settings.IMPORT_JOB_BYTES
+        source: IO[bytes] | Sheet = content
+        if kind is None:
+            overwrite_check(overwrite)
+            source = stack.enter_context(sheet_open(content, recognised=headers_known, asked=layout))
+            found = file_preview(creator=creator, content=source)
+            kind = found.kind
+            # That of transactions is remembered here, that of fans by the import itself.
+            mapping = found.mapping if mapping is None and kind is ImportKind.EARNINGS else mapping
+        if is_small:
+            return _import(
+                kind,
+                creator=creator,
+                user=user,
+                filename=filename,
+                content=source,
+                mapping=mapping,
+                overwrite=overwrite,
+                day_first=day_first,
+                decimal_mark=decimal_mark,
+                layout=layout,
+                remembered=remembered,
+                dry_run=dry_run,
+                max_bytes=settings.IMPORT_MAX_BYTES,
+                on_stored=on_stored,
+            )
     overwrite_check(overwrite)
     with transaction.atomic():
         job = import_services.import_job_create(
@@ -80,6 +107,8 @@ def import_soon(
             remembered=remembered,
             dry_run=dry_run,
             kind=kind,
+            layout={name: value for name, value in asdict(layout or Layout()).items() if value is not None},
+            decimal_mark=decimal_mark or "",
         )
         # Two imports of one creator would wait for each other in the database, and take two workers' time for it.
         job_defer(ImportJob.NAME, queue=ImportJob.QUEUE, lock=f"imports of {creator.pk}", import_id=job.batch_id)
@@ -118,6 +147,8 @@ def import_run(*, import_id: int, stopping: Callable[[], bool]) -> None:
                     mapping=job.mapping,
                     overwrite=job.overwrite,
                     day_first=job.day_first,
+                    decimal_mark=job.decimal_mark or None,
+                    layout=Layout(**job.layout),
                     remembered=job.remembered,
                     dry_run=job.dry_run,
                     progress=progress,

@@ -86,15 +86,24 @@ def import_rows_add(*, batch: ImportBatch, rows: Iterable[KeptRow]) -> None:
 
 
 def import_finish(
-    *, batch: ImportBatch, counts: dict[str, int], rejected_rows: int, notices: list[dict[str, Any]]
+    *,
+    batch: ImportBatch,
+    counts: dict[str, int],
+    rejected_rows: int,
+    notices: list[dict[str, Any]],
+    reading: dict[str, Any],
+    contents: dict[str, Any],
 ) -> None:
-    """Say what became of the file; `counts` has inserted, updated, unchanged and skipped rows."""
+    """Say what became of the file; `counts` has inserted, updated, unchanged and skipped rows.
+
+    `reading` and `contents` are import_summary's.
+    """
     for name, count in counts.items():
         setattr(batch, name, count)
     batch.rejected_rows = rejected_rows
     batch.total_rows = sum(counts.values()) + rejected_rows
-    batch.notices = notices
-    batch.save(update_fields=[*counts, "rejected_rows", "total_rows", "notices"])
+    batch.notices, batch.reading, batch.contents = notices, reading, contents
+    batch.save(update_fields=[*counts, "rejected_rows", "total_rows", "notices", "reading", "contents"])
 
 
 @transaction.atomic
@@ -147,6 +156,8 @@ def import_job_create(
     remembered: bool,
     dry_run: bool,
     kind: ImportKind,
+    layout: dict[str, Any],
+    decimal_mark: str,
 ) -> ImportJob:
     """Keep a file and what is to be done with it until a worker has time for it."""
     batch = ImportBatch.objects.create(
@@ -159,6 +170,8 @@ def import_job_create(
         day_first=day_first,
         remembered=remembered,
         dry_run=dry_run,
+        layout=layout,
+        decimal_mark=decimal_mark,
     )
     content.seek(0)
     for number, part in enumerate(iter(lambda: content.read(PART_BYTES), b"")):

@@ -161,6 +161,9 @@ class ImportBatch(models.Model):
     # What was chosen beside the columns; null where the dates were left to the file.
     overwrite = models.JSONField(default=list)
     day_first = models.BooleanField(null=True, blank=True)
+    # How the file was read (csv_layout.Found, payloads.Reading) and what it comes to (import_summary), as JSON.
+    reading = models.JSONField(default=dict, db_default={}, blank=True)
+    contents = models.JSONField(default=dict, db_default={}, blank=True)
     total_rows = models.PositiveIntegerField(default=0)
     inserted = models.PositiveIntegerField(default=0)
     updated = models.PositiveIntegerField(default=0)
@@ -221,6 +224,9 @@ class ImportJob(models.Model):
     mapping = models.JSONField(null=True, blank=True)
     overwrite = models.JSONField(null=True, blank=True)
     day_first = models.BooleanField(null=True, blank=True)
+    # csv_layout.Layout, without what is left to the file.
+    layout = models.JSONField(default=dict, db_default={}, blank=True)
+    decimal_mark = models.CharField(max_length=1, blank=True, db_default="")
     remembered = models.BooleanField(default=False)
     dry_run = models.BooleanField(default=False)
     rows_done = models.PositiveIntegerField(default=0)

@@ -1,4 +1,4 @@
-"""Answers the pages of imports: upload, result, history, undo. Touches import_soon, file_preview and selectors."""
+"""Answers the pages of imports: upload, result, history, undo. Touches import_soon and selectors."""
 
 from datetime import timedelta
 from itertools import islice
@@ -18,7 +18,7 @@ from crm.fan_upsert import EDITED_HERE
 from crm.pages import creator_for_request, fragment
 from crm.selectors import MANAGERS
 from onlyfans import import_services, payloads, selectors
-from onlyfans.csv_import import file_preview, rejected_csv
+from onlyfans.csv_import import rejected_csv
 from onlyfans.import_jobs import import_soon
 from onlyfans.models import ImportBatch, ImportKind, ImportStatus
 
@@ -66,20 +66,17 @@ def import_page(request: HttpRequest) -> HttpResponse:
             error, status = gettext("Choose a file first."), 400
         else:
             try:
-                content = upload.open()
-                found = file_preview(creator=membership.creator, content=content, max_bytes=settings.IMPORT_MAX_BYTES)
                 batch = import_soon(
                     creator=membership.creator,
                     user=membership.user,
                     filename=upload.name or "",
-                    content=content,
-                    kind=found.kind,
-                    # That of transactions is remembered here, that of fans by the import itself.
-                    mapping=found.mapping if found.kind is ImportKind.EARNINGS else None,
+                    content=upload.open(),
+                    kind=None,
                     # What was not ticked is not to be overwritten, whatever the last import did.
                     overwrite=[name for name in request.POST.getlist("overwrite") if name in EDITED_HERE],
                     remembered=True,
                     day_first=DAY_FIRST.get(request.POST.get("day_first", "")),
+                    decimal_mark=mark if (mark := request.POST.get("decimal_mark")) in (".", ",") else None,
                     dry_run="dry_run" in request.POST,
                 )
             except HuntazeError as caught:
@@ -116,6 +113,8 @@ def import_result(request: HttpRequest, import_id: int) -> HttpResponse:
         "problems": list(islice(selectors.import_problems(batch), SHOWN_MAX)),
         "notices": list(islice(selectors.import_notices(batch), SHOWN_MAX)),
         "shown_max": SHOWN_MAX,
+        "shows_dates": any(name in batch.mapping for name in ("occurred_at", "last_seen_at")),
+        "shows_amounts": any(name.endswith("_cents") for name in batch.mapping),
         "columns": [
             {"label": label, "header": batch.mapping[field]}
             for field, label in (EARNING_LABELS if batch.kind == ImportKind.EARNINGS else LABELS).items()

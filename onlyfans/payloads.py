@@ -148,12 +148,14 @@ def reading_decide(
     now: datetime,
     day_first: bool | None = None,
     day_first_before: bool | None = None,
+    decimal_mark: str | None = None,
     dates_in: str = "last_seen_at",
     amounts_in: str = "value_cents",
 ) -> Reading:
     """Whether dates have the day first and amounts a decimal comma; `day_first` settles the dates.
 
-    `day_first_before` is how such a file was read the last time; the dates in this one count more.
+    `decimal_mark` settles the amounts. `day_first_before` is how such a file was read the last time; the dates in this
+    one count more.
 
     The fields `dates_in` and `amounts_in` are those that decide.
 
@@ -179,7 +181,11 @@ def reading_decide(
         name = columns.mapping()[dates_in]
         sentence = said(ORDER_UNKNOWN, name=repr(name[:100]))
         raise Unreadable(sentence, code="date_order_unknown", errors=(FieldError("day_first", "required", sentence),))
-    amounts = csv_conventions.decimal_mark(column(amounts_in), language=columns.language)
+    amounts = (
+        csv_conventions.Convention(decimal_mark)
+        if decimal_mark
+        else csv_conventions.decimal_mark(column(amounts_in), language=columns.language)
+    )
     return Reading(
         columns=columns,
         date_order=dates.choice,

@@ -9,13 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api import CREATOR_PARAMETERS
-from crm.json_types import JsonTypes
-from onlyfans.api import MappingField, UploadAPIView
+from crm.stored_words import in_words
+from onlyfans.api import LayoutRequest, MappingField, UploadAPIView, layout_asked
 from onlyfans.csv_import import FilePreview, file_preview
+from onlyfans.csv_layout import Found
 from onlyfans.models import ImportKind
 
 
-class PreviewRequestSerializer(JsonTypes):
+class PreviewRequestSerializer(LayoutRequest):
     file = serializers.FileField(allow_empty_file=True)
     kind = serializers.ChoiceField(
         choices=ImportKind.choices,
@@ -32,6 +33,19 @@ class RememberedImportSerializer(serializers.Serializer[Any]):
     createdAt = serializers.DateTimeField(source="created_at")
 
 
+class FoundSerializer(serializers.Serializer[Found]):
+    """How the file was read; what of it is wrong can be sent with the file. `sheets` are those with a table, where
+    there are several; `encodings` those that a text file can be in."""
+
+    headerRow = serializers.IntegerField(source="header_row")
+    sheets = serializers.ListField(child=serializers.CharField())
+    sheetsRead = serializers.ListField(child=serializers.CharField(), source="read")
+    encoding = serializers.CharField()
+    encodingCertain = serializers.BooleanField(source="encoding_certain")
+    encodings = serializers.ListField(child=serializers.CharField())
+    delimiter = serializers.CharField()
+
+
 class PreviewSerializer(serializers.Serializer[FilePreview]):
     """`kind` is what the columns are those of, and `mapping` has every field of it, null where no column is known for
     it; both can be sent to the import as they are.
@@ -46,10 +60,15 @@ class PreviewSerializer(serializers.Serializer[FilePreview]):
     mapping = MappingField()
     overwrite = serializers.ListField(child=serializers.CharField())
     remembered = RememberedImportSerializer(allow_null=True)
+    layout = FoundSerializer(source="found")
+    notices = serializers.SerializerMethodField()
 
     @extend_schema_field(serializers.ListField(child=serializers.ListField(child=serializers.CharField())))
     def get_firstRows(self, preview: FilePreview) -> list[list[str]]:
         return preview.first_rows
+
+    def get_notices(self, preview: FilePreview) -> list[str]:
+        return [in_words(notice) for notice in preview.notices]
 
 
 class ImportPreviewView(UploadAPIView):
@@ -75,6 +94,7 @@ class ImportPreviewView(UploadAPIView):
             creator=self.creator,
             content=asked["file"].file,
             kind=ImportKind(kind) if kind else None,
+            layout=layout_asked(asked),
             max_bytes=settings.IMPORT_MAX_BYTES,
         )
         return Response(PreviewSerializer(preview).data)

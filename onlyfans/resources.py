@@ -13,7 +13,7 @@ from crm.csv_lines import csv_file
 from crm.errors import HuntazeError
 from crm.fan_upsert import FanOutcome
 from crm.models import Creator, Fan, User
-from onlyfans import selectors
+from onlyfans import csv_headers, selectors
 from onlyfans.csv_import import PREVIEW_MAX, FanImport, ImportedRow, fans_import
 from onlyfans.models import ImportBatch
 
@@ -26,7 +26,7 @@ IMPORT_TYPES = {
 }
 NOTES = {
     FanOutcome.UNCHANGED: "Nothing changes.",
-    FanOutcome.OVERTAKEN: "A later line is about the same fan.",
+    FanOutcome.OVERTAKEN: "A later row is about the same fan.",
     FanOutcome.DELETED: "This fan was deleted; restore the fan first.",
 }
 
@@ -133,7 +133,7 @@ class FanResource(ModelResource):  # type: ignore[misc]
     ) -> FanResult:
         """The import or, with `dry_run`, its preview; both are fans_import's."""
         result = FanResult()
-        result.diff_headers = ["Line", "Fan", "Name", "Value", "Last seen", "Remark"]
+        result.diff_headers = ["Row", "Fan", "Name", "Value", "Last seen", "Remark"]
         try:
             found = fans_import(
                 creator=creator,
@@ -160,18 +160,33 @@ def _fill(result: FanResult, found: FanImport) -> None:
     result.totals[RowResult.IMPORT_TYPE_UPDATE] = batch.updated
     result.totals[RowResult.IMPORT_TYPE_SKIP] = batch.unchanged + batch.skipped + batch.rejected_rows
     columns = ", ".join(f"{field} from {header!r}" for field, header in batch.mapping.items())
-    for remark in (f"Columns: {columns}.", *(notice["text"] for notice in batch.notices)):
+    sums = "; ".join(
+        f"{each['month'] or 'all'} {each['currency']} {each.get('valueCents', each.get('grossCents')) / 100:,.2f}"
+        for each in batch.contents.get("sums", [])
+    )
+    for remark in (
+        f"Columns: {columns}.",
+        *([f"Sums: {sums}."] if sums else []),
+        *(notice["text"] for notice in batch.notices),
+    ):
         result.append_row_result(_row(RowResult.IMPORT_TYPE_SKIP, ["", "", "", "", "", remark]))
     for rejected in islice(selectors.import_rejected(batch), PREVIEW_MAX):
         reasons = "; ".join(
-            f"{problem['column']} {problem['value']!r}: {problem['error']}" if problem["column"] else problem["error"]
+            f"{problem['column']} '{csv_headers.shown(problem['value'])}': {problem['error']}"
+            if problem["column"]
+            else problem["error"]
             for problem in rejected.problems
         )
         result.append_row_result(
-            _row(RowResult.IMPORT_TYPE_SKIP, [str(rejected.line), "", "", "", "", f"Rejected. {reasons}"])
+            _row(RowResult.IMPORT_TYPE_SKIP, [_place(batch, rejected.line), "", "", "", "", f"Rejected. {reasons}"])
         )
     for imported in found.rows[: PREVIEW_MAX - len(result.rows)]:
-        result.append_row_result(_row(IMPORT_TYPES[imported.outcome], _diff(imported)))
+        result.append_row_result(_row(IMPORT_TYPES[imported.outcome], _diff(batch, imported)))
+
+
+def _place(batch: ImportBatch, line: int) -> str:
+    row, sheet = selectors.import_place(batch, line)
+    return f"{row} ({sheet})" if sheet else str(row)
 
 
 def _row(import_type: str, diff: list[str]) -> RowResult:
@@ -181,10 +196,10 @@ def _row(import_type: str, diff: list[str]) -> RowResult:
     return row
 
 
-def _diff(imported: ImportedRow) -> list[str]:
+def _diff(batch: ImportBatch, imported: ImportedRow) -> list[str]:
     row = imported.row
     return [
-        str(imported.line),
+        _place(batch, imported.line),
         row.platform_id if row.platform_id == row.handle else f"{row.platform_id} {row.handle}".strip(),
         row.name or "",
         "" if row.value_cents is None else f"{row.value_cents // 100:,}.{row.value_cents % 100:02}",

@@ -14,6 +14,7 @@ from crm.models import Creator
 from crm.statements import statement_run
 from messaging.gateways import Unready
 from messaging.reasons import BlockCode
+from onlyfans import csv_headers, csv_layout, import_summary
 from onlyfans.event_payloads import deletion_line
 from onlyfans.models import (
     Account,
@@ -202,6 +203,19 @@ def import_remembered(*, creator: Creator, header: Sequence[str], kind: ImportKi
     return done.order_by("-created_at", "-pk").first()
 
 
+def import_mended(*, creator: Creator, header: Sequence[str]) -> ImportBatch | None:
+    """The creator's import whose rejected rows a file with this header has; None where it is another file."""
+    import_id = import_summary.mended_import(header)
+    return None if import_id is None else ImportBatch.objects.filter(creator=creator, pk=import_id).first()
+
+
+def import_place(batch: ImportBatch, line: int) -> tuple[int, str]:
+    """The number of a row in its sheet, and the sheet's name where several were read."""
+    sheets = batch.reading.get("sheetsRead", [])
+    sheet, row = csv_layout.row_in_sheet(line, len(sheets))
+    return row, sheets[sheet] if sheets else ""
+
+
 def import_rows_naming(*, creator: Creator, texts: Collection[str]) -> QuerySet[ImportRow]:
     """The rejected rows in which one of the texts stands somewhere, in any case, with their imports."""
     found = Q(pk__in=[])
@@ -218,17 +232,28 @@ def import_rejected(batch: ImportBatch) -> Iterator[ImportRow]:
 
 
 def import_problems(batch: ImportBatch) -> Iterator[dict[str, object]]:
-    """`{row, column, value, error}` of each problem, in the order of the file; a row may have several."""
+    """`{row, sheet, column, value, error}` of each problem, in the order of the file; a row may have several.
+
+    What cannot be seen of a value is written as its code: `\\u200b`.
+    """
     for row in import_rejected(batch):
+        number, sheet = import_place(batch, row.line)
         for problem in row.problems:
-            yield {"row": row.line, **problem}
+            yield {"row": number, "sheet": sheet, **problem, "value": csv_headers.shown(problem["value"])}
 
 
 def import_notices(batch: ImportBatch) -> Iterator[dict[str, object]]:
-    """`{row, text}` of what a person should know beside the problems: of the file first, then of each skipped row."""
-    yield from batch.notices
+    """`{row, sheet, text}` of what a person should know beside the problems: of the file, then of each skipped row."""
+    for notice in batch.notices:
+        yield {"row": notice["row"], "sheet": "", "text": notice["text"]}
     skipped = batch.rows.exclude(overtaken_by=None, fan_deleted=False).order_by("line")
     for line, by in skipped.values_list("line", "overtaken_by").iterator(chunk_size=ROWS_AT_A_TIME):
         deleted = gettext("Skipped: this fan was deleted. Restore the fan first to import the row.")
-        overtaken = gettext("Skipped: line %(line)s is about the same fan, and the last one counts.")
-        yield {"row": line, "text": deleted if by is None else overtaken % {"line": by}}
+        overtaken = gettext("Skipped: row %(row)s is about the same fan, and the last one counts.")
+        row, sheet = import_place(batch, line)
+        told = deleted if by is None else overtaken % {"row": _row_told(*import_place(batch, by))}
+        yield {"row": row, "sheet": sheet, "text": told}
+
+
+def _row_told(row: int, sheet: str) -> str:
+    return f"{row} ({sheet})" if sheet else str(row)

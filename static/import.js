@@ -12,6 +12,10 @@ const selects = all("select[data-field]");
 const kindSelect = find("#kind");
 const overwrites = all("[name=overwrite]");
 const dayFirst = find("#day-first");
+const decimalMark = find("#decimal-mark");
+/* What the person says of the file's layout; the rest is left to the file. */
+const reads = all("[data-reads]");
+let layout = {};
 const selectsOf = (kind) => selects.filter((select) => select.closest(`[data-${kind}]`));
 /* The API names last_seen_at lastSeenAt. */
 const fieldOf = (select) => select.dataset.field.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
@@ -110,7 +114,7 @@ function problems({ status, body }) {
 
 function busy(isBusy) {
   form.toggleAttribute("aria-busy", isBusy);
-  all("select, [type=checkbox], [data-check], [data-do-import], [data-back]").forEach((control) => { control.disabled = isBusy; });
+  all("select, [type=checkbox], [data-reads], [data-check], [data-do-import], [data-back]").forEach((control) => { control.disabled = isBusy; });
 }
 
 /* --- The file --------------------------------------------------------------------------------------------------------- */
@@ -134,15 +138,22 @@ function refuse(sentences) {
 }
 
 /* Into the file, as what it looks like or as the `kind` that the person says it is. */
-async function look(kind) {
+async function look(kind, said = {}) {
   begin();
+  layout = said;
   const [chosen] = file.files;
   if (!chosen) return;
   if (chosen.size > Number(form.dataset.limit)) {
     refuse([interpolate(gettext("The file is larger than %s MB. Split it into several."), [counted(form.dataset.limit / 1_000_000)])]);
     return;
   }
-  const answer = await send(form.dataset.preview, kind ? { kind } : {}, { working: gettext("Reading the file") });
+  const answer = await send(form.dataset.preview, { ...layout, ...(kind && { kind }) }, { working: gettext("Reading the file") });
+  if (answer.status !== 200 && preview === null && Object.keys(said).length) {
+    /* What was said does not fit the file: say so, and go back to what the file says itself. */
+    await look(kind);
+    tell(find("[data-check-error]"), problems(answer));
+    return;
+  }
   if (answer.status !== 200) {
     refuse(problems(answer));
     return;
@@ -171,6 +182,33 @@ function cells(kind, texts) {
   return row;
 }
 
+/* How the file was read, to be changed where it is wrong; open where that is likely. */
+function showLayout() {
+  const { layout: found, notices } = preview;
+  const together = found.sheetsRead.length > 1;
+  const isText = found.delimiter !== "";
+  const sheets = find("#sheet");
+  const joined = together ? [new Option(interpolate(gettext("all with the same columns: %s"), [found.sheetsRead.join(", ")]), "*")] : [];
+  sheets.replaceChildren(...joined, ...found.sheets.map((name) => new Option(name, name)));
+  sheets.value = together ? "*" : found.sheetsRead[0] ?? "";
+  show(find("[data-sheets]"), found.sheets.length > 1);
+  find("#header-row").value = found.headerRow;
+  find("#encoding").replaceChildren(...found.encodings.map((name) => new Option(name, name)));
+  find("#encoding").value = found.encoding;
+  const delimiter = find("#delimiter");
+  if (isText && ![...delimiter.options].some(({ value }) => value === found.delimiter)) delimiter.add(new Option(found.delimiter, found.delimiter));
+  delimiter.value = found.delimiter;
+  all("[data-text]").forEach((field) => show(field, isText));
+  const list = find("[data-notices]");
+  list.replaceChildren(...notices.map((text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    return item;
+  }));
+  show(list, notices.length > 0);
+  find("[data-layout]").open = notices.length > 0 || found.sheets.length > 1 || !found.encodingCertain;
+}
+
 function showColumns() {
   const { kind, header, firstRows, totalRows, mapping, overwrite, remembered } = preview;
   const areFans = kind === "fans";
@@ -184,7 +222,8 @@ function showColumns() {
     sample(select);
   }
   overwrites.forEach((box) => { box.checked = overwrite.includes(box.value); });
-  dayFirst.value = "";
+  dayFirst.value = decimalMark.value = "";
+  showLayout();
   const rows = interpolate(ngettext("%s row.", "%s rows.", totalRows), [counted(totalRows)]);
   const needed = areFans
     ? gettext("Username or Fan ID says who the fan is; one of them is needed.")
@@ -213,7 +252,7 @@ function changed() {
 function choices() {
   const { kind } = preview;
   const mapping = Object.fromEntries(selectsOf(kind).map((select) => [fieldOf(select), select.value || null]));
-  const fields = { kind, mapping: JSON.stringify(mapping), ...(dayFirst.value && { dayFirst: dayFirst.value }) };
+  const fields = { kind, mapping: JSON.stringify(mapping), ...layout, ...(dayFirst.value && { dayFirst: dayFirst.value }), ...(decimalMark.value && { decimalMark: decimalMark.value }) };
   if (kind !== "fans") return fields;
   /* Of the last import only the order of dates is left to take. */
   return { ...fields, overwrite: overwrites.filter((box) => box.checked).map((box) => box.value).join(","), remembered: "true" };
@@ -278,11 +317,16 @@ begin();
 form.addEventListener("submit", (event) => event.preventDefault());
 file.addEventListener("change", () => look());
 kindSelect.addEventListener("change", async () => {
-  await look(kindSelect.value);
+  await look(kindSelect.value, layout);
   kindSelect.focus();
 });
+reads.forEach((control) => control.addEventListener("change", async () => {
+  if (!control.checkValidity() || control.value === "") return;
+  await look(kindSelect.value, { ...layout, [control.dataset.reads]: control.value });
+  control.focus();
+}));
 selects.forEach((select) => select.addEventListener("change", () => { sample(select); changed(); }));
-[...overwrites, dayFirst].forEach((control) => control.addEventListener("change", changed));
+[...overwrites, dayFirst, decimalMark].forEach((control) => control.addEventListener("change", changed));
 find("[data-check]").addEventListener("click", check);
 find("[data-do-import]").addEventListener("click", doImport);
 find("[data-back]").addEventListener("click", () => reach("step-columns"));

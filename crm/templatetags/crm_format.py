@@ -41,6 +41,18 @@ def money(cents: int | None) -> str:
 
 
 @register.filter
+def money_in(cents: int | None, currency: str) -> str:
+    """An amount in the currency with this code."""
+    return "" if cents is None else format_currency(Decimal(cents) / 100, currency, locale=_locale())
+
+
+@register.filter
+def month(value: str) -> date:
+    """`2026-11` as its first day."""
+    return date(int(value[:4]), int(value[5:7]), 1)
+
+
+@register.filter
 def decimal(cents: int) -> str:
     """123456 is 1234.56, as a field for numbers takes it."""
     return f"{cents // 100}.{cents % 100:02}"

@@ -13,11 +13,14 @@ from crm.errors import HuntazeError
 from crm.models import Creator
 from messaging.management.progress import Progress
 from onlyfans import selectors
+from onlyfans.csv_encodings import ENCODINGS
 from onlyfans.csv_import import rejected_csv
+from onlyfans.csv_layout import Layout
 from onlyfans.models import ImportBatch
 
 # How many problems and notices are printed; --json prints all.
 SHOWN_MAX = 50
+AMOUNTS = ("valueCents", "grossCents", "feeCents", "netCents")
 
 
 class ImportCommand(BaseCommand):
@@ -47,6 +50,11 @@ class ImportCommand(BaseCommand):
         order.add_argument(
             "--month-first", dest="day_first", action="store_false", help="3/4/2026 is the fourth of March"
         )
+        parser.add_argument("--decimal-mark", choices=(".", ","), help="what 1,234 and 1.234 mean")
+        parser.add_argument("--sheet", help="the sheet of a workbook; * for all with the same columns")
+        parser.add_argument("--header-row", type=int, metavar="ROW", help="the row of the header; 0 for no header")
+        parser.add_argument("--encoding", help=f"of a text file: {', '.join(ENCODINGS)}")
+        parser.add_argument("--delimiter", help="the character between the cells of a text file")
         parser.add_argument(
             "--rejected", type=Path, metavar="FILE", help="write the rejected rows to this file, ready to mend"
         )
@@ -74,6 +82,13 @@ class ImportCommand(BaseCommand):
                     content=file,
                     mapping=self._mapping(options["map"]),
                     day_first=options["day_first"],
+                    decimal_mark=options["decimal_mark"],
+                    layout=Layout(
+                        sheet=options["sheet"],
+                        header_row=options["header_row"],
+                        encoding=options["encoding"],
+                        delimiter=options["delimiter"],
+                    ),
                     dry_run=options["dry_run"],
                     progress=reading,
                 )
@@ -121,6 +136,8 @@ class ImportCommand(BaseCommand):
                 "errors": batch.rejected_rows,
             },
             "mapping": batch.mapping,
+            "reading": batch.reading,
+            "contents": batch.contents,
             "errors": list(selectors.import_problems(batch)),
             "notices": list(selectors.import_notices(batch)),
         }
@@ -129,6 +146,14 @@ class ImportCommand(BaseCommand):
     def _text(self, batch: ImportBatch, *, dry_run: bool) -> None:
         columns = ", ".join(f"{field} from {header!r}" for field, header in batch.mapping.items())
         self.stdout.write(f"Columns: {columns}")
+        self.stdout.write(f"Read as: {self._reading(batch.reading)}")
+        for each in batch.contents.get("sums", []):
+            amounts = ", ".join(
+                f"{name.removesuffix('Cents')} {each[name] / 100:,.2f}"
+                for name in AMOUNTS
+                if each.get(name) is not None
+            )
+            self.stdout.write(f"Sum{' of ' + each['month'] if each['month'] else ''}: {each['currency']} {amounts}")
         would = " would be" if dry_run else ""
         self.stdout.write(
             self.style.SUCCESS(
@@ -138,11 +163,26 @@ class ImportCommand(BaseCommand):
         )
         problems = list(islice(selectors.import_problems(batch), SHOWN_MAX + 1))
         for problem in problems[:SHOWN_MAX]:
-            where = f"{problem['column']} {problem['value']!r}: " if problem["column"] else ""
-            self.stdout.write(self.style.ERROR(f"Line {problem['row']}: {where}{problem['error']}"))
+            where = f"{problem['column']} '{problem['value']}': " if problem["column"] else ""
+            self.stdout.write(self.style.ERROR(f"{self._row(problem)}: {where}{problem['error']}"))
         notices = list(islice(selectors.import_notices(batch), SHOWN_MAX + 1))
         for notice in notices[:SHOWN_MAX]:
-            line = f"Line {notice['row']}: " if notice["row"] else ""
+            line = f"{self._row(notice)}: " if notice["row"] else ""
             self.stdout.write(self.style.WARNING(f"{line}{notice['text']}"))
         if len(problems) > SHOWN_MAX or len(notices) > SHOWN_MAX:
             self.stdout.write(f"The first {SHOWN_MAX} of each are shown; --json prints all.")
+
+    def _row(self, told: dict[str, Any]) -> str:
+        return f"Row {told['row']}{' of ' + told['sheet'] if told['sheet'] else ''}"
+
+    def _reading(self, reading: dict[str, Any]) -> str:
+        sheets = reading["sheetsRead"]
+        parts = (
+            reading["encoding"],
+            f"delimiter {reading['delimiter']!r}" if reading["delimiter"] else "",
+            f"sheets {', '.join(sheets)}" if sheets else "",
+            f"header in row {reading['headerRow']}" if reading["headerRow"] else "no header",
+            f"dates {reading['dateOrder']}",
+            f"decimals behind {reading['decimalMark']!r}",
+        )
+        return ", ".join(part for part in parts if part)

@@ -106,7 +106,7 @@ def test_the_row_of_the_header_can_be_said() -> None:
     assert read(text, header_row=0)[1][1] == ["Username", "Name"]
     with pytest.raises(InvalidInput) as caught:
         read(text, header_row=9)
-    assert caught.value.errors[0].field == "headerRow"
+    assert caught.value.errors[0].field == "header_row"
 
 
 def test_a_header_on_two_lines_of_its_cell_or_with_characters_that_cannot_be_seen_is_one_name() -> None:
