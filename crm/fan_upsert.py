@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from crm.acting import unrecorded
+from crm.misread import is_misread
 from crm.models import Creator, FanBatch
 from crm.payloads import FanRow
 
@@ -96,7 +97,8 @@ WHERE r.platform_id = r.handle AND r.handle = known.handle
 # The last row about each fan, beside the fan that is stored; _INSERT needs them in the order of the keys.
 _CREATE_LAST = """
 CREATE TEMPORARY TABLE fan_upsert_last ON COMMIT DROP AS
-SELECT r.*, f.id AS fan_id, NULL::bigint AS stand_in, false AS changed, f.deleted_at IS NOT NULL AS deleted
+SELECT r.*, f.id AS fan_id, NULL::bigint AS stand_in, false AS changed, f.deleted_at IS NOT NULL AS deleted,
+    false AS misread
 FROM (SELECT DISTINCT ON (platform_id) * FROM fan_upsert_row ORDER BY platform_id, ord DESC) AS r
 LEFT JOIN crm_fan AS f
     ON f.creator_id = %(creator)s AND f.platform = %(platform)s AND f.platform_id = r.platform_id
@@ -172,13 +174,20 @@ WHERE l.fan_id IS NULL AND f.creator_id = %(creator)s AND f.platform = %(platfor
         WHERE f.id BETWEEN ours.first AND ours.last
     )
 """
+# Names that differ from the stored ones and are not of ASCII alone: the stored ones may have been read in the wrong
+# encoding.
+_OTHER_NAMES = """
+SELECT l.fan_id, f.name, l.name FROM fan_upsert_last AS l JOIN crm_fan AS f ON f.id = l.fan_id
+WHERE l.name ~ '[^\\x01-\\x7f]' AND f.name <> '' AND f.name <> l.name
+"""
+_MISREAD = "UPDATE fan_upsert_last SET misread = true WHERE fan_id = ANY(%s)"
 # What the stored fan will be: one expression per column, and whether any of them says something new.
 _NEW_VALUES = {
     "handle": "CASE WHEN l.handle IN ('', lower(f.handle)) THEN f.handle ELSE l.handle END",
     "value_cents": "COALESCE(l.value_cents, f.value_cents)",
     "last_seen_at": "GREATEST(f.last_seen_at, l.last_seen_at)",
 }
-_KEPT = "CASE WHEN f.{name} = {empty} THEN COALESCE(l.{name}, {empty}) ELSE f.{name} END"
+_KEPT = "CASE WHEN f.{name} = {empty}{or_misread} THEN COALESCE(l.{name}, {empty}) ELSE f.{name} END"
 # Tags come in as text[], which PostgreSQL does not compare with the fan's varchar[].
 _OVERWRITTEN = "COALESCE(NULLIF(l.{name}, {empty}){cast}, f.{name})"
 _UPDATE = """
@@ -286,6 +295,10 @@ class FanUpsertion:
                 self._batch.last_ids = [last for _, last in self.inserted]
                 self._batch.save(update_fields=["first_ids", "last_ids"])
             if made < every:
+                cursor.execute(_OTHER_NAMES)
+                misread = [fan_id for fan_id, stored, name in cursor.fetchall() if is_misread(stored, name)]
+                if misread:
+                    cursor.execute(_MISREAD, [misread])
                 cursor.execute(self._update())
             cursor.execute(_COUNT)
             rows, last_rows, inserted, updated, deleted = cursor.fetchone()
@@ -319,7 +332,8 @@ class FanUpsertion:
         for name in EDITED_HERE:
             template = _OVERWRITTEN if name in self._overwrite else _KEPT
             empty, cast = ("'{}'", "::varchar[]") if name == "tags" else ("''", "")
-            values[name] = template.format(name=name, empty=empty, cast=cast)
+            or_misread = " OR l.misread" if name == "name" else ""
+            values[name] = template.format(name=name, empty=empty, cast=cast, or_misread=or_misread)
         return _UPDATE.format(
             before=_BEFORE,
             keep="" if self._batch is None else _KEEP.format(batch=self._batch.pk),
@@ -360,9 +374,10 @@ def fan_upsert_open(
     Of several rows about one fan the last is stored, as a whole.
 
     What a stored fan keeps: name, e-mail, tags and notes are filled where they are empty here and never overwritten,
-    for people edit them here; but those named in `overwrite` follow the source wherever it gives one. The value is the
-    source's wherever it gives one. `last_seen_at` only moves forward. The handle follows the source. Nothing is
-    written, `updated_at` included, to a fan for whom nothing changes, or who was deleted.
+    for people edit them here; a stored name that is the source's, read in the wrong encoding, is mended. Those named in
+    `overwrite` follow the source wherever it gives one. The value is the source's wherever it gives one. `last_seen_at`
+    only moves forward. The handle follows the source. Nothing is written, `updated_at` included, to a fan for whom
+    nothing changes, or who was deleted.
 
     With `batch` it is written down what this changes, so that crm.fan_undo can take it back.
 

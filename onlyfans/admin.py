@@ -14,12 +14,19 @@ from import_export.admin import ImportExportModelAdmin
 from import_export.forms import ConfirmImportForm
 from unfold.admin import ModelAdmin
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from crm.admin import AcrossTables, LargeAdmin, ReadOnlyAdmin, SavedByServices, UncountedAdmin
 from crm.errors import Conflict
 from crm.models import Creator, Fan
 from onlyfans import selectors
+from onlyfans.csv_encodings import ENCODINGS
+from onlyfans.csv_layout import Layout
 from onlyfans.import_services import import_undo, undo_sentence
 from onlyfans.models import Account, ImportBatch, ImportJob, ImportRow, SyncState, WebhookEvent
 from onlyfans.resources import FanCsv, FanResource, FanResult, UploadStorage
@@ -200,6 +207,9 @@ class SyncStateAdmin(ReadOnlyAdmin):
 
 
 DAY_FIRST = {"true": True, "false": False}
+DECIMAL_MARK_CHOICES = (("", "as the file shows"), (".", "a point: 1,234.50"), (",", "a comma: 1.234,50"))
+# What of a file's layout the form asks for.
+READ_AS = ("decimal_mark", "sheet", "header_row", "encoding")
 DAY_FIRST_CHOICES = (("", "as the file shows"), ("true", "day first: 3 April"), ("false", "month first: March 4"))
 
 
@@ -215,7 +225,24 @@ class FanImportForm(ImportForm):  # type: ignore[misc]
         required=False,
         widget=UnfoldAdminSelectWidget,
     )
-    field_order = ("resource", "creator", "import_file", "format", "day_first")
+    decimal_mark = forms.ChoiceField(
+        label="Amounts such as 1,234 and 1.234",
+        choices=DECIMAL_MARK_CHOICES,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+    )
+    sheet = forms.CharField(
+        required=False, max_length=100, widget=UnfoldAdminTextInputWidget, help_text="Of a workbook; * for all alike."
+    )
+    header_row = forms.IntegerField(
+        required=False, min_value=0, widget=UnfoldAdminIntegerFieldWidget, help_text="0 for a file without a header."
+    )
+    encoding = forms.ChoiceField(
+        choices=(("", "as the file shows"), *((name, name) for name in ENCODINGS)),
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+    )
+    field_order = ("resource", "creator", "import_file", "format", "day_first", *READ_AS)
 
 
 class FanConfirmImportForm(ConfirmImportForm):  # type: ignore[misc]
@@ -223,6 +250,10 @@ class FanConfirmImportForm(ConfirmImportForm):  # type: ignore[misc]
     day_first = forms.TypedChoiceField(
         choices=DAY_FIRST_CHOICES, coerce=DAY_FIRST.get, empty_value=None, required=False, widget=forms.HiddenInput
     )
+    decimal_mark = forms.ChoiceField(choices=DECIMAL_MARK_CHOICES, required=False, widget=forms.HiddenInput)
+    sheet = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
+    header_row = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
+    encoding = forms.CharField(required=False, max_length=30, widget=forms.HiddenInput)
 
 
 @admin.register(Fan)
@@ -260,7 +291,8 @@ class FanAdmin(LargeAdmin, ImportExportModelAdmin):  # type: ignore[misc]
         initial: dict[str, Any] = super().get_confirm_form_initial(request, import_form)
         if import_form:
             initial["creator"] = import_form.cleaned_data["creator"].pk
-            initial["day_first"] = import_form.data.get("day_first", "")
+            for name in ("day_first", *READ_AS):
+                initial[name] = import_form.data.get(name, "")
         return initial
 
     def get_import_data_kwargs(self, **kwargs: Any) -> dict[str, Any]:
@@ -268,6 +300,10 @@ class FanAdmin(LargeAdmin, ImportExportModelAdmin):  # type: ignore[misc]
         return {
             "creator": cleaned["creator"],
             "day_first": cleaned["day_first"],
+            "decimal_mark": cleaned["decimal_mark"] or None,
+            "layout": Layout(
+                sheet=cleaned["sheet"] or None, header_row=cleaned["header_row"], encoding=cleaned["encoding"] or None
+            ),
             "max_bytes": settings.IMPORT_MAX_BYTES,
         }
 

@@ -13,7 +13,7 @@ from xml.parsers import expat
 from django.utils.translation import gettext, gettext_noop
 
 from crm.errors import Unreadable
-from onlyfans.csv_layout import COLUMNS_MAX, Table
+from onlyfans.csv_layout import COLUMNS_MAX, HEAD_ROWS, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Blocks = Callable[[], Iterator[str]]
 
 # Tables of a page, as sheets of a workbook; a page may use many more for its looks.
-TABLES_MAX = 100
+TABLES_MAX = 20
 # What one row and one cell may be made of, so that no file holds more of it in memory.
 CELLS_MAX, CELL_MAX_CHARACTERS = 20 * COLUMNS_MAX, 100_000
 PIECE_CHARACTERS = 1_000_000
@@ -57,27 +57,48 @@ def charset(start: bytes) -> str | None:
 
 def html_tables(blocks: Blocks) -> list[Table]:
     """The tables of a page, in its order; each is read anew from the text. Raises Unreadable where there is none."""
-    number = 0
-    for number, _ in _html_rows(blocks()):
-        if number >= TABLES_MAX:
-            break
-    if not number:
+    heads = _heads(_html_rows(blocks()))
+    if not heads:
         raise Unreadable(gettext(NO_TABLE), code="not_csv")
-    return [_table(f"Table {each}", each, blocks, _html_rows) for each in range(1, number + 1)]
+    return [_table(f"Table {number}", number, blocks, _html_rows, head) for number, head in heads.items()]
 
 
 def workbook_xml_tables(blocks: Blocks) -> list[Table]:
     """The sheets of a workbook in XML. Raises Unreadable for XML that is damaged or declares entities."""
     names: dict[int, str] = {}
-    for _ in _xml_rows(blocks(), names):
-        pass
-    return [_table(name, number, blocks, _xml_rows) for number, name in list(names.items())[:TABLES_MAX]]
+    heads = _heads(_xml_rows(blocks(), names))
+    if not heads:
+        raise Unreadable(gettext(XML_WRONG), code="not_csv")
+    return [_table(names[number], number, blocks, _xml_rows, head) for number, head in heads.items()]
+
+
+def _heads(rows: Iterator[tuple[int, Record]]) -> dict[int, list[Record]]:
+    """The first rows of each table, gathered on one way through all of them."""
+    heads: dict[int, list[Record]] = {}
+    for number, record in rows:
+        if number > TABLES_MAX:
+            break
+        head = heads.setdefault(number, [])
+        if len(head) < HEAD_ROWS:
+            head.append(record)
+    return heads
 
 
 def _table(
-    name: str, number: int, blocks: Blocks, rows: Callable[[Iterator[str]], Iterator[tuple[int, Record]]]
+    name: str,
+    number: int,
+    blocks: Blocks,
+    rows: Callable[[Iterator[str]], Iterator[tuple[int, Record]]],
+    head: list[Record],
 ) -> Table:
-    return Table(name, lambda: (record for at, record in rows(blocks()) if at == number))
+    def records() -> Iterator[Record]:
+        for at, record in rows(blocks()):
+            if at > number:
+                return
+            if at == number:
+                yield record
+
+    return Table(name, records, head=head)
 
 
 class _Page(HTMLParser):

@@ -104,11 +104,19 @@ class Formulas:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A sheet of a workbook, or a table of a page: `records` goes through its rows from the first one each time."""
+    """A sheet of a workbook, or a table of a page: `records` goes through its rows from the first one each time.
+
+    `head` are its first rows, where they are known already.
+    """
 
     name: str
     records: Callable[[], Iterator[Record]]
     formulas: Mapping[int, Formulas] = field(default_factory=dict)
+    head: Sequence[Record] = ()
+
+    def first_rows(self) -> Sequence[Record]:
+        """As many as a header is looked for in."""
+        return self.head or head_of(self.records())
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +178,19 @@ def header_find(head: Sequence[Record], *, recognised: Recognised, row: int | No
 def _header_at(filled: Sequence[tuple[int, list[str], int]], recognised: Recognised) -> int | None:
     """The place of the header among these rows; None where there is none."""
     known = [recognised([header_clean(cell) for cell in cells]) for _, cells, _ in filled]
-    if best := max(known):
-        return known.index(best)
+    best = max(known)
+    at = known.index(best)
+    if best > 1 or (best and _is_set_off(filled, at)):
+        return at
     usual, _ = Counter(width for _, _, width in filled).most_common(1)[0]
     at = next(index for index, (_, _, width) in enumerate(filled) if 2 * width > usual)
     return None if any(_DATA.fullmatch(cell.strip()) for cell in filled[at][1]) else at
+
+
+def _is_set_off(filled: Sequence[tuple[int, list[str], int]], at: int) -> bool:
+    """Whether a row stands out from those above it, so that one known name in it is no cell that happens to say so."""
+    line, _, width = filled[at]
+    return at == 0 or filled[at - 1][0] < line - 1 or all(above < width for _, _, above in filled[:at])
 
 
 def _checked(names: list[str]) -> list[str]:
@@ -230,10 +246,10 @@ def tables_choose(tables: Sequence[Table], *, recognised: Recognised, asked: Lay
     for table in tables:
         if asked.sheet in (None, ALL_SHEETS, table.name):
             row = asked.header_row
-            head = head_of(table.records())
+            head = table.first_rows()
             header = header_find(head, recognised=recognised, row=row) if any(_width(c) for _, c in head) else None
         else:
-            header = header_find(head_of(table.records()), recognised=recognised)
+            header = header_find(table.first_rows(), recognised=recognised)
         if header is not None:
             headers.append((table, header))
     if not headers:

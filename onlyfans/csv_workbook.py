@@ -121,6 +121,7 @@ class _Pieces:
         self._kept = self._of_row = 0
         self._in_row = False
         self._line = self._column = 0
+        self._place = ""
         # Of the cell that is being read: whether it has a formula, and the text of its value where it has. A formula
         # may come to an empty text, which is a value.
         self._formula = self._is_text = False
@@ -152,8 +153,8 @@ class _Pieces:
 
     def _follow(self, tag: str, attributes: dict[str, str]) -> None:
         if tag == "c":
-            place = _PLACE.fullmatch(attributes.get("r", ""))
-            self._column = _column(place[1]) if place else self._column + 1
+            self._column += 1
+            self._place = attributes.get("r", "")
             self._formula, self._is_text = False, attributes.get("t") == "str"
         elif tag == "f" and self._parser is not None:
             self._formula, self._value = True, []
@@ -180,10 +181,13 @@ class _Pieces:
         elif tag == "c" and self._formula and self._parser is not None:
             self._parser.CharacterDataHandler = None
             known = self._value is not None and bool(self._value or self._is_text)
-            seen = self.formulas.get(self._column, Formulas(0, 0, 0, self._line))
+            # Only of a formula, for it takes a while; without a place the cell stands behind the last one.
+            place = _PLACE.fullmatch(self._place)
+            column = _column(place[1]) if place else self._column
+            seen = self.formulas.get(column, Formulas(0, 0, 0, self._line))
             first = seen.row if known or seen.empty else self._line
             zero = self._value == ["0"]
-            self.formulas[self._column] = Formulas(seen.count + 1, seen.empty + (not known), seen.zero + zero, first)
+            self.formulas[column] = Formulas(seen.count + 1, seen.empty + (not known), seen.zero + zero, first)
             self._formula, self._value = False, None
 
 

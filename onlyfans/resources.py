@@ -15,6 +15,7 @@ from crm.fan_upsert import FanOutcome
 from crm.models import Creator, Fan, User
 from onlyfans import csv_headers, selectors
 from onlyfans.csv_import import PREVIEW_MAX, FanImport, ImportedRow, fans_import
+from onlyfans.csv_layout import Layout
 from onlyfans.models import ImportBatch
 
 IMPORT_TYPES = {
@@ -128,6 +129,8 @@ class FanResource(ModelResource):  # type: ignore[misc]
         user: User,
         max_bytes: int,
         day_first: bool | None = None,
+        decimal_mark: str | None = None,
+        layout: Layout | None = None,
         file_name: str | None = None,
         **kwargs: Any,
     ) -> FanResult:
@@ -141,6 +144,8 @@ class FanResource(ModelResource):  # type: ignore[misc]
                 filename=file_name or "",
                 content=dataset.content,
                 day_first=day_first,
+                decimal_mark=decimal_mark,
+                layout=layout,
                 remembered=True,
                 dry_run=dry_run,
                 max_bytes=max_bytes,

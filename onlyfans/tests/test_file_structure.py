@@ -93,6 +93,11 @@ def test_a_header_whose_names_are_not_known_is_as_wide_as_its_table() -> None:
     assert (sheet.header, sheet.found.header_row, list(rows)) == (["Who", "Money", "Mail", "Seen"], 4, [5, 6])
 
 
+def test_a_cell_that_says_what_a_header_says_is_none() -> None:
+    assert read("Who,What\nada,x\nbo,Notes\n")[0].header == ["Who", "What"]
+    assert read("My fans\n\nUsername\nada\n")[0].found.header_row == 3
+
+
 def test_a_file_without_a_header_has_numbered_columns() -> None:
     sheet, rows = sample("fans_without_a_header.csv")
     assert (sheet.found.header_row, sheet.header) == (0, [f"Column {number}" for number in range(1, 5)])
