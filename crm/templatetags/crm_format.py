@@ -47,7 +47,7 @@ def money_in(cents: int | None, currency: str) -> str:
 
 
 @register.filter
-def month(value: str) -> date:
+def first_day(value: str) -> date:
     """`2026-11` as its first day."""
     return date(int(value[:4]), int(value[5:7]), 1)
 
