@@ -12,11 +12,9 @@ django.setup(set_prefix=False)
 # imported while the threads below import too.
 import huntaze.urls  # noqa: E402, F401
 from huntaze.handler import Handler  # noqa: E402
-from messaging import connectivity, metrics, sending_needs  # noqa: E402
+from huntaze.web_start import web_start  # noqa: E402
 
 application = Handler()
 # What is loaded by now stays until the end: neither the collector nor the end itself need look through it.
 gc.freeze()
-sending_needs.needs_log()
-connectivity.connectivity_start()
-metrics.start()
+web_start()

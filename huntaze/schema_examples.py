@@ -12,6 +12,7 @@ VALUES: dict[str, Any] = {
     "attachments": [{"type": "media", "url": "https://cdn.example.com/media/1.jpg"}],
     "attempts": 0,
     "avatar": "https://cdn.example.com/avatars/184203817.jpg",
+    "blocked": None,
     "campaign": None,
     "campaignMessages": 6,
     "campaignName": "Autumn set",

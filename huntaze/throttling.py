@@ -82,7 +82,8 @@ class Throttle(BaseThrottle):
         count = _increment(key)
         if count is None:
             if cls._away_until is None:
-                logger.warning("requests are not throttled: Redis does not answer")
+                why = "Redis does not answer" if settings.REDIS_URL else "REDIS_ENDPOINT is not set"
+                logger.warning("requests are not throttled", reason=why)
             Throttle._away_until = time.monotonic() + PAUSE_SECONDS
         elif cls._away_until is not None:
             logger.warning("requests are throttled again")

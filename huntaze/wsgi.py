@@ -10,8 +10,6 @@ application = get_wsgi_application()
 # The apps must be loaded first. The addresses are loaded here and not by the first request, so that nothing is being
 # imported while the threads below import too.
 import huntaze.urls  # noqa: E402, F401
-from messaging import connectivity, metrics, sending_needs  # noqa: E402
+from huntaze.web_start import web_start  # noqa: E402
 
-sending_needs.needs_log()
-connectivity.connectivity_start()
-metrics.start()
+web_start()

@@ -23,6 +23,7 @@ from crm.tests.factories import (
     UserFactory,
 )
 from huntaze.schema_examples import VALUES
+from messaging.heartbeat import heartbeat_beat
 from messaging.tests.factories import delivery_make
 from onlyfans.client import pools_close
 from onlyfans.services import account_connect, account_secret_rotate
@@ -79,7 +80,7 @@ ASKED = {f"{each.name}-{each.status}": each for each in asked()}
 
 @dataclass
 class World:
-    """A creator as the examples have them: the fan Autumn, another one, a message in doubt, a colleague."""
+    """A creator as the examples have them, who can send: the fan Autumn, another, a message in doubt, a colleague."""
 
     creator: Creator = field(default_factory=lambda: CreatorFactory(name="Autumn"))
 
@@ -95,6 +96,9 @@ class World:
             tags=["vip"],
         )
         self.other = FanFactory(creator=self.creator)
+        # All that sending needs, so that nothing is said to be in its way.
+        self.account = account_connect(creator=self.creator, account_id=VALUES["accountId"], api_key=VALUES["apiKey"])
+        heartbeat_beat()
         self.doubt = delivery_make(fan=self.fan, state=MessageStatus.UNKNOWN, text=VALUES["text"], attempts=1).message
         Message.objects.filter(pk=self.doubt.pk).update(
             sender=self.user, price_cents=VALUES["priceCents"], attachments=VALUES["attachments"]
@@ -127,9 +131,12 @@ def with_the_colleagues_address(world: World) -> None:
     User.objects.filter(pk=world.colleague.user_id).update(email=VALUES["email"])
 
 
-def with_an_account(world: World) -> None:
-    account = account_connect(creator=world.creator, account_id=VALUES["accountId"], api_key=VALUES["apiKey"])
-    account_secret_rotate(account=account, secret=SECRET)
+def without_an_account(world: World) -> None:
+    world.account.delete()
+
+
+def with_a_webhook(world: World) -> None:
+    account_secret_rotate(account=world.account, secret=SECRET)
 
 
 def with_tokens(world: World) -> None:
@@ -140,9 +147,10 @@ def with_tokens(world: World) -> None:
 # What must be so before, of operations for which the world alone is not enough.
 PREPARED: dict[str, Callable[[World], None]] = {
     "fans_create": without_the_fan,
+    "account_connect": without_an_account,
     "team_add": with_a_new_colleague,
     "team_change": with_the_colleagues_address,
-    "webhooks_receive": with_an_account,
+    "webhooks_receive": with_a_webhook,
     "auth_token_refresh": with_tokens,
     "auth_token_verify": with_tokens,
     "auth_logout": with_tokens,

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import connection
 from rest_framework.test import APIClient
 
 from crm.tests.factories import FanFactory, MembershipFactory
+from messaging.metric_history import metric_history
 from messaging.sending_needs import NEEDED_TO_SEND, needs_log
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,3 +131,25 @@ def test_what_sends_names_the_variable_and_everything_else_works(
     assert not any(other in refused[0].json()["detail"] for other in NEEDED_TO_SEND if other != variable)
     for path in ("/api/crm/fans", "/api/crm/conversations", "/api/onlyfans/messages/status", "/api/analytics/overview"):
         assert client.get(path).status_code == 200, path
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_origin_that_is_none_is_an_error_of_the_web_processs_log() -> None:
+    done = start("web", CORS_ALLOWED_ORIGINS="https://app.example.com/, https://ok.example.com")
+    [line] = [line for line in done.stderr.splitlines() if "CORS_ALLOWED_ORIGINS" in line]
+    assert "https://app.example.com/" in line
+    assert '"error"' in line
+    assert done.returncode == 0
+
+
+def test_provisioning_without_a_region_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "AWS_REGION", "")
+    with pytest.raises(CommandError, match=r"AWS_REGION is not set: set it to .*eu-west-3"):
+        call_command("provision_queues", "--dry-run")
+
+
+@pytest.mark.parametrize("missing", ["CLOUDWATCH_NAMESPACE", "AWS_REGION"])
+def test_the_figures_of_cloudwatch_name_what_they_lack(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setattr(settings, "CLOUDWATCH_NAMESPACE", "Huntaze")
+    monkeypatch.setattr(settings, missing, "")
+    assert metric_history().trouble.startswith(f"{missing} is not set: ")

@@ -4,10 +4,12 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from messaging import queue_setup
 from messaging.errors import QueueError
+from messaging.sending_needs import NEEDED_TO_SEND, not_set
 
 
 class Command(BaseCommand):
@@ -19,6 +21,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.AWS_REGION:
+            raise CommandError(f"{not_set(['AWS_REGION'])}: set it to {NEEDED_TO_SEND['AWS_REGION']}.")
         try:
             done = queue_setup.queues_provision(kms_key_id=options["kms_key_id"], dry_run=options["dry_run"])
         except QueueError as error:
