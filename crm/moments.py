@@ -120,4 +120,10 @@ KINDS: dict[str, Callable[[datetime, str, date], str]] = {
 
 def moment_words(when: datetime, kind: str, *, locale: str, zone: ZoneInfo, now: datetime) -> str:
     """The words of this kind for a moment; `locale` as locale_of gives it."""
-    return KINDS[kind](when.astimezone(zone), locale.replace("-", "_"), now.astimezone(zone).date())
+    return _words(when.replace(second=0, microsecond=0), kind, locale, zone, now.astimezone(zone).date())
+
+
+# A list is asked for anew every few seconds, and Babel takes as long for a moment as PostgreSQL for a row.
+@lru_cache(maxsize=20_000)
+def _words(minute: datetime, kind: str, locale: str, zone: ZoneInfo, today: date) -> str:
+    return KINDS[kind](minute.astimezone(zone), locale.replace("-", "_"), today)

@@ -1,9 +1,12 @@
 """Answers whether values look right on a page. Touches nothing."""
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from django.conf import settings
 from django.http import QueryDict
 from django.test import RequestFactory
 from django.utils import translation
@@ -111,3 +114,16 @@ def test_a_share_is_a_percentage_of_at_most_100(part, whole, percent):
 )
 def test_a_duration_stands_in_its_two_largest_units(seconds, words):
     assert crm_format.duration(seconds) == words
+
+
+def test_templates_write_no_moment_in_another_way():
+    """Dates in the values of a form are ISO 8601."""
+    written = re.compile(r'<time\b|\|date:(?!"Y-m-d")|\|(?:time|naturaltime|timesince|timeuntil)\b|\{% now\b')
+    root = Path(settings.BASE_DIR) / "templates"
+    found = [
+        (str(path.relative_to(root)), line)
+        for path in root.rglob("*.html")
+        for line in path.read_text().splitlines()
+        if written.search(line)
+    ]
+    assert found == []

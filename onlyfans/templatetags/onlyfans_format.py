@@ -2,7 +2,7 @@
 
 from django import template
 
-from onlyfans.models import ImportStatus
+from onlyfans.models import ImportStatus, Resource
 
 register = template.Library()
 
@@ -11,3 +11,9 @@ register = template.Library()
 def import_status(status: str) -> str:
     """The status of an import in words."""
     return str(ImportStatus(status).label)
+
+
+@register.filter
+def sync_resource(resource: str) -> str:
+    """What is synced, in words."""
+    return str(Resource(resource).label)
