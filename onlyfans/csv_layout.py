@@ -5,6 +5,7 @@ Rows are numbered as a spreadsheet numbers them: from 1, the blank ones and thos
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ HEAD_ROWS = 40
 ALL_SHEETS = "*"
 # No sheet of a workbook has more rows, so a row of the second one is numbered from here on within an import.
 SHEET_ROWS = 1 << 20
+_MARKS = ",;\t|"
 
 TOO_WIDE = kept_sentence("The file has %(number)s columns; at most %(most)s can be read.")
 ABOVE_ONE = kept_sentence("Row %(first)s stands above the header and was left out.")
@@ -237,13 +239,51 @@ class Chosen:
                     yield index * SHEET_ROWS + line, cells
 
 
+def packed_with(head: Sequence[Record], recognised: Recognised) -> str | None:
+    """The delimiter within the first cells, where whole lines of a text file stand in one cell each; None elsewhere.
+
+    A spreadsheet that did not know the delimiter saves such files. Where it split at the decimal comma, the pieces are
+    put together again.
+    """
+    rows = [cells for _, cells in head if _width(cells)]
+    known = max((recognised([header_clean(cell) for cell in cells]) for cells in rows), default=0)
+    lines = [_joined(cells) for cells in rows]
+    best = max(
+        ((max(recognised(_split(line, mark)) for line in lines), mark) for mark in _MARKS if lines), default=None
+    )
+    return best[1] if best is not None and best[0] > max(known, 1) else None
+
+
+def unpacked(table: Table, delimiter: str) -> Table:
+    """The table of the lines that stand in its cells."""
+
+    def records() -> Iterator[Record]:
+        for line, cells in table.records():
+            yield line, _split(_joined(cells), delimiter)
+
+    return Table(table.name, records)
+
+
+def _joined(cells: Sequence[str]) -> str:
+    return ",".join(cells[: _width(cells)])
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line.replace("\n", " ").replace("\r", " ")], delimiter=delimiter), [])
+    except csv.Error:  # a cell longer than the module takes
+        return [line]
+
+
 def tables_choose(tables: Sequence[Table], *, recognised: Recognised, asked: Layout) -> Chosen:
     """The tables to read: the one that is asked for, else the one whose header is known best and all of its shape.
 
     Raises Unreadable where none has anything in it, InvalidInput for a sheet that is not there.
     """
     headers: list[tuple[Table, Header]] = []
-    for table in tables:
+    for given in tables:
+        packed = packed_with(given.first_rows(), recognised)
+        table = unpacked(given, packed) if packed else given
         if asked.sheet in (None, ALL_SHEETS, table.name):
             row = asked.header_row
             head = table.first_rows()

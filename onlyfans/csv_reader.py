@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from typing import IO, TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from django.utils.translation import gettext, gettext_noop
 from crm.errors import FieldError, InvalidInput, Unreadable
 from crm.stored_words import kept_sentence
 from onlyfans import csv_encodings, csv_html, csv_layout, csv_text, csv_workbook, csv_xls
-from onlyfans.csv_layout import Found, Layout
+from onlyfans.csv_layout import Found, Layout, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from onlyfans.csv_encodings import Text
-    from onlyfans.csv_layout import Header, Table
+    from onlyfans.csv_layout import Header
 
 DELIMITERS = ",;\t|"
 CHUNK_ROWS = 50_000
@@ -39,6 +40,7 @@ DELIMITER_UNKNOWN = gettext_noop("A delimiter is one character: a comma, a semic
 ENDS_EARLY = kept_sentence(
     "Rows that end before the last column: %(number)s, first row %(row)s. The cells that they lack count as empty."
 )
+HEADERS_LEFT_OUT = kept_sentence("Rows that repeat the header were left out: %(number)s.")
 TOTAL_LEFT_OUT = kept_sentence("Row %(row)s is a total of the others and was left out.")
 TOTALS_LEFT_OUT = kept_sentence("Rows that are totals of others were left out: %(number)s, first row %(row)s.")
 # What the first filled cell of a total says; every other cell of it is a number or empty. In RE2.
@@ -157,7 +159,7 @@ def _of_tables(
 ) -> Sheet:
     chosen = csv_layout.tables_choose(tables, recognised=recognised, asked=asked)
     found = replace(chosen.found, encoding=encoding)
-    told = _Told([*notices, *chosen.notices], sheets=len(chosen.tables))
+    told = _Told([*notices, *chosen.notices], chosen.header, sheets=len(chosen.tables))
     return _spooled(chosen.header, _batches(chosen.records(), chosen.header, told), spool, found, told)
 
 
@@ -170,13 +172,25 @@ def _of_text(
     if len(delimiter) != 1 or delimiter in '"\r\n':
         sentence = gettext(DELIMITER_UNKNOWN)
         raise InvalidInput(sentence, errors=(FieldError("delimiter", "unknown_delimiter", sentence),))
-    header = csv_layout.header_find(_head(head, delimiter), recognised=recognised, row=asked.header_row)
+    first = _head(head, delimiter)
+    if not asked.delimiter and csv_layout.packed_with(first, recognised):
+        records = partial(_records, file, text, delimiter, hinted=hint is not None)
+        return _of_tables([Table("", records)], recognised, asked, spool, encoding=text.encoding.removesuffix("-sig"))
+    header = csv_layout.header_find(first, recognised=recognised, row=asked.header_row)
     if header is None:
         raise Unreadable(gettext("The file is empty."), code="empty")
     found = Found(header.row, text.encoding.removesuffix("-sig"), text.certain, text.encodings, delimiter)
-    told = _Told([*text.notices, *header.notices()])
+    told = _Told([*text.notices, *header.notices()], header.names)
     batches = _text_batches(csv_encodings.blocks(file, text), delimiter, header, told, hinted=hint is not None)
     return _spooled(header.names, batches, spool, found, told)
+
+
+def _records(file: IO[bytes], text: Text, delimiter: str, *, hinted: bool) -> Iterator[tuple[int, list[str]]]:
+    """All rows of a text by the csv module."""
+    lines = csv_text.lines(csv_encodings.blocks(file, text))
+    if hinted:
+        next(lines, None)
+    return csv_text.records(lines, delimiter=delimiter, rows=csv_text.Rows())
 
 
 @dataclass(slots=True)
@@ -184,12 +198,14 @@ class _Told:
     """What a person should know of how the file was read, and what of it is only known at the end."""
 
     notices: list[str]
+    header: list[str]
     # 0 for a text file.
     sheets: int = 0
     short: int = 0
     first_short: int = 0
     totals: int = 0
     first_total: int = 0
+    repeats: int = 0
 
     def ends_early(self, row: int) -> None:
         self.first_short = min(self.first_short or row, row)
@@ -201,6 +217,8 @@ class _Told:
 
     def all(self) -> tuple[str, ...]:
         notices = list(self.notices)
+        if self.repeats:
+            notices.append(HEADERS_LEFT_OUT % {"number": f"{self.repeats:,}"})
         # A workbook has no cells behind the last one with something in it.
         if self.short and not self.sheets:
             notices.append(ENDS_EARLY % {"number": f"{self.short:,}", "row": self.first_short})
@@ -315,7 +333,7 @@ def _spooled(
     nameless = [at for at, name in enumerate(header) if not name]
     with pa.ipc.new_stream(spool, _schema(len(header))) as stream:
         for batch in batches:
-            kept = _without_totals(batch, told)
+            kept = _without_totals(_without_headers(batch, told), told)
             stream.write_batch(kept)
             rows += kept.num_rows
             unnamed |= {
@@ -324,6 +342,22 @@ def _spooled(
     if not rows:
         raise Unreadable(gettext("The file has a header but no rows."), code="no_rows")
     return Sheet(header, rows, found, told.all(), tuple(sorted(unnamed)), spool)
+
+
+def _without_headers(batch: pa.RecordBatch, told: _Told) -> pa.RecordBatch:
+    """The rows but those that repeat the header, as files put behind each other have it."""
+    import pyarrow.compute as pc
+
+    named = [(at, name) for at, name in enumerate(told.header) if name]
+    same = pc.equal(batch.column(named[0][0] + 2), named[0][1])
+    if len(named) < 2 or not pc.any(same).as_py():
+        return batch
+    for at, name in named[1:]:
+        same = pc.and_(same, pc.equal(batch.column(at + 2), name))
+    if not pc.any(same).as_py():
+        return batch
+    told.repeats += pc.sum(same).as_py()
+    return batch.filter(pc.invert(same))
 
 
 def _without_totals(batch: pa.RecordBatch, told: _Told) -> pa.RecordBatch:

@@ -113,8 +113,8 @@ def test_the_dirty_sample_is_accounted_for_row_by_row(creator: Creator) -> None:
         assert (problems[line]["column"], problems[line]["value"]) == (column, value)
         assert reason in str(problems[line]["error"])
     assert list(import_notices(batch)) == [
-        {"row": None, "text": ENDS_EARLY % {"number": 1, "row": 11}},
-        {"row": 2, "text": "Skipped: line 9 is about the same fan, and the last one counts."},
+        {"row": None, "sheet": "", "text": ENDS_EARLY % {"number": 1, "row": 11}},
+        {"row": 2, "sheet": "", "text": "Skipped: row 9 is about the same fan, and the last one counts."},
     ]
     fans = dict(Fan.objects.values_list("handle", "value_cents"))
     assert fans == {"good1": 1_200, "good2": 123_456, "short": 0}
@@ -124,13 +124,13 @@ def test_the_rejected_rows_can_be_mended_and_imported(creator: Creator) -> None:
     batch = import_sample(creator, "fans_dirty.csv")
     text = "".join(rejected_csv(batch))
     lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
-    assert lines[0] == ["error", *batch.header]
-    assert [line[1] for line in lines[1:4]] == ["", "badmail", "badmoney"]
+    assert lines[0] == ["error", f"as in import {batch.pk}", *batch.header]
+    assert [line[2] for line in lines[1:4]] == ["", "badmail", "badmoney"]
     assert "'=cmd\\|' /C calc'!A0" in text
     mended = text.replace("five dollars", "$5").replace("-$5.00", "$5.00")
     again = import_text(creator, mended)
     assert (again.total_rows, again.inserted, again.rejected_rows) == (10, 2, 8)
-    assert list(import_rejected(again))[3].cells[1] == "'=cmd\\|' /C calc'!A0"
+    assert list(import_rejected(again))[3].cells[2] == "'=cmd\\|' /C calc'!A0"
     assert "".join(rejected_csv(again)).count("error") == 1
 
 

@@ -276,3 +276,23 @@ def test_a_page_made_to_take_memory_is_refused() -> None:
         with pytest.raises(Unreadable, match="longer than can be read"):
             read(page)
     assert len(read("<table><tr><th>Username<tr><td rowspan=1000000000000>ada<tr><td>x</table>")[1]) == 2
+
+
+def test_lines_that_a_spreadsheet_put_into_one_cell_each_are_split() -> None:
+    wanted = {2: ["ada", "Ada, the first", "12,50"], 3: ["bo", "Bo", "7"]}
+    text = '"Username;Name;Total Spent"\n"ada;Ada, the first;12,50"\n"bo;Bo;7"\n'
+    assert read(text)[1] == wanted
+    rows = [["Username;Name;Total Spent"], ["ada;Ada, the first;12", "50"], ["bo;Bo;7"]]
+    assert read(workbook(Fans=rows))[1] == wanted
+    assert read('Username\n"a,b;c"\n')[0].header == ["Username"]
+
+
+def test_a_header_within_the_rows_is_none_of_them() -> None:
+    sheet, rows = read("Username,Name\nada,Ada\nUsername,Name\nbo,Bo\n")
+    assert (list(rows), "repeat the header were left out: 1." in told(sheet)) == ([2, 4], True)
+
+
+def test_an_excel_text_in_unicode_is_read() -> None:
+    content = "Username\tDisplay Name\r\nada\tZoë\r\n".encode("utf-16")
+    sheet, rows = read(content)
+    assert (sheet.found.encoding, sheet.found.delimiter, rows) == ("utf-16", "\t", {2: ["ada", "Zoë"]})

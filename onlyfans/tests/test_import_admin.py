@@ -157,8 +157,8 @@ def test_an_import_is_history(client: Client, creator: Creator) -> None:
     confirm(client, preview(client, creator, TEXT + b"ada,Ada,$6\n"))
     batch = ImportBatch.objects.get(status="done")
     html = client.get(f"/admin/onlyfans/importbatch/{batch.pk}/change/").content.decode()
-    assert "Line 3: Username This is no username" in html
-    assert "Line 2: Skipped: line 4 is about the same fan" in html
+    assert "Row 3: Username This is no username" in html
+    assert "Row 2: Skipped: row 4 is about the same fan" in html
     assert client.post(f"/admin/onlyfans/importbatch/{batch.pk}/delete/").status_code == 403
 
 

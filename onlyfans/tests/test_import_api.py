@@ -208,7 +208,7 @@ def test_the_rejected_rows_come_back_as_csv(owner: Membership) -> None:
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"] == f'attachment; filename="import-{import_id}-errors.csv"'
     lines = response.content.decode("utf-8-sig").splitlines()
-    assert lines[0] == "error,Username,Name"
+    assert lines[0] == f"error,as in import {import_id},Username,Name"
     assert lines[1].endswith(",'=1+1,'@x")
 
 

@@ -35,8 +35,8 @@ def run(file: Path, creator: Creator, *options: str) -> str:
 def test_it_prints_counts_and_rejected_rows(file: Path, creator: Creator) -> None:
     text = run(file, creator)
     assert "3 rows: 1 inserted, 0 updated, 0 unchanged, 1 skipped, 1 rejected." in text
-    assert "Line 3: Username 'b b': This is no username" in text
-    assert "Line 2: Skipped: line 4" in text
+    assert "Row 3: Username 'b b': This is no username" in text
+    assert "Row 2: Skipped: row 4" in text
     assert Fan.objects.get().value_cents == 600
 
 

@@ -81,8 +81,9 @@ def test_a_check_changes_nothing(owner: Membership) -> None:
 def test_the_rejected_rows_can_be_downloaded(owner: Membership) -> None:
     client = client_of(owner)
     upload(client)
-    response = client.get(f"{URL}/{ImportBatch.objects.get().pk}/errors.csv")
-    assert response.content.decode("utf-8-sig").splitlines()[0] == "error,Username"
+    batch = ImportBatch.objects.get()
+    response = client.get(f"{URL}/{batch.pk}/errors.csv")
+    assert response.content.decode("utf-8-sig").splitlines()[0] == f"error,as in import {batch.pk},Username"
 
 
 @pytest.mark.parametrize(
