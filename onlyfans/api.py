@@ -136,7 +136,7 @@ class ImportRequestSerializer(LayoutRequest):
     # An empty file is told from no file, in the words of the import itself.
     file = serializers.FileField(
         allow_empty_file=True,
-        help_text="CSV or any text with one row a line, .xlsx, .xls or a page with a table; in any encoding.",
+        help_text="CSV or any text with one row a line, .xlsx, .xls, .ods or a page with a table; in any encoding.",
     )
     kind = serializers.ChoiceField(
         choices=ImportKind.choices,

@@ -13,7 +13,7 @@ from xml.parsers import expat
 from django.utils.translation import gettext, gettext_noop
 
 from crm.errors import Unreadable
-from onlyfans.csv_layout import COLUMNS_MAX, HEAD_ROWS, Table
+from onlyfans.csv_layout import CELLS_ALL_MAX, COLUMNS_MAX, HEAD_ROWS, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,7 +112,7 @@ class _Page(HTMLParser):
         self._row: list[str] | None = None
         self._cell: list[str] | None = None
         self._span = 1
-        self._size = 0
+        self._size = self._made_cells = 0
         # {column: (rows that the cell goes on for, its text)}, of cells with a rowspan.
         self._down: dict[int, int] = {}
 
@@ -192,6 +192,9 @@ class _Page(HTMLParser):
             return
         self._skip_down()
         self._line += 1
+        self._made_cells += len(self._row)
+        if self._made_cells > CELLS_ALL_MAX:
+            raise Unreadable(gettext(TOO_MUCH), code="cell_too_long")
         self.rows.append((self._table, (self._line, self._row)))
         self._row = None
         # A row uses up one of those that a cell goes on for.

@@ -32,6 +32,8 @@ HEAD_ROWS = 40
 ALL_SHEETS = "*"
 # No sheet of a workbook has more rows, so a row of the second one is numbered from here on within an import.
 SHEET_ROWS = 1 << 20
+# All cells of a page or a spreadsheet whose cells and rows can repeat without being written again.
+CELLS_ALL_MAX = 20_000_000
 _MARKS = ",;\t|"
 
 TOO_WIDE = kept_sentence("The file has %(number)s columns; at most %(most)s can be read.")

@@ -17,7 +17,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from crm.errors import FieldError, InvalidInput, Unreadable
 from crm.stored_words import kept_sentence
-from onlyfans import csv_encodings, csv_html, csv_layout, csv_text, csv_workbook, csv_xls
+from onlyfans import csv_encodings, csv_html, csv_layout, csv_ods, csv_text, csv_workbook, csv_xls
 from onlyfans.csv_layout import Found, Layout, Table
 
 if TYPE_CHECKING:
@@ -110,6 +110,9 @@ def sheet_read(
     asked = asked or Layout()
     with _seekable(content) as file, tempfile.TemporaryFile() as spool, ExitStack() as stack:
         start = file.read(2_000)
+        if csv_ods.is_spreadsheet(start):
+            yield _of_tables(csv_ods.tables(file), recognised, asked, spool, encoding="ods")
+            return
         if csv_workbook.is_workbook(start):
             tables = stack.enter_context(csv_workbook.tables(file))
             yield _of_tables(tables, recognised, asked, spool, encoding="xlsx")

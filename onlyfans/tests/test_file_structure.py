@@ -296,3 +296,31 @@ def test_an_excel_text_in_unicode_is_read() -> None:
     content = "Username\tDisplay Name\r\nada\tZoë\r\n".encode("utf-16")
     sheet, rows = read(content)
     assert (sheet.found.encoding, sheet.found.delimiter, rows) == ("utf-16", "\t", {2: ["ada", "Zoë"]})
+
+
+def test_a_spreadsheet_of_opendocument_is_read() -> None:
+    sheet, rows = sample("spreadsheet_of_opendocument.ods")
+    assert sheet.found.header_row == 5
+    assert rows == {
+        6: ["ada_k", "Zoë", "12.5 USD", "2026-11-02", "likes\ncats"],
+        7: ["bo.w", "", "1234.56", "2026-11-03 10:00:05", ""],
+    }
+
+
+def test_a_spreadsheet_of_opendocument_that_repeats_without_end_is_refused() -> None:
+    target = io.BytesIO()
+    with (
+        zipfile.ZipFile(FILES / "spreadsheet_of_opendocument.ods") as archive,
+        zipfile.ZipFile(target, "w") as copy,
+    ):
+        for info in archive.infolist():
+            text = archive.read(info)
+            if info.filename == "content.xml":
+                assert b"<text:p>bo.w" in text
+                cell = b"<table:table-cell "
+                many = cell + b'table:number-columns-repeated="900000000" '
+                text = text.replace(cell + b'office:value-type="string"><text:p>bo.w', many + b"><text:p>bo.w")
+                assert b"900000000" in text
+            copy.writestr(info, text)
+    with pytest.raises(Unreadable):
+        read(target.getvalue())
