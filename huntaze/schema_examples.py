@@ -2,8 +2,13 @@
 
 from typing import Any
 
+_STATES = ("pending", "queued", "parked", "sending", "sent", "unknown", "failed", "cancelled", "dismissed", "bypassed")
+_PROGRESS: dict[str, Any] = dict.fromkeys(_STATES, 0)
 # By the member's name, which means the same everywhere; what is not here is made from its type.
 VALUES: dict[str, Any] = {
+    # Of a campaign to one fan, whose message is on the queue.
+    **_PROGRESS,
+    "queued": 1,
     "accountId": "acct_demo1",
     "access": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.signature",
     "add": ["whale"],
@@ -22,7 +27,8 @@ VALUES: dict[str, Any] = {
     "deletedAt": None,
     "direction": "out",
     "email": "user@example.com",
-    "failed": [],
+    # Of a receipt those that were refused, of a campaign's progress how many.
+    "failed": ([], 0),
     "failure": None,
     "failureRate": 0.01,
     "filename": "fans.csv",
@@ -119,7 +125,10 @@ _LINES = {
 # What an operation's example has of its own, because it follows from what the request does.
 OF_OPERATION: dict[tuple[str, str], dict[str, Any]] = {
     ("account_connect", "200"): {"synced": []},
-    ("campaigns_cancel", "200"): {"status": "cancelled"},
+    ("campaigns_cancel", "200"): {
+        "status": "cancelled",
+        "progress": _PROGRESS | {"cancelled": 1},
+    },
     ("campaigns_create", "200"): {
         "examples": [
             {
@@ -130,10 +139,20 @@ OF_OPERATION: dict[tuple[str, str], dict[str, Any]] = {
             }
         ],
     },
-    ("campaigns_pause", "200"): {"status": "paused"},
+    ("campaigns_pause", "200"): {
+        "status": "paused",
+        "progress": _PROGRESS | {"parked": 1},
+        "blocked": {"code": "campaign_paused", "reason": "Its campaign is paused.", "since": None},
+    },
     ("conversation_messages_send", "202"): {"sentAt": None},
     ("messages_bulk", "202"): {"totalRecipients": 2},
-    ("messages_cancel", "200"): {"status": "cancelled", "cancellable": False, "settleableAs": []},
+    ("imports_undo", "200"): {"restored": 0, "kept": 0},
+    ("messages_cancel", "200"): {
+        "status": "cancelled",
+        "cancellable": False,
+        "decision": {"outcome": "cancelled", "by": {"id": 1, "name": "Autumn"}, "at": "2026-03-01T18:30:00Z"},
+        "settleableAs": [],
+    },
     ("messages_settle", "200"): {
         "status": "sent",
         "attempts": 1,
@@ -187,14 +206,24 @@ def example_of(schema: dict[str, Any], components: dict[str, Any]) -> Any:
     return {"boolean": False, "number": 0.5}.get(kind, max(1, schema.get("minimum", 1)))
 
 
+def _fits(value: Any, schema: dict[str, Any]) -> bool:
+    if value is None:
+        return bool(schema.get("nullable"))
+    kinds = {str: {"string"}, int: {"integer", "number"}, float: {"number"}, list: {"array"}}
+    return "anyOf" in schema or schema.get("type") in kinds.get(type(value), set())
+
+
 def _member(name: str, schema: dict[str, Any], components: dict[str, Any]) -> Any:
-    known = VALUES.get(name)
-    if choices := _choices(schema, components):
-        fitting = [value for value in (known if isinstance(known, tuple) else (known,)) if value in choices]
-        return fitting[0] if fitting else example_of(schema, components)
-    kinds = {str: {"string"}, int: {"integer", "number"}, float: {"number"}, list: {"array"}}.get(type(known), set())
-    fits = schema.get("type") in kinds or (known is None and schema.get("nullable"))
-    return known if name in VALUES and (fits or "anyOf" in schema) else example_of(schema, components)
+    if name not in VALUES:
+        return example_of(schema, components)
+    known = VALUES[name]
+    choices = _choices(schema, components)
+    fitting = [
+        value
+        for value in (known if isinstance(known, tuple) else (known,))
+        if (value in choices if choices else _fits(value, schema))
+    ]
+    return fitting[0] if fitting else example_of(schema, components)
 
 
 def _choices(schema: dict[str, Any], components: dict[str, Any]) -> list[Any]:
