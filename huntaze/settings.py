@@ -69,7 +69,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "huntaze.middleware.RequestIdMiddleware",
     # Above all that answers for the API, so that a frontend elsewhere can read a refusal too.
-    "corsheaders.middleware.CorsMiddleware",
+    "huntaze.middleware.OtherOriginsMiddleware",
     "huntaze.middleware.HealthMiddleware",
     "huntaze.prometheus.RequestSecondsMiddleware",
     "huntaze.middleware.BodySizeMiddleware",
