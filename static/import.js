@@ -206,7 +206,7 @@ function showLayout() {
     return item;
   }));
   show(list, notices.length > 0);
-  find("[data-layout]").open = notices.length > 0 || found.sheets.length > 1 || !found.encodingCertain;
+  find("[data-layout]").open = notices.length > 0 || found.sheets.length > 1 || !found.encodingCertain || Object.keys(layout).length > 0;
 }
 
 function showColumns() {

@@ -206,7 +206,7 @@ def test_dates_that_nothing_settles_are_asked_about(creator: Creator) -> None:
     text = "Username,Last Seen\nada,3/4/2026\n"
     with pytest.raises(Unreadable, match="'Last Seen'") as caught:
         import_text(creator, text)
-    assert (caught.value.code, caught.value.errors[0].field) == ("date_order_unknown", "dayFirst")
+    assert (caught.value.code, caught.value.errors[0].field) == ("date_order_unknown", "day_first")
     assert not ImportBatch.objects.exists()
     import_text(creator, text, day_first=True)
     assert Fan.objects.get().last_seen_at == datetime(2026, 4, 3, tzinfo=UTC)
