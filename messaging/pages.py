@@ -35,18 +35,26 @@ def _blocked(request: HttpRequest, membership: Membership) -> Blocked | None:
 
 
 def sign_context(request: HttpRequest) -> dict[str, Any]:
-    """`sign` for the header of every page: what holds messages back, and how many are in trouble. Asked when shown."""
+    """`sign` for the header of every page: what holds messages back, and how many are in trouble.
+
+    `held_back` is the first of the two alone. Both are asked for when a template shows them.
+    """
+
+    def membership() -> Membership | None:
+        return membership_current(request) if hasattr(request, "session") else None
+
+    def held_back() -> Blocked | None:
+        found = membership()
+        return None if found is None else _blocked(request, found)
 
     def sign() -> dict[str, Any] | None:
-        membership = membership_current(request) if hasattr(request, "session") else None
-        if membership is None:
+        found = membership()
+        if found is None:
             return None
-        return {
-            "blocked": _blocked(request, membership),
-            "in_trouble": selectors.messages_in_trouble_count(creator=membership.creator),
-        }
+        in_trouble = selectors.messages_in_trouble_count(creator=found.creator)
+        return {"blocked": held_back(), "in_trouble": in_trouble}
 
-    return {"sign": sign}
+    return {"sign": sign, "held_back": held_back}
 
 
 def _state(request: HttpRequest, membership: Membership) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Answers how a message and a campaign are getting on, for a page. Touches nothing."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django import template
@@ -81,12 +81,6 @@ def blocked_words(code: str) -> str:
 def figure(value: float | None) -> str:
     """A figure of CloudWatch; a dash where it was not measured."""
     return figure_text(value)
-
-
-@register.filter
-def iso(value: str | datetime) -> str:
-    """As the API writes a time; one that it wrote stays as it is."""
-    return value if isinstance(value, str) else value.isoformat()
 
 
 @register.filter

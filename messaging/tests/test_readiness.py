@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Creator, MessageStatus
+from crm.models import Conversation, Creator, MessageStatus
 from crm.recent import Recent
 from crm.tests.factories import ConversationFactory, FanFactory, MembershipFactory
 from messaging import readiness, selectors
@@ -151,6 +151,8 @@ def test_no_page_promises_anything_meanwhile(
             assert promise not in shown, (name, promise)
         if name != "campaigns":
             assert f'data-blocked="{code}"' in shown, name
+    Conversation.objects.filter(pk=conversation).update(last_message=delivery.message)
+    assert "Held back: " in client.get(pages["inbox"]).content.decode()
     held = "Late since" if code == "late" else f"Held back: {BlockCode(code).label}"
     for name in ("campaign", "campaigns"):
         assert held in client.get(pages[name]).content.decode(), name
