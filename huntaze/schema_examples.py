@@ -142,6 +142,7 @@ OF_OPERATION: dict[tuple[str, str], dict[str, Any]] = {
     ("campaigns_pause", "200"): {
         "status": "paused",
         "progress": _PROGRESS | {"parked": 1},
+        "estimatedCompletionTime": None,
         "blocked": {"code": "campaign_paused", "reason": "Its campaign is paused.", "since": None},
     },
     ("conversation_messages_send", "202"): {"sentAt": None},
@@ -152,6 +153,19 @@ OF_OPERATION: dict[tuple[str, str], dict[str, Any]] = {
         "cancellable": False,
         "decision": {"outcome": "cancelled", "by": {"id": 1, "name": "Autumn"}, "at": "2026-03-01T18:30:00Z"},
         "settleableAs": [],
+    },
+    ("messages_status", "200"): {
+        "late": 0,
+        "inTrouble": 0,
+        "own": {"pending": 0, "queued": 1, "parked": 0, "sending": 0, "failed": 0, "unknown": 0},
+        "cloudwatch": None,
+        "missing": [
+            {
+                "fields": ["cloudwatch"],
+                "code": "not_configured",
+                "reason": "CLOUDWATCH_NAMESPACE is not set: what is counted is put into no CloudWatch.",
+            }
+        ],
     },
     ("messages_settle", "200"): {
         "status": "sent",
