@@ -286,7 +286,7 @@ def test_the_page_takes_few_queries_however_long_the_lists_are(
     ConversationFactory.create_batch(10, fan__creator=membership.creator)
     for _ in range(10):
         outbound(conversation, MessageStatus.SENT)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(16):
         opened(client, conversation)
 
 
