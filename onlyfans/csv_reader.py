@@ -122,7 +122,7 @@ def sheet_read(
             return
         text = _decode(file, start, asked)
         if tables := _marked_up(file, text):
-            yield _of_tables(tables, recognised, asked, spool, encoding=text.encoding, notices=text.notices)
+            yield _of_tables(tables, recognised, asked, spool, text=text)
             return
         yield _of_text(file, text, recognised, asked, spool)
 
@@ -157,13 +157,22 @@ def _of_tables(
     asked: Layout,
     spool: IO[bytes],
     *,
-    encoding: str,
-    notices: Sequence[str] = (),
+    encoding: str = "",
+    text: Text | None = None,
 ) -> Sheet:
     chosen = csv_layout.tables_choose(tables, recognised=recognised, asked=asked)
-    found = replace(chosen.found, encoding=encoding)
-    told = _Told([*notices, *chosen.notices], chosen.header, sheets=len(chosen.tables))
+    found = replace(chosen.found, encoding=encoding) if text is None else _in_text(chosen.found, text)
+    told = _Told([*(text.notices if text else ()), *chosen.notices], chosen.header, sheets=len(chosen.tables))
     return _spooled(chosen.header, _batches(chosen.records(), chosen.header, told), spool, found, told)
+
+
+def _in_text(found: Found, text: Text) -> Found:
+    return replace(
+        found,
+        encoding=text.encoding.removesuffix("-sig"),
+        encoding_certain=text.certain,
+        encodings=text.encodings,
+    )
 
 
 def _of_text(
@@ -178,11 +187,11 @@ def _of_text(
     first = _head(head, delimiter)
     if not asked.delimiter and csv_layout.packed_with(first, recognised):
         records = partial(_records, file, text, delimiter, hinted=hint is not None)
-        return _of_tables([Table("", records)], recognised, asked, spool, encoding=text.encoding.removesuffix("-sig"))
+        return _of_tables([Table("", records)], recognised, asked, spool, text=text)
     header = csv_layout.header_find(first, recognised=recognised, row=asked.header_row)
     if header is None:
         raise Unreadable(gettext("The file is empty."), code="empty")
-    found = Found(header.row, text.encoding.removesuffix("-sig"), text.certain, text.encodings, delimiter)
+    found = _in_text(Found(header.row, delimiter=delimiter), text)
     told = _Told([*text.notices, *header.notices()], header.names)
     batches = _text_batches(csv_encodings.blocks(file, text), delimiter, header, told, hinted=hint is not None)
     return _spooled(header.names, batches, spool, found, told)

@@ -186,7 +186,6 @@ function cells(kind, texts) {
 function showLayout() {
   const { layout: found, notices } = preview;
   const together = found.sheetsRead.length > 1;
-  const isText = found.delimiter !== "";
   const sheets = find("#sheet");
   const joined = together ? [new Option(interpolate(gettext("all with the same columns: %s"), [found.sheetsRead.join(", ")]), "*")] : [];
   sheets.replaceChildren(...joined, ...found.sheets.map((name) => new Option(name, name)));
@@ -196,9 +195,10 @@ function showLayout() {
   find("#encoding").replaceChildren(...found.encodings.map((name) => new Option(name, name)));
   find("#encoding").value = found.encoding;
   const delimiter = find("#delimiter");
-  if (isText && ![...delimiter.options].some(({ value }) => value === found.delimiter)) delimiter.add(new Option(found.delimiter, found.delimiter));
+  if (found.delimiter && ![...delimiter.options].some(({ value }) => value === found.delimiter)) delimiter.add(new Option(found.delimiter, found.delimiter));
   delimiter.value = found.delimiter;
-  all("[data-text]").forEach((field) => show(field, isText));
+  show(find("[data-encodings]"), found.encodings.length > 0);
+  show(find("[data-delimiters]"), found.delimiter !== "");
   const list = find("[data-notices]");
   list.replaceChildren(...notices.map((text) => {
     const item = document.createElement("li");

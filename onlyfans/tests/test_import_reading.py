@@ -11,12 +11,16 @@ import pytest
 import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
+from django.test import Client
 from rest_framework.test import APIClient
 
 from crm.models import Creator, Fan, Role, Transaction
 from crm.tests.factories import CreatorFactory, MembershipFactory
+from onlyfans import csv_reader
 from onlyfans.csv_import import fans_import, file_preview, rejected_csv
+from onlyfans.csv_layout import Layout
 from onlyfans.earnings_import import earnings_import
+from onlyfans.import_jobs import import_run, import_soon
 from onlyfans.models import ImportBatch, ImportKind
 from onlyfans.selectors import import_notices, import_problems
 
@@ -219,3 +223,25 @@ def test_a_later_right_file_mends_names_that_were_misread_and_no_others(
     mended = right if wrong not in ("Ada", "Zo") else wrong
     assert names == {"ada": mended, "bo": "Bo"}
     assert later.updated == (mended == right)
+
+
+def test_the_page_reads_an_upload_once(creator: Creator, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    spooled = csv_reader._spooled
+    monkeypatch.setattr(csv_reader, "_spooled", lambda *asked: read.append(asked) or spooled(*asked))
+    client.force_login(MembershipFactory.create(creator=creator, role=Role.OWNER).user)
+    answer = client.post("/platforms/onlyfans/import", {"file": upload("f.csv", "Username\nada\n")}, follow=True)
+    assert (answer.status_code, len(read), Fan.objects.count()) == (200, 1, 1)
+    assert "What the file says" in answer.content.decode()
+
+
+def test_a_job_reads_its_file_as_it_was_asked(creator: Creator, settings: Any) -> None:
+    settings.IMPORT_JOB_BYTES = 10
+    content = io.BytesIO("A list\nof fans\nUsername|Total Spent\nada|1.234\n".encode("utf-16-le"))
+    batch = import_soon(
+        creator=creator, user=None, filename="f.csv", content=content, kind=ImportKind.FANS, decimal_mark=",",
+        layout=Layout(header_row=3, encoding="utf-16-le", delimiter="|"),
+    )  # fmt: skip
+    import_run(import_id=batch.pk, stopping=lambda: False)
+    batch.refresh_from_db()
+    assert (batch.status, batch.reading["headerRow"], Fan.objects.get().value_cents) == ("done", 3, 123_400)
