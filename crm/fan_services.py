@@ -39,6 +39,8 @@ def fan_update(*, fan: Fan, seen: Collection[int] | None, **fields: Any) -> Fan:
     None overwrites whatever is there. What is so already is not written, and the version stays. Raises Stale where
     somebody was quicker, NotFound where the fan was deleted, and Conflict where another fan has the new id.
     """
+    if "value_cents" in fields:
+        fields["value_lift_cents"] = 0  # a person's word on what the fan is worth
     try:
         with transaction.atomic():
             stored = _expected(fan, seen).select_for_update(no_key=True).first()

@@ -29,13 +29,21 @@ CROSS JOIN unnest(b.first_ids, b.last_ids) AS made(first, last)
 JOIN crm_fan AS f ON f.id BETWEEN made.first AND made.last AND f.creator_id = b.creator_id
 WHERE b.id = %(batch)s
 UNION ALL
-SELECT fan_id, false, written_at FROM crm_fanbefore WHERE batch_id = %(batch)s
+SELECT fan_id, before = '{}', written_at FROM crm_fanbefore WHERE batch_id = %(batch)s
 """
 # No conversation begins with a fan who is locked, so what is found not to be there does not come.
 _LOCK_FANS = "SELECT f.id FROM crm_fan AS f JOIN fan_undo_row USING (id) ORDER BY f.id FOR UPDATE OF f"
 # Every write of a fan moves `updated_at`; the batch set it to what it says in `written_at`.
 _KEEP = """
 DELETE FROM fan_undo_row AS r USING crm_fan AS f WHERE f.id = r.id AND f.updated_at <> r.written_at
+"""
+# A batch that wrote upon what this one had written is to bring back, when it is undone itself, what was before both: of
+# a fan whom this one made nothing (`{}`).
+_HAND_DOWN = """
+UPDATE crm_fanbefore AS later SET before = COALESCE(mine.before, '{}')
+FROM fan_undo_row AS r LEFT JOIN crm_fanbefore AS mine ON mine.batch_id = %(batch)s AND mine.fan_id = r.id
+WHERE later.fan_id = r.id AND later.batch_id <> %(batch)s
+    AND (later.before->>'updated_at')::timestamptz = r.written_at
 """
 # What fans have, as the models call it.
 _ROWS = (gettext_noop("conversations"), gettext_noop("deliveries"), gettext_noop("transactions"))
@@ -50,11 +58,13 @@ _DEPENDENT = (
     "SELECT count(DISTINCT r.id) FROM fan_undo_row AS r JOIN {table} AS d ON d.{column} = r.id WHERE r.inserted"
 )
 _DELETE = "DELETE FROM crm_fan AS f USING fan_undo_row AS r WHERE f.id = r.id AND r.inserted"
+# With the time of the change before, so that the batch that made that one knows the fan again.
 # A handle that stood in for an id may be somebody else's key by now; then the fan keeps the id.
 _RESTORE = """
 UPDATE crm_fan AS f
 SET platform_id = was.platform_id, handle = was.handle, name = was.name, email = was.email, tags = was.tags,
-    notes = was.notes, value_cents = was.value_cents, last_seen_at = was.last_seen_at, updated_at = now()
+    notes = was.notes, value_cents = was.value_cents, value_lift_cents = COALESCE(was.value_lift_cents, 0),
+    last_seen_at = was.last_seen_at, updated_at = COALESCE(was.updated_at, now())
 FROM fan_undo_row AS r
 JOIN crm_fanbefore AS b ON b.batch_id = %(batch)s AND b.fan_id = r.id
 CROSS JOIN LATERAL jsonb_populate_record(NULL::crm_fan, b.before) AS was
@@ -69,6 +79,9 @@ WHERE f.id = r.id AND NOT r.inserted AND NOT EXISTS (
 @transaction.atomic
 def fan_batch_undo(*, batch: FanBatch) -> FanUndo:
     """Delete the fans that the batch made and put back those that it changed; one that was changed since stays.
+
+    Where a later batch changed it, that one puts back what was before both; so of two batches nothing is left once both
+    are undone, in whichever order.
 
     Raises Conflict, and changes nothing, where something was sent to one of them since, or something else hangs on a
     fan that would go. The batch is gone afterwards, and with it what it remembered of the fans.
@@ -87,6 +100,7 @@ def fan_batch_undo(*, batch: FanBatch) -> FanUndo:
                 % {"number": number_format(sent, force_grouping=True)},
                 code="import_in_use",
             )
+        cursor.execute(_HAND_DOWN, {"batch": batch.pk})
         cursor.execute(_KEEP)
         for relation in Fan._meta.related_objects:  # noqa: SLF001  Django's documented way
             if relation.related_model is FanBefore:

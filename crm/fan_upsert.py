@@ -137,7 +137,18 @@ FROM fan_upsert_last AS l WHERE l.stand_in = f.id
 """
 _BEFORE = ", ".join(
     f"'{name}', f.{name}"
-    for name in ("platform_id", "handle", "name", "email", "tags", "notes", "value_cents", "last_seen_at")
+    for name in (
+        "platform_id",
+        "handle",
+        "name",
+        "email",
+        "tags",
+        "notes",
+        "value_cents",
+        "value_lift_cents",
+        "last_seen_at",
+        "updated_at",
+    )
 )
 _KEEP_STAND_INS = f"""
 INSERT INTO crm_fanbefore (batch_id, fan_id, before, written_at)
@@ -185,6 +196,8 @@ _MISREAD = "UPDATE fan_upsert_last SET misread = true WHERE fan_id = ANY(%s)"
 _NEW_VALUES = {
     "handle": "CASE WHEN l.handle IN ('', lower(f.handle)) THEN f.handle ELSE l.handle END",
     "value_cents": "COALESCE(l.value_cents, f.value_cents)",
+    # A value that is told anew is no longer what files of transactions made of it (crm.fan_values).
+    "value_lift_cents": "CASE WHEN l.value_cents <> f.value_cents THEN 0 ELSE f.value_lift_cents END",
     "last_seen_at": "GREATEST(f.last_seen_at, l.last_seen_at)",
 }
 _KEPT = "CASE WHEN f.{name} = {empty}{or_misread} THEN COALESCE(l.{name}, {empty}) ELSE f.{name} END"

@@ -123,7 +123,7 @@ def fan_meet(*, creator: Creator, news: FanNews) -> Fan:
         and news.value_as_of is not None
         and (fan.value_as_of is None or news.value_as_of > fan.value_as_of)
     ):
-        changes |= {"value_cents": news.value_cents, "value_as_of": news.value_as_of}
+        changes |= {"value_cents": news.value_cents, "value_as_of": news.value_as_of, "value_lift_cents": 0}
     if changes:
         for name, value in changes.items():
             setattr(fan, name, value)

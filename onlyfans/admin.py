@@ -137,7 +137,7 @@ class ImportBatchAdmin(UncountedAdmin):
     fields = (*list_display, "kind", "error", "mapping", "overwrite", "undone_at", "told", "problems")
     actions = ("undo",)
 
-    @admin.action(description="Undo: delete the fans it made, put back those it changed", permissions=["operate"])
+    @admin.action(description="Undo: delete what it made, put back what it changed", permissions=["operate"])
     def undo(self, request: HttpRequest, queryset: QuerySet[ImportBatch]) -> None:
         for batch in queryset.order_by("-created_at", "-pk"):  # the newest first: the older may lie beneath it
             try:

@@ -23,6 +23,7 @@ from crm.pagination import KeysetPagination
 from crm.rendering import JSONRenderer
 from crm.selectors import MANAGERS
 from crm.stored_words import in_words
+from crm.transaction_undo import TransactionUndo
 from onlyfans import import_services, selectors
 from onlyfans.csv_encodings import ENCODINGS
 from onlyfans.csv_import import rejected_csv, size_check
@@ -46,11 +47,14 @@ API_FIELDS = {
     "notes": "notes",
     "valueCents": "value_cents",
     "lastSeenAt": "last_seen_at",
+    "creator": "creator",
 }
 # Those of a file of transactions.
 API_EARNING_FIELDS = {
     "transactionId": "transaction_id",
     "occurredAt": "occurred_at",
+    "timeOfDay": "time_of_day",
+    "timeZone": "time_zone",
     "kind": "kind",
     "status": "status",
     "grossCents": "gross_cents",
@@ -62,6 +66,7 @@ API_EARNING_FIELDS = {
     "fanId": "fan_id",
     "handle": "handle",
     "fanName": "fan_name",
+    "creator": "creator",
 }
 API_NAMES = {field: name for name, field in (API_FIELDS | API_EARNING_FIELDS).items()}
 MAPPING_SCHEMA = {
@@ -419,8 +424,11 @@ class ImportView(ManagerAPIView):
         return Response(ImportResultSerializer(selectors.import_get(creator=self.creator, import_id=import_id)).data)
 
 
-class ImportUndoneSerializer(serializers.Serializer[FanUndo]):
-    """`kept` counts the fans that somebody changed since; they stay as they are."""
+class ImportUndoneSerializer(serializers.Serializer[FanUndo | TransactionUndo]):
+    """Fans or, of an import of transactions, transactions.
+
+    `kept` counts those that stay: fans that were changed since, transactions that another source told of since.
+    """
 
     deleted = serializers.IntegerField()
     restored = serializers.IntegerField()
@@ -428,7 +436,7 @@ class ImportUndoneSerializer(serializers.Serializer[FanUndo]):
 
 
 class ImportUndoView(ManagerAPIView):
-    """Undo an import: the fans it made go, the fans it changed are put back; 409 once a message went to one of them."""
+    """Undo an import: what it made goes, what it changed is put back; 409 once a message went to one of its fans."""
 
     @extend_schema(
         operation_id="imports_undo",

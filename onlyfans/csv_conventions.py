@@ -29,10 +29,16 @@ NUMBERS_BEGIN = r"(?s)^([0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{4})(?:[T, ].*)?$"
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """What was decided; the notice says so where the values alone did not settle it."""
+    """What was decided; the notice says so where the values alone did not settle it.
+
+    `mixed`: some of the dates are of the other order. `half_converted`: a spreadsheet seems to have read the day as the
+    month where it could, and to have left the rest as text; then the choice is the order of that text.
+    """
 
     choice: str
     notice: str = ""
+    mixed: bool = False
+    half_converted: bool = False
 
 
 @dataclass(slots=True)
@@ -57,7 +63,7 @@ class _Orders:
 
 
 def date_order(
-    column: Iterable[pd.Series],
+    column: Callable[[], Iterable[pd.Series]],
     *,
     others: Callable[[], Iterable[pd.Series]],
     language: str,
@@ -65,16 +71,17 @@ def date_order(
 ) -> Convention | None:
     """Whether 3/4/2026 has the day first: by the column's own dates, the file's others, `before`, or its language.
 
-    None where nothing settles it. `column` and what `others` answers come in pieces; `others` is asked only if needed.
+    None where nothing settles it. What `column` and `others` answer comes in pieces; they are asked only if needed.
     """
     own = _Orders()
-    for piece in column:
+    for piece in column():
         own.add(piece)
     if own.first and own.second and own.first != own.second:
         order = DAY_MONTH if own.first > own.second else MONTH_DAY
-        return Convention(order, MIXED % {"order": order})
+        return Convention(order, MIXED % {"order": order}, mixed=True)
     if bool(own.first) != bool(own.second):
-        return Convention(DAY_MONTH if own.first else MONTH_DAY)
+        half = not own.unclear and _all_could_be_exchanged(column())
+        return Convention(DAY_MONTH if own.first else MONTH_DAY, half_converted=half)
     if not own.unclear and not own.first:
         return Convention(MONTH_DAY)  # there is no such date, so either will do
     beside = _Orders()
@@ -90,9 +97,46 @@ def date_order(
     return None
 
 
+def _all_could_be_exchanged(column: Iterable[pd.Series]) -> bool:
+    """Whether there are dates with the year first, and in none of them the day is over 12.
+
+    That is what a spreadsheet leaves that took 02/11/2026 for a day of February and could not read 13/11/2026.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = False
+    for piece in column:
+        cells = pa.array(piece, pa.string())
+        dates = cells.filter(pc.match_substring_regex(cells, r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]"))
+        days = pc.utf8_slice_codeunits(dates, 8, 10)
+        for day in pc.unique(days).to_pylist():
+            found = True
+            if int(day) > 12:
+                return False
+    return found
+
+
+def long_rounded(column: Iterable[pd.Series]) -> bool:
+    """Whether the column has numbers of over 15 digits and all of them end in zeros, as a spreadsheet leaves them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = False
+    for piece in column:
+        cells = pa.array(piece, pa.string())
+        long = cells.filter(pc.match_substring_regex(cells, "^[1-9][0-9]{15,}$"))
+        if len(long):
+            found = True
+            if not pc.all(pc.match_substring_regex(long, "^[0-9]{15}0+$")).as_py():
+                return False
+    return found
+
+
 def decimal_mark(column: Iterable[pd.Series], *, language: str) -> Convention:
     """The file's decimal mark by its clear amounts, else by the headers' language."""
-    dots = commas = unclear = 0
+    dots = commas = 0
+    unclear: set[str] = set()
     for piece in column:
         by_dot, by_comma, rest = csv_columns.amounts_sort(piece)
         dots += by_dot
@@ -103,12 +147,15 @@ def decimal_mark(column: Iterable[pd.Series], *, language: str) -> Convention:
             except values.WrongError:
                 continue
             if values.AMBIGUOUS.fullmatch(digits):
-                unclear += 1
+                unclear.update(digits[-4])
             elif not digits.isdigit():
                 dots += bool(values.DOT_DECIMAL.fullmatch(digits))
                 commas += bool(values.COMMA_DECIMAL.fullmatch(digits))
     usual = "," if language in COMMA_LANGUAGES else "."
     mark = usual if dots == commas else ("." if dots > commas else ",")
+    if not dots and not commas and len(unclear) == 1:
+        # No amount of money has three decimals, so these are thousands.
+        mark = "," if unclear == {"."} else "."
     if not unclear or (dots == 0) != (commas == 0):
         return Convention(mark)
     thousands = "," if mark == "." else "."

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext
 
 from crm.errors import FieldError, InvalidInput
+from onlyfans.csv_currencies import currency_meant, currency_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 LANGUAGES = ("en", "fr", "es", "de")
+# Whose a row is, in a file of several creators; of both kinds of file.
+CREATOR = {
+    "en": ("Creator", "Creator Name", "Model", "Model Name", "Creator Username", "OnlyFans Account", "Account Name"),
+    "fr": ("Créateur", "Créatrice", "Modèle", "Compte OnlyFans"),
+    "es": ("Creador", "Creadora", "Modelo"),
+    "de": ("Ersteller", "Erstellerin", "Creatorin"),
+}
 # How many headers, and how much of them, a sentence names.
 TOLD_MAX, TOLD_CHARACTERS = 12, 300
 
@@ -45,6 +53,27 @@ def header_key(text: str) -> str:
     """The header without case, accents, spaces and punctuation."""
     plain = unicodedata.normalize("NFKD", text.casefold().replace("œ", "oe"))
     return re.sub(r"[^a-z0-9]", "", plain)
+
+
+# "Gross (in cents)", `value_cents`, "grossCents".
+_CENTS = re.compile(r"\b(?:in |en )?(?:cents?|centimes?|centavos|c[eé]ntimos)\b|(?<=[a-z])(?-i:Cents)\b", re.IGNORECASE)
+
+
+def header_currencies(text: str) -> tuple[str, ...]:
+    """The codes of the currency that a header names: `Gross €`, "Total Spent (USD)"; empty where it names none."""
+    words = (word for word in re.split(r"[\s()\[\],;:/_]+", text) if word)
+    return next((currency_meant(word) or ("?",) for word in words if currency_word(word)), ())
+
+
+def header_in_cents(text: str) -> bool:
+    """Whether a header says that its amounts are in cents."""
+    return bool(_CENTS.search(text.replace("_", " ")))
+
+
+def _bare(text: str) -> str:
+    """A header without its currency and unit."""
+    words = re.split(r"[\s()\[\],;:/_]+", _CENTS.sub(" ", text.replace("_", " ")))
+    return " ".join(word for word in words if not (word and currency_word(word)))
 
 
 def headers_told(header: Sequence[str]) -> str:
@@ -82,7 +111,12 @@ class Vocabulary:
 
     def headers_known(self, header: Sequence[str]) -> int:
         """How many of the headers name a field."""
-        return sum(header_key(name) in self._known for name in header)
+        return sum(self._key(name) in self._known for name in header)
+
+    def _key(self, name: str) -> str:
+        """The header's key, or where that is not known the one without a currency and a unit."""
+        key = header_key(name)
+        return key if key in self._known else header_key(_bare(name)) or key
 
     def columns_find(self, header: Sequence[str], mapping: Mapping[str, str | None] | None = None) -> Columns:
         """Find the column of each field: where `mapping` names one (None or "" for none), else by the header's name.
@@ -93,6 +127,7 @@ class Vocabulary:
         first_position: dict[str, int] = {}
         for position, name in enumerate(header):
             first_position.setdefault(header_key(name), position)
+            first_position.setdefault(self._key(name), position)
         errors = [
             FieldError(
                 "mapping", "unknown_field", gettext("There is no field %(name)s to map to.") % {"name": repr(name[:50])}

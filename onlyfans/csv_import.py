@@ -102,7 +102,7 @@ def fans_import(
             decimal_mark=decimal_mark,
             remembered=remembered,
         )
-        reading = _reading(sheet, choices)
+        reading = _reading(sheet, choices, creator)
         with transaction.atomic(), ExitStack() as stack:
             batch = import_services.import_begin(
                 creator=creator,
@@ -119,7 +119,7 @@ def fans_import(
                 fan_upsert_open(creator=creator, overwrite=choices.overwrite, batch=batch.fan_batch)
             )
             sums = import_summary.FanSums()
-            first, rejected = _collect(sheet, reading, batch, upsertion, sums, progress)
+            first, rejected, others, totals = _collect(sheet, reading, batch, upsertion, sums, progress)
             with transaction.atomic():
                 counts = upsertion.write(writing)
                 outcomes = upsertion.outcomes(len(first))
@@ -129,10 +129,13 @@ def fans_import(
             import_services.import_rows_add(batch=batch, rows=_skipped(overtaken, deleted))
             left_out = import_summary.columns_left_out(sheet, reading.columns)
             left_out_told = import_summary.left_out_told(left_out)
-            told = (*sheet.notices, *choices.notices, *reading.notices, *left_out_told)
+            told = (*sheet.notices, *choices.notices, *reading.notices, *left_out_told, *totals)
             import_services.import_finish(
                 batch=batch,
-                counts={name: sum(counts[outcome] for outcome in became) for name, became in COUNTED.items()},
+                counts={
+                    name: sum(counts[outcome] for outcome in became) + (others if name == "skipped" else 0)
+                    for name, became in COUNTED.items()
+                },
                 rejected_rows=rejected,
                 notices=[{"row": None, "text": text} for text in told],
                 reading=import_summary.reading_kept(sheet, reading),
@@ -211,7 +214,7 @@ def headers_known(header: Sequence[str]) -> int:
     return max(payloads.headers_known(header), earnings_payloads.VOCABULARY.headers_known(header))
 
 
-def _reading(sheet: Sheet, choices: Choices) -> payloads.Reading:
+def _reading(sheet: Sheet, choices: Choices, creator: Creator) -> payloads.Reading:
     """How the cells are read. Raises Unreadable for a list of transactions whose columns nobody called a fan's."""
     if choices.mapping is None and earnings_payloads.is_earnings(sheet.header):
         raise Unreadable(
@@ -229,6 +232,8 @@ def _reading(sheet: Sheet, choices: Choices) -> payloads.Reading:
         day_first=choices.day_first,
         day_first_before=choices.day_first_before,
         decimal_mark=choices.decimal_mark,
+        zone=creator.time_zone,
+        creator=creator.name,
     )
 
 
@@ -239,10 +244,14 @@ def _collect(
     upsertion: FanUpsertion,
     sums: import_summary.FanSums,
     progress: Callable[[int, int], None] | None,
-) -> tuple[list[tuple[int, FanRow]], int]:
-    """Hand the right rows on and keep the others; the first right ones with their lines, and how many are wrong."""
+) -> tuple[list[tuple[int, FanRow]], int, int, list[str]]:
+    """Hand the right rows on and keep the others.
+
+    Returns the first right ones with their lines, how many are wrong and left out, and what to tell of the latter.
+    """
     first: list[tuple[int, FanRow]] = []
-    rejected = done = 0
+    rejected = done = left_out = 0
+    totals: list[int] = []
     for chunk, values, csv in _typed(sheet, reading):
         lines = chunk.lines[values.positions]
         upsertion.copy_csv([csv])
@@ -251,11 +260,13 @@ def _collect(
             more = values.rows(PREVIEW_MAX - len(first))
             first += zip(lines.tolist(), more, strict=False)
         rejected += len(values.problems)
+        left_out += len(chunk.cells) - len(values.positions) - len(values.problems)
+        totals += chunk.lines[list(values.totals)].tolist()
         import_services.import_rows_add(batch=batch, rows=rejected_rows(chunk, values.problems))
         done += len(chunk.cells)
         if progress is not None:
             progress(done, sheet.rows)
-    return first, rejected
+    return first, rejected, left_out, [payloads.TOTALS_LEFT_OUT % payloads.lines_told(totals)] if totals else []
 
 
 def _skipped(overtaken: Iterable[tuple[int, int]], deleted: Iterable[int]) -> Iterator[KeptRow]:

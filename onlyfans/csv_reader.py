@@ -66,6 +66,14 @@ class Chunk:
     lines: npt.NDArray[np.int64]
     ragged: dict[int, list[str]]
 
+    def part(self, begin: int, end: int) -> Chunk:
+        """Some of its rows, as a chunk."""
+        return Chunk(
+            cells=self.cells.iloc[begin:end].reset_index(drop=True),
+            lines=self.lines[begin:end],
+            ragged={place - begin: cells for place, cells in self.ragged.items() if begin <= place < end},
+        )
+
     def raw(self, positions: Sequence[int]) -> list[list[str]]:
         """The rows as the file has them."""
         found: list[list[str]] = self.cells.iloc[list(positions)].to_numpy().tolist()

@@ -8,7 +8,6 @@ import warnings
 import zipfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 from xml.parsers import expat
@@ -17,6 +16,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from crm.errors import HuntazeError, Unreadable
 from crm.stored_words import kept_sentence
+from onlyfans.csv_cells import cell_text
 from onlyfans.csv_layout import Formulas, Table
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def tables(file: IO[bytes]) -> Iterator[list[Table]]:
 def _records(sheet: Any) -> Iterator[Record]:
     """Each row of the sheet with its number."""
     with _damage_told():
-        for line, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
-            yield line, [_text(cell) for cell in cells]
+        for line, cells in enumerate(sheet.iter_rows(), start=1):
+            yield line, [cell_text(cell) for cell in cells]
 
 
 @contextmanager
@@ -238,17 +238,3 @@ def _transitional(file: IO[bytes], target: IO[bytes]) -> IO[bytes]:
                     content = content.replace(strict, usual)
             copy.writestr(info.filename, content)
     return target
-
-
-def _text(cell: object) -> str:
-    """What the cell shows, as a CSV file would have it."""
-    if cell is None:
-        return ""
-    if isinstance(cell, float):
-        # Fifteen digits are what a spreadsheet shows; the sixteenth is where 0.1 + 0.2 differs from 0.3.
-        return f"{cell:.15g}"
-    if isinstance(cell, datetime):
-        return cell.isoformat(sep=" ", timespec="seconds").removesuffix(" 00:00:00")
-    if isinstance(cell, date | time):
-        return cell.isoformat()
-    return str(cell).replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")

@@ -6,13 +6,13 @@ its bytes times a constant; OLE files of other programs begin with the same byte
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from django.utils.translation import gettext, gettext_noop
 
 from crm.errors import Unreadable
+from onlyfans.csv_cells import moment_text, number_in_format, string_text
 from onlyfans.csv_layout import Table
 
 if TYPE_CHECKING:
@@ -38,12 +38,8 @@ def tables(file: IO[bytes]) -> list[Table]:
     file.seek(0)
     try:
         # Rows as long as they are: a cell far to the right must not make all others as wide.
-        book = xlrd.open_workbook(file_contents=file.read(), ragged_rows=True, logfile=_Silent())
-        return [
-            Table(sheet.name, partial(_records, sheet, book.datemode))
-            for sheet in book.sheets()
-            if not sheet.visibility
-        ]
+        book = xlrd.open_workbook(file_contents=file.read(), ragged_rows=True, formatting_info=True, logfile=_Silent())
+        return [Table(sheet.name, partial(_records, sheet, book)) for sheet in book.sheets() if not sheet.visibility]
     except Exception as error:  # of a damaged file the library raises whatever it stumbled over
         raise Unreadable(gettext(NO_WORKBOOK), code="not_csv") from error
 
@@ -58,12 +54,12 @@ class _Silent:
         """Nothing is kept."""
 
 
-def _records(sheet: Any, datemode: int) -> Iterator[Record]:
+def _records(sheet: Any, book: Any) -> Iterator[Record]:
     for row in range(sheet.nrows):
-        yield row + 1, [_text(cell, datemode) for cell in sheet.row(row)]
+        yield row + 1, [_text(cell, book) for cell in sheet.row(row)]
 
 
-def _text(cell: Any, datemode: int) -> str:
+def _text(cell: Any, book: Any) -> str:
     """What the cell shows, as a CSV file would have it."""
     import xlrd
 
@@ -71,19 +67,15 @@ def _text(cell: Any, datemode: int) -> str:
         return ""
     if cell.ctype == xlrd.XL_CELL_DATE:
         try:
-            return _moment(xlrd.xldate_as_datetime(cell.value, datemode))
+            when = xlrd.xldate_as_datetime(cell.value, book.datemode)
+            return moment_text(when.time() if 0 <= cell.value < 1 else when)
         except (xlrd.xldate.XLDateError, OverflowError, ValueError):
             return str(cell.value)
     if cell.ctype == xlrd.XL_CELL_NUMBER:
-        return f"{cell.value:.15g}"
+        number_format = book.format_map.get(book.xf_list[cell.xf_index].format_key)
+        return number_in_format(cell.value, number_format.format_str if number_format else "General")
     if cell.ctype == xlrd.XL_CELL_BOOLEAN:
-        return str(bool(cell.value))
+        return str(bool(cell.value)).upper()
     if cell.ctype == xlrd.XL_CELL_ERROR:
         return str(xlrd.error_text_from_code.get(cell.value, "#N/A"))
-    return str(cell.value).replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
-
-
-def _moment(when: datetime | date) -> str:
-    if isinstance(when, datetime):
-        return when.isoformat(sep=" ", timespec="seconds").removesuffix(" 00:00:00")
-    return when.isoformat()
+    return string_text(str(cell.value))

@@ -12,8 +12,9 @@ from django.utils.translation import gettext
 
 from crm.errors import Conflict, HuntazeError
 from crm.fan_undo import FanUndo, fan_batch_undo
-from crm.models import Creator, FanBatch, User
+from crm.models import Creator, FanBatch, TransactionBatch, User
 from crm.stored_words import kept_sentence
+from crm.transaction_undo import TransactionUndo, transaction_batch_undo
 from onlyfans.models import ImportBatch, ImportJob, ImportKind, ImportPart, ImportRow, ImportStatus
 
 # A file is kept in rows of this size until its job has ended.
@@ -24,6 +25,10 @@ BROKEN_OFF = kept_sentence("The import was begun %(times)s times and broken off 
 UNDONE = kept_sentence("Undone: %(deleted)s fans deleted, %(restored)s put back.")
 UNDONE_IN_PART = kept_sentence(
     "Undone: %(deleted)s fans deleted, %(restored)s put back. %(kept)s were changed since and stay as they are."
+)
+MONEY_UNDONE = kept_sentence("Undone: %(deleted)s transactions deleted, %(restored)s put back.")
+MONEY_UNDONE_IN_PART = kept_sentence(
+    "Undone: %(deleted)s transactions deleted, %(restored)s put back. Another source told of %(kept)s since; they stay."
 )
 
 
@@ -56,8 +61,10 @@ def import_begin(
     """
     if batch is None:
         batch = ImportBatch(creator=creator, created_by=user, filename=filename, kind=kind)
-    undoable = kind is ImportKind.FANS and not dry_run
-    batch.fan_batch = FanBatch.objects.create(creator=creator) if undoable else None
+    if not dry_run and kind is ImportKind.FANS:
+        batch.fan_batch = FanBatch.objects.create(creator=creator)
+    elif not dry_run:
+        batch.transaction_batch = TransactionBatch.objects.create(creator=creator, written_at=timezone.now())
     batch.status = ImportStatus.DRY_RUN if dry_run else ImportStatus.DONE
     batch.mapping, batch.header = mapping, header
     batch.overwrite, batch.day_first = sorted(overwrite), day_first
@@ -107,28 +114,31 @@ def import_finish(
 
 
 @transaction.atomic
-def import_undo(*, batch: ImportBatch) -> FanUndo:
-    """Take an import back as crm.fan_undo does.
+def import_undo(*, batch: ImportBatch) -> FanUndo | TransactionUndo:
+    """Take an import back as crm.fan_undo or, of transactions, crm.transaction_undo does.
 
     Raises Conflict with the reason: it was a dry run, was undone already, or its fans are in use by now.
     """
-    batch = ImportBatch.objects.select_for_update(of=("self",)).select_related("fan_batch").get(pk=batch.pk)
-    if batch.kind == ImportKind.EARNINGS:
-        raise Conflict(
-            gettext("Transactions are not taken back: the platform tells of the same money. Only fans can be."),
-            code="import_of_earnings",
-        )
+    batch = (
+        ImportBatch.objects.select_for_update(of=("self",))
+        .select_related("fan_batch", "transaction_batch")
+        .get(pk=batch.pk)
+    )
     if batch.status == ImportStatus.DRY_RUN:
         raise Conflict(gettext("A dry run changed nothing, so there is nothing to undo."), code="import_dry_run")
     if batch.status in (ImportStatus.QUEUED, ImportStatus.RUNNING, ImportStatus.FAILED):
         raise Conflict(gettext("This import has changed nothing, so there is nothing to undo."), code="import_not_done")
     if batch.status == ImportStatus.UNDONE:
         raise Conflict(gettext("This import was undone already."), code="import_undone")
-    if batch.fan_batch is None:
+    undone: FanUndo | TransactionUndo
+    if batch.fan_batch is not None:
+        undone = fan_batch_undo(batch=batch.fan_batch)
+    elif batch.transaction_batch is not None:
+        undone = transaction_batch_undo(batch=batch.transaction_batch)
+    else:
         raise Conflict(
             gettext("This import is older than undoing; what it changed is not known."), code="import_too_old"
         )
-    undone = fan_batch_undo(batch=batch.fan_batch)
     ImportBatch.objects.filter(pk=batch.pk).update(
         status=ImportStatus.UNDONE,
         undone_at=timezone.now(),
@@ -137,9 +147,11 @@ def import_undo(*, batch: ImportBatch) -> FanUndo:
     return undone
 
 
-def undo_sentence(undone: FanUndo) -> str:
+def undo_sentence(undone: FanUndo | TransactionUndo) -> str:
     """In English, as a row keeps it."""
     told = {name: f"{number:,}" for name, number in asdict(undone).items()}
+    if isinstance(undone, TransactionUndo):
+        return (MONEY_UNDONE_IN_PART if undone.kept else MONEY_UNDONE) % told
     return (UNDONE_IN_PART if undone.kept else UNDONE) % told
 
 

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy
 from encrypted_fields.fields import EncryptedTextField
 
-from crm.models import Creator, FanBatch, audit_indexes, audit_model, search_index
+from crm.models import Creator, FanBatch, TransactionBatch, audit_indexes, audit_model, search_index
 
 
 class AccountState(models.TextChoices):
@@ -176,6 +176,9 @@ class ImportBatch(models.Model):
     error_code = models.CharField(max_length=50, blank=True, db_default="")
     # By which the import can be undone; gone where there is nothing to undo.
     fan_batch = models.OneToOneField(FanBatch, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    transaction_batch = models.OneToOneField(
+        TransactionBatch, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     undone_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -203,6 +206,11 @@ class ImportBatch(models.Model):
         """Whether it only says what an import would do; of a job it is known before the end."""
         job: ImportJob | None = getattr(self, "job", None)
         return self.status == ImportStatus.DRY_RUN or (job is not None and job.dry_run)
+
+    @property
+    def is_undoable(self) -> bool:
+        """Whether it changed something that is known."""
+        return self.status == ImportStatus.DONE and (self.fan_batch_id or self.transaction_batch_id) is not None
 
     @property
     def is_waiting(self) -> bool:

@@ -20,7 +20,7 @@ from crm.selectors import MANAGERS
 from onlyfans import import_services, payloads, selectors
 from onlyfans.csv_import import rejected_csv
 from onlyfans.import_jobs import import_soon
-from onlyfans.models import ImportBatch, ImportKind, ImportStatus
+from onlyfans.models import ImportBatch, ImportKind
 
 HISTORY_SIZE = 20
 # How many problems and notices the page shows; the download has all rejected rows.
@@ -32,7 +32,9 @@ DAY_FIRST = {"true": True, "false": False}
 LABELS = {name: gettext_lazy(label) for name, label in payloads.LABELS.items()}
 EARNING_LABELS = {
     "transaction_id": gettext_lazy("Transaction ID"),
-    "occurred_at": gettext_lazy("Time"),
+    "occurred_at": gettext_lazy("Date"),
+    "time_of_day": gettext_lazy("Time of day"),
+    "time_zone": gettext_lazy("Time zone"),
     "kind": gettext_lazy("Type"),
     "status": gettext_lazy("Status"),
     "gross_cents": gettext_lazy("Gross"),
@@ -44,6 +46,7 @@ EARNING_LABELS = {
     "fan_id": gettext_lazy("Fan ID"),
     "handle": gettext_lazy("Username"),
     "fan_name": gettext_lazy("Name"),
+    "creator": gettext_lazy("Creator"),
 }
 
 
@@ -109,7 +112,7 @@ def import_result(request: HttpRequest, import_id: int) -> HttpResponse:
         "batch": batch,
         "late": timezone.now() - batch.created_at > LATE,
         "dry_run": batch.is_dry_run,
-        "undoable": batch.status == ImportStatus.DONE and batch.fan_batch_id is not None,
+        "undoable": batch.is_undoable,
         "problems": list(islice(selectors.import_problems(batch), SHOWN_MAX)),
         "notices": list(islice(selectors.import_notices(batch), SHOWN_MAX)),
         "shown_max": SHOWN_MAX,

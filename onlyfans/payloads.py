@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, overload
+from zoneinfo import ZoneInfo
 
 from crm.errors import FieldError, Unreadable
 from crm.payloads import FanRow
 from crm.stored_words import kept_sentence, said
 from onlyfans import csv_columns, csv_conventions, csv_headers
 from onlyfans import csv_values as values
+from onlyfans.csv_columns import Manner
+from onlyfans.csv_currencies import currency_meant
 from onlyfans.csv_headers import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     import numpy as np
     import numpy.typing as npt
@@ -71,7 +75,8 @@ ALIASES: dict[str, dict[str, tuple[str, ...]]] = {
         "de": ("Notizen", "Notiz", "Bemerkungen", "Bemerkung", "Kommentare", "Anmerkungen"),
     },
     "value_cents": {
-        "en": ("Total Spent", "Total Spend", "Lifetime Value", "Lifetime Spend", "LTV", "Spent"),
+        # `valueCents` is what our own API calls it.
+        "en": ("Total Spent", "Total Spend", "Lifetime Value", "Lifetime Spend", "LTV", "Spent", "Value Cents"),
         "fr": ("Total dépensé", "Montant dépensé", "Dépenses totales", "Dépenses", "Dépensé"),
         "es": ("Total gastado", "Gasto total", "Importe gastado", "Gastado", "Gasto"),
         "de": ("Gesamtausgaben", "Gesamt ausgegeben", "Ausgegeben", "Ausgaben", "Gesamtbetrag", "Umsatz"),
@@ -82,8 +87,11 @@ ALIASES: dict[str, dict[str, tuple[str, ...]]] = {
         "es": ("Última conexión", "Última actividad", "Última visita", "Visto por última vez", "Último acceso"),
         "de": ("Zuletzt gesehen", "Zuletzt aktiv", "Zuletzt online", "Letzte Aktivität", "Letzte Anmeldung"),
     },
+    "creator": csv_headers.CREATOR,
 }
 KEYS = ("platform_id", "handle")
+# How many names or lines a sentence has.
+NAMES_TOLD = 10
 FIELDS = tuple(ALIASES)
 # What people call them, in English.
 LABELS = {
@@ -96,6 +104,7 @@ LABELS = {
     "notes": kept_sentence("Notes"),
     "value_cents": kept_sentence("Value"),
     "last_seen_at": kept_sentence("Last seen"),
+    "creator": kept_sentence("Creator"),
 }
 
 VOCABULARY = csv_headers.Vocabulary(ALIASES)
@@ -103,6 +112,47 @@ NO_KEY = kept_sentence("No column says who the fan is. Name one Username or Fan 
 ORDER_UNKNOWN = kept_sentence(
     "The dates in the column %(name)s can be read with the day or the month first; say which it is."
 )
+HALF_CONVERTED = kept_sentence(
+    "In the column %(name)s a spreadsheet seems to have read the day as the month where it could, and to have left the "
+    "other dates as text. Import the original file; or say which stood first in it, day or month (dayFirst), to have "
+    "them exchanged back."
+)
+OF_OTHERS = kept_sentence(
+    "The column %(name)s names %(found)s, and this is %(creator)s. Take the rows of this creator out into a file, or "
+    "leave the column out if all of them are this creator's."
+)
+LEFT_TO_OTHERS = kept_sentence("%(number)s rows of other creators were left out: %(found)s.")
+TOTALS_LEFT_OUT = kept_sentence("%(number)s rows are totals and were left out: line %(lines)s.")
+# What stands in front of a sum, in the key of csv_headers.
+TOTALS = frozenset(
+    [
+        "total",
+        "totals",
+        "grandtotal",
+        "subtotal",
+        "sum",
+        "totalgeneral",
+        "soustotal",
+        "somme",
+        "summe",
+        "gesamt",
+        "gesamtsumme",
+        "zwischensumme",
+        "suma",
+        "totale",
+        "totalgenerale",
+        "totalearnings",
+        "totalspent",
+    ]
+)
+TOTAL_BEGINS = r"(?i)^[^A-Za-z0-9]*(?:total|sum|somme|summe|gesamt|sub|sous|grand|zwischen)"
+EXCHANGED = kept_sentence(
+    "A spreadsheet had exchanged day and month of some dates in the column %(name)s; they were exchanged back."
+)
+OTHER_MONEY = kept_sentence(
+    "Amounts in the column %(name)s are in %(currencies)s. They were taken as they are: values here are in US dollars."
+)
+IN_CENTS = kept_sentence("The column %(name)s was read as cents, as it is called.")
 headers_known = VOCABULARY.headers_known
 columns_find = VOCABULARY.columns_find
 
@@ -135,10 +185,18 @@ class Reading:
     """How the cells of one file are to be read, decided from all of it."""
 
     columns: Columns
-    date_order: str
-    decimal_mark: str
-    now: datetime
+    manner: Manner
     notices: tuple[str, ...] = ()
+    # How the column of creators names the one whose rows are taken; empty where all are.
+    creator: str = ""
+
+    @property
+    def date_order(self) -> str:
+        return self.manner.date_order
+
+    @property
+    def decimal_mark(self) -> str:
+        return self.manner.decimal_mark
 
 
 def reading_decide(
@@ -149,50 +207,145 @@ def reading_decide(
     day_first: bool | None = None,
     day_first_before: bool | None = None,
     decimal_mark: str | None = None,
+    zone: str = "UTC",
+    creator: str = "",
     dates_in: str = "last_seen_at",
-    amounts_in: str = "value_cents",
+    amounts_in: Sequence[str] = ("value_cents",),
+    ids_in: str = "platform_id",
 ) -> Reading:
     """Whether dates have the day first and amounts a decimal comma; `day_first` settles the dates.
 
     `decimal_mark` settles the amounts. `day_first_before` is how such a file was read the last time; the dates in this
     one count more.
 
-    The fields `dates_in` and `amounts_in` are those that decide.
+    `creator` is the name of the one whose file this is to be. Raises Unreadable (`other_creator`) where a column says
+    that all rows are of others.
+
+    The fields `dates_in`, `amounts_in` and `ids_in` are those that decide. A day without a time is one of `zone`; an
+    unknown name counts as UTC.
 
     `pieces` answers the columns at these positions, piece by piece. Raises Unreadable (`date_order_unknown`, naming the
     column) where a date of numbers can be read in two ways and nothing in the file says in which.
     """
 
-    def column(name: str) -> Iterable[pd.Series]:
-        position = columns.positions.get(name)
-        return () if position is None else (piece[0] for piece in pieces([position]))
+    def column(*names: str) -> Iterable[pd.Series]:
+        positions = [columns.positions[name] for name in names if name in columns.positions]
+        return (series for piece in pieces(positions) for series in piece) if positions else ()
 
     def beside() -> Iterable[pd.Series]:
         others = [p for p in range(len(columns.header)) if p != columns.positions[dates_in]]
         return (series for piece in pieces(others) for series in piece)
 
-    if day_first is None:
-        dates = csv_conventions.date_order(
-            column(dates_in), others=beside, before=_order(day_first_before), language=columns.language
-        )
-    else:
-        dates = csv_conventions.Convention(_order(day_first))
-    if dates is None:
-        name = columns.mapping()[dates_in]
-        sentence = said(ORDER_UNKNOWN, name=repr(name[:100]))
-        raise Unreadable(sentence, code="date_order_unknown", errors=(FieldError("day_first", "required", sentence),))
+    dates = csv_conventions.date_order(
+        lambda: column(dates_in), others=beside, before=_order(day_first_before), language=columns.language
+    )
+    named = repr(columns.mapping().get(dates_in, "")[:100])
+    exchanged = dates is not None and dates.half_converted and dates.choice == _order(day_first)
+    if day_first is not None:
+        dates = csv_conventions.Convention(_order(day_first), EXCHANGED % {"name": named} if exchanged else "")
+    elif dates is None or (dates.mixed and dates_in != "last_seen_at"):
+        # When somebody was seen may be off; money may not.
+        raise _ask_order(ORDER_UNKNOWN, named)
+    elif dates.half_converted:
+        raise _ask_order(HALF_CONVERTED, named)
     amounts = (
         csv_conventions.Convention(decimal_mark)
         if decimal_mark
-        else csv_conventions.decimal_mark(column(amounts_in), language=columns.language)
+        else csv_conventions.decimal_mark(column(*amounts_in), language=columns.language)
     )
+    in_cents = frozenset(
+        name
+        for name in amounts_in
+        if csv_headers.header_in_cents(columns.mapping().get(name, "")) and name in columns.positions
+    )
+    mine, others = _of_creator(columns, column("creator"), creator)
+    told = (*_money_told(columns, column, in_cents),) if amounts_in == ("value_cents",) else ()
     return Reading(
         columns=columns,
-        date_order=dates.choice,
-        decimal_mark=amounts.choice,
-        now=now,
-        notices=tuple(notice for notice in (dates.notice, amounts.notice) if notice),
+        manner=Manner(
+            date_order=dates.choice,
+            decimal_mark=amounts.choice,
+            now=now,
+            zone=_zone(zone),
+            exchanged=exchanged,
+            long_rounded=frozenset([ids_in] if csv_conventions.long_rounded(column(ids_in)) else ()),
+            in_cents=in_cents,
+        ),
+        notices=tuple(notice for notice in (dates.notice, amounts.notice, *told, others) if notice),
+        creator=mine,
     )
+
+
+def lines_told(lines: Sequence[int]) -> dict[str, str]:
+    """How many there are, and the first of them, for a sentence."""
+    more = " …" if len(lines) > NAMES_TOLD else ""
+    return {"number": f"{len(lines):,}", "lines": ", ".join(map(str, lines[:NAMES_TOLD])) + more}
+
+
+def creator_key(name: str) -> str:
+    """A creator's name or handle as names are compared."""
+    return " ".join(name.casefold().replace("@", " ").split())
+
+
+def _of_creator(columns: Columns, named: Iterable[pd.Series], creator: str) -> tuple[str, str]:
+    """How the file's column of creators names this one, empty where it has none, and what to tell of the others."""
+    import pandas as pd
+
+    counts: dict[str, int] = {}
+    for piece in named:
+        for text, count in pd.Series(piece).value_counts().items():
+            counts[str(text)] = counts.get(str(text), 0) + int(count)
+    counts.pop("", None)
+    if not counts:
+        return "", ""
+    mine = creator_key(creator)
+    others = {text: count for text, count in counts.items() if creator_key(text) != mine}
+    found = ", ".join(sorted(others)[:NAMES_TOLD])
+    if len(others) == len(counts):
+        header = columns.mapping()["creator"]
+        told = said(OF_OTHERS, name=repr(header[:100]), found=found, creator=creator)
+        raise Unreadable(told, code="other_creator", errors=(FieldError("mapping", "other_creator", told),))
+    if not others:
+        return "", ""
+    return mine, LEFT_TO_OTHERS % {"number": f"{sum(others.values()):,}", "found": found}
+
+
+def of_this_creator(cells: pd.DataFrame, reading: Reading) -> npt.NDArray[np.bool_] | None:
+    """Which rows are this creator's; None where all are."""
+    if not reading.creator:
+        return None
+    named = cells[reading.columns.positions["creator"]]
+    ours = [text for text in named.unique() if creator_key(text) == reading.creator]
+    return named.isin(ours).to_numpy(dtype=bool)
+
+
+def _ask_order(sentence: str, name: str) -> Unreadable:
+    told = said(sentence, name=name)
+    return Unreadable(told, code="date_order_unknown", errors=(FieldError("day_first", "required", told),))
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return UTC
+
+
+def _money_told(
+    columns: Columns, column: Callable[..., Iterable[pd.Series]], in_cents: frozenset[str]
+) -> Iterable[str]:
+    """What a person should know of the fans' values: that they are in another currency, or in cents."""
+    header = columns.mapping().get("value_cents", "")
+    found = {code for code in csv_headers.header_currencies(header)[:1] if code != "USD"}
+    for piece in column("value_cents"):
+        for token in csv_columns.currencies_beside(piece):
+            meant = currency_meant(token)
+            if meant and "USD" not in meant:
+                found.add(meant[0] if len(meant) == 1 else token)
+    if found:
+        yield OTHER_MONEY % {"name": repr(header[:100]), "currencies": ", ".join(sorted(found))}
+    if in_cents:
+        yield IN_CENTS % {"name": repr(header[:100])}
 
 
 @overload
@@ -214,6 +367,8 @@ class FanValues:
     fans: pd.DataFrame
     positions: npt.NDArray[np.int64]
     problems: dict[int, list[Problem]]
+    # The rows that are sums of the others.
+    totals: tuple[int, ...] = ()
 
     def rows(self, most: int) -> list[FanRow]:
         """The first of them one by one, for a person to look at."""
@@ -235,10 +390,11 @@ def fan_values(*, cells: pd.DataFrame, ragged: Mapping[int, Sequence[str]], read
         for position, row in ragged.items()
     }
     typed: dict[str, pd.Series] = {}
+    left_out = _left_out(cells, reading)
     for name, at in columns.positions.items():
-        parsed = csv_columns.parse(
-            name, cells[at], date_order=reading.date_order, decimal_mark=reading.decimal_mark, now=reading.now
-        )
+        if name == "creator":
+            continue
+        parsed = csv_columns.parse(name, cells[at], reading.manner)
         typed[name] = parsed.values
         for position, error in parsed.errors:
             if position not in ragged:
@@ -262,8 +418,39 @@ def fan_values(*, cells: pd.DataFrame, ragged: Mapping[int, Sequence[str]], read
         },
         copy=False,
     )
+    totals: list[int] = []
+    if left_out is not None:
+        ours, totals = left_out
+        problems = {position: wrong for position, wrong in problems.items() if ours[position]}
     right = ~fans.index.isin(list(problems))
-    return FanValues(fans=fans[right], positions=right.nonzero()[0], problems=dict(sorted(problems.items())))
+    if left_out is not None:
+        right &= ours
+    return FanValues(
+        fans=fans[right], positions=right.nonzero()[0], problems=dict(sorted(problems.items())), totals=tuple(totals)
+    )
+
+
+def _left_out(cells: pd.DataFrame, reading: Reading) -> tuple[npt.NDArray[np.bool_], list[int]] | None:
+    """Which rows are this creator's fans, and the positions of those that are totals; None where all rows are fans."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ours = of_this_creator(cells, reading)
+    positions = reading.columns.positions
+    totals: list[int] = []
+    for at in {positions[key] for key in KEYS if key in positions} | {0}:
+        texts = pa.array(cells[at], pa.string())
+        for position in pc.indices_nonzero(pc.match_substring_regex(texts, TOTAL_BEGINS)).to_pylist():
+            # A fan may be called so; then more is known of them than a sum.
+            others = (cells[p].iloc[position] for name, p in positions.items() if p != at and name != "value_cents")
+            if csv_headers.header_key(texts[position].as_py()) in TOTALS and not any(others):
+                totals.append(position)
+    if ours is None and not totals:
+        return None
+    ours = np.ones(len(cells), dtype=bool) if ours is None else ours
+    ours[totals] = False
+    return ours, sorted(set(totals))
 
 
 def fans_csv(fans: pd.DataFrame, numbers: npt.NDArray[np.int64]) -> memoryview:

@@ -8,7 +8,14 @@ from crm.models.fans import FAN_NAME_ORDER, FAN_SEEN_ORDER, Fan, FanBatch, FanBe
 from crm.models.idempotency import IdempotencyKey
 from crm.models.ids import uuid7
 from crm.models.indexes import search_index
-from crm.models.transactions import Transaction, TransactionKind, TransactionSource, TransactionStatus
+from crm.models.transactions import (
+    Transaction,
+    TransactionBatch,
+    TransactionBefore,
+    TransactionKind,
+    TransactionSource,
+    TransactionStatus,
+)
 from crm.models.users import EndedSignIn, SignIn, User, UserManager
 
 __all__ = [
@@ -33,6 +40,8 @@ __all__ = [
     "Role",
     "SignIn",
     "Transaction",
+    "TransactionBatch",
+    "TransactionBefore",
     "TransactionKind",
     "TransactionSource",
     "TransactionStatus",

@@ -39,6 +39,8 @@ class Fan(models.Model):
     value_cents = models.BigIntegerField(default=0)
     # When the platform itself told the value: what was paid before is in it. Null where a file or a person gave it.
     value_as_of = models.DateTimeField(null=True, blank=True)
+    # How much of the value is there only because files of transactions show that the fan paid more than was told.
+    value_lift_cents = models.BigIntegerField(default=0, db_default=0, editable=False)
     # As the platform last said; null where it has said nothing.
     subscribed = models.BooleanField(null=True, blank=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)

@@ -1,5 +1,6 @@
 """Answers which table keeps the money that fans paid. Touches the database alone."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -65,6 +66,8 @@ class Transaction(models.Model):
     event_id = models.CharField(max_length=64, null=True, blank=True)
     notice_id = models.CharField(max_length=64, null=True, blank=True)
     file_key = models.CharField(max_length=64, null=True, blank=True)
+    # The row of a file with negative amounts that took this payment back.
+    taken_back_key = models.CharField(max_length=64, null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, db_default=Now())
 
@@ -99,3 +102,35 @@ class Transaction(models.Model):
 
     def __str__(self) -> str:
         return f"transaction {self.pk}"
+
+
+class TransactionBatch(models.Model):
+    """What one file of transactions made: their ids, as ranges from `first_ids[i]` to `last_ids[i]`.
+
+    All that it wrote has `written_at` as its `updated_at`.
+    """
+
+    creator = models.ForeignKey(Creator, on_delete=models.CASCADE, related_name="transaction_batches")
+    first_ids = ArrayField(models.BigIntegerField(), default=list)
+    last_ids = ArrayField(models.BigIntegerField(), default=list)
+    written_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "transaction batches"
+
+    def __str__(self) -> str:
+        return f"batch {self.pk} of {self.creator_id}"
+
+
+class TransactionBefore(models.Model):
+    """What a transaction was before a batch changed it: `{column: value}`, null if a batch made it that was undone."""
+
+    pk = models.CompositePrimaryKey("batch_id", "transaction_id")
+    batch = models.ForeignKey(
+        TransactionBatch, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False
+    )
+    transaction = models.ForeignKey(Transaction, on_delete=models.CASCADE, related_name="+", db_constraint=False)
+    before = models.JSONField(null=True)
+
+    def __str__(self) -> str:
+        return f"transaction {self.transaction_id} before batch {self.batch_id}"

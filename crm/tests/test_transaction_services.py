@@ -1,7 +1,6 @@
 """Answers whether money is counted once, whichever way it was told and in whichever order."""
 
 import threading
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -146,7 +145,7 @@ def test_the_list_corrects_an_estimate_and_an_estimate_corrects_nothing() -> Non
     record(fan.creator, tip(fan, NOTICE, "1"))
     stored = Transaction.objects.get()
     assert (stored.net_cents, stored.fee_cents, stored.status) == (790, 210, TransactionStatus.LOADING)
-    record(fan.creator, replace(listed, status=TransactionStatus.UNDO))
+    record(fan.creator, listed._replace(status=TransactionStatus.UNDO))
     assert Transaction.objects.get().status == TransactionStatus.UNDO
 
 

@@ -71,8 +71,18 @@ def test_a_later_import_keeps_the_fans_it_changed(creator: Creator) -> None:
     second = imported(creator, TEXT.replace("$5", "$50"))
     assert import_undo(batch=first).kept == 1
     assert list(Fan.objects.values_list("platform_id", "value_cents")) == [("7", 5_000)]
-    assert import_undo(batch=second).restored == 1
-    assert Fan.objects.get().value_cents == 500
+    assert import_undo(batch=second).deleted == 1
+    assert not Fan.objects.exists()
+
+
+def test_undone_from_the_last_to_the_first_nothing_is_left_of_two_imports(creator: Creator) -> None:
+    FanFactory.create(creator=creator, platform_id="8", handle="bob", name="B", value_cents=1)
+    before = fans()
+    first, second = imported(creator), imported(creator, TEXT.replace("$5", "$50").replace("$6", "$60"))
+    assert import_undo(batch=second).restored == 2
+    undone = import_undo(batch=first)
+    assert (undone.deleted, undone.restored, undone.kept) == (1, 1, 0)
+    assert fans() == before
 
 
 @pytest.mark.parametrize("known", [True, False])

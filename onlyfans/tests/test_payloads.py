@@ -83,9 +83,9 @@ def test_every_amount_survives_being_written(mark: str, cents: int, symbol: str)
 @settings(deadline=None)  # the first one imports Arrow
 @given(st.text(max_size=30))
 def test_no_text_breaks_the_reading(text: str) -> None:
-    for field in payloads.FIELDS:
+    for field in csv_columns.READERS:
         parsed = csv_columns.parse(
-            field, pd.Series([text.strip()], dtype="str"), date_order=DAY_MONTH, decimal_mark=",", now=NOW
+            field, pd.Series([text.strip()], dtype="str"), csv_columns.Manner(DAY_MONTH, ",", NOW)
         )
         assert len(parsed.values) == 1
 
@@ -151,7 +151,9 @@ def test_never_seen_is_no_date(text: str) -> None:
 
 def order(*dates: str, others: tuple[str, ...] = (), language: str = "en") -> tuple[str, str] | None:
     found = csv_conventions.date_order(
-        [pd.Series([date]) for date in dates], others=lambda: [pd.Series(others, dtype="str")], language=language
+        lambda: [pd.Series([date]) for date in dates],
+        others=lambda: [pd.Series(others, dtype="str")],
+        language=language,
     )
     return (found.choice, found.notice) if found else None
 

@@ -11,10 +11,12 @@ from onlyfans.models import ImportBatch
 
 
 class Command(BaseCommand):
-    help = "Undo an import of fans. Ends with 1, and changes nothing, where its fans are in use by now."
+    help = "Undo an import of fans or transactions. Ends with 1, and changes nothing, where its fans are in use by now."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("import_id", type=int, help="as import_fans --json and the admin show it")
+        parser.add_argument(
+            "import_id", type=int, help="as import_fans and import_earnings with --json and the admin show it"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         batch = ImportBatch.objects.filter(pk=options["import_id"]).first()
