@@ -29,7 +29,7 @@ NOT_PAID_HERE = kept_sentence(
     "This takes back a payment that is not known here: no earlier one of the same fan and amount. Import the file that "
     "has it first."
 )
-PAYOUTS_LEFT_OUT = kept_sentence("%(number)s rows are payouts, no payments of fans, and were left out: line %(lines)s.")
+PAYOUTS_LEFT_OUT = kept_sentence("Rows of payouts were left out, as they are no payments of fans: %(lines)s.")
 
 
 def earnings_import(

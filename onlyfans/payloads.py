@@ -121,8 +121,8 @@ OF_OTHERS = kept_sentence(
     "The column %(name)s names %(found)s, and this is %(creator)s. Take the rows of this creator out into a file, or "
     "leave the column out if all of them are this creator's."
 )
-LEFT_TO_OTHERS = kept_sentence("%(number)s rows of other creators were left out: %(found)s.")
-TOTALS_LEFT_OUT = kept_sentence("%(number)s rows are totals and were left out: line %(lines)s.")
+LEFT_TO_OTHERS = kept_sentence("Rows of other creators were left out: %(number)s, of %(found)s.")
+TOTALS_LEFT_OUT = kept_sentence("Rows of totals were left out: %(lines)s.")
 # What stands in front of a sum, in the key of csv_headers.
 TOTALS = frozenset(
     [
