@@ -176,8 +176,15 @@ class ImportBatch(models.Model):
     error_code = models.CharField(max_length=50, blank=True, db_default="")
     # By which the import can be undone; gone where there is nothing to undo.
     fan_batch = models.OneToOneField(FanBatch, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
-    transaction_batch = models.OneToOneField(
-        TransactionBatch, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    # Without a constraint and an index, which would be made under a lock; nobody asks for an import by it.
+    transaction_batch = models.ForeignKey(
+        TransactionBatch,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
     )
     undone_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
