@@ -119,7 +119,7 @@ def fans_import(
                 fan_upsert_open(creator=creator, overwrite=choices.overwrite, batch=batch.fan_batch)
             )
             sums = import_summary.FanSums()
-            first, rejected, others, totals = _collect(sheet, reading, batch, upsertion, sums, progress)
+            first, rejected, others = _collect(sheet, reading, batch, upsertion, sums, progress)
             with transaction.atomic():
                 counts = upsertion.write(writing)
                 outcomes = upsertion.outcomes(len(first))
@@ -129,7 +129,7 @@ def fans_import(
             import_services.import_rows_add(batch=batch, rows=_skipped(overtaken, deleted))
             left_out = import_summary.columns_left_out(sheet, reading.columns)
             left_out_told = import_summary.left_out_told(left_out)
-            told = (*sheet.notices, *choices.notices, *reading.notices, *left_out_told, *totals)
+            told = (*sheet.notices, *choices.notices, *reading.notices, *left_out_told)
             import_services.import_finish(
                 batch=batch,
                 counts={
@@ -244,14 +244,13 @@ def _collect(
     upsertion: FanUpsertion,
     sums: import_summary.FanSums,
     progress: Callable[[int, int], None] | None,
-) -> tuple[list[tuple[int, FanRow]], int, int, list[str]]:
+) -> tuple[list[tuple[int, FanRow]], int, int]:
     """Hand the right rows on and keep the others.
 
-    Returns the first right ones with their lines, how many are wrong and left out, and what to tell of the latter.
+    Returns the first right ones with their lines, how many are wrong, and how many are other creators'.
     """
     first: list[tuple[int, FanRow]] = []
     rejected = done = left_out = 0
-    totals: list[int] = []
     for chunk, values, csv in _typed(sheet, reading):
         lines = chunk.lines[values.positions]
         upsertion.copy_csv([csv])
@@ -261,12 +260,11 @@ def _collect(
             first += zip(lines.tolist(), more, strict=False)
         rejected += len(values.problems)
         left_out += len(chunk.cells) - len(values.positions) - len(values.problems)
-        totals += chunk.lines[list(values.totals)].tolist()
         import_services.import_rows_add(batch=batch, rows=rejected_rows(chunk, values.problems))
         done += len(chunk.cells)
         if progress is not None:
             progress(done, sheet.rows)
-    return first, rejected, left_out, [payloads.TOTALS_LEFT_OUT % payloads.lines_told(totals)] if totals else []
+    return first, rejected, left_out
 
 
 def _skipped(overtaken: Iterable[tuple[int, int]], deleted: Iterable[int]) -> Iterator[KeptRow]:

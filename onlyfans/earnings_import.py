@@ -51,8 +51,8 @@ def earnings_import(
     """Import a file of transactions; crm.transaction_services says when two reports are of the same money.
 
     A transaction is known by its id, where the file has one, else by time, amounts and name; the same file again
-    changes nothing. Every row is inserted, updated, unchanged, skipped (a later row has the same id; it is a payout, a
-    total or another creator's) or rejected with the reason. A row with negative amounts takes an earlier payment back.
+    changes nothing. Every row is inserted, updated, unchanged, skipped (a later row has the same id; it is a payout
+    or another creator's) or rejected with the reason. A row with negative amounts takes an earlier payment back.
     A fan who is stored here is linked by id or handle, and worth at least what they paid.
 
     The arguments are those of fans_import, with the fields of earnings_payloads.FIELDS. Raises as fans_import does, and
@@ -148,7 +148,6 @@ class _Rows:
         self.left_out = self._unknown = 0
         self.sums = import_summary.MoneySums(creator.time_zone)
         self._payouts: list[int] = []
-        self._totals: list[int] = []
 
     def record(self, progress: Callable[[int, int], None] | None) -> None:
         done = 0
@@ -172,7 +171,6 @@ class _Rows:
         self.rejected += rejected_rows(chunk, found.problems)
         self.left_out += len(chunk.cells) - len(found.earnings) - len(found.problems)
         self._payouts += (int(chunk.lines[position]) for position in found.payouts)
-        self._totals += (int(chunk.lines[position]) for position in found.totals)
         plain = []
         for position, earning in found.earnings.items():
             sign = -1 if earning.takes_back else 1
@@ -233,8 +231,6 @@ class _Rows:
         """What a person should know of the file as a whole."""
         if self._payouts:
             yield PAYOUTS_LEFT_OUT % payloads.lines_told(self._payouts)
-        if self._totals:
-            yield payloads.TOTALS_LEFT_OUT % payloads.lines_told(self._totals)
         if self._unknown:
             yield FANS_NOT_HERE % {"number": f"{self._unknown:,}"}
 

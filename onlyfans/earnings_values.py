@@ -1,7 +1,7 @@
 """The rows of a file of transactions as typed money, and what is wrong with the others. Touches no table.
 
 A transaction has a time and at least two of gross, fee and net, of which the third follows. A fee may be written as
-what was taken off, or in percent. Rows with a negative gross take a payment back. Payouts and totals are no payments.
+what was taken off, or in percent. Rows with a negative gross take a payment back. Payouts are no payments.
 """
 
 from __future__ import annotations
@@ -65,8 +65,6 @@ PAYOUT = re.compile(
     r"versements?|virements?|retraits?|auszahlung(?:en)?|überweisung(?:en)?|retiros?|transferencias?)\b",
     re.IGNORECASE,
 )
-# Fields whose text may say that the row is a total.
-LABELLED = ("transaction_id", "occurred_at", "kind", "description", "fan_name", "handle", "fan_id", "status")
 # A time in the cell of a date.
 TIMED = r"(?i)[0-9] ?(?::|h)|[0-9] ?[ap]\.?m\b"
 
@@ -97,14 +95,13 @@ class Earning(NamedTuple):
 class EarningValues:
     """The rows that are right and the problems of the others, both by their position in the table that was read.
 
-    `left_out`: rows of other creators, of payouts and of totals.
+    Rows of other creators and of payouts are in neither.
     """
 
     earnings: dict[int, Earning]
     problems: dict[int, list[Problem]]
     of_others: int = 0
     payouts: tuple[int, ...] = ()
-    totals: tuple[int, ...] = ()
 
 
 def earning_values(*, cells: pd.DataFrame, ragged: Mapping[int, Sequence[str]], reading: Reading) -> EarningValues:
@@ -129,7 +126,7 @@ class _Rows:
 
     def values(self) -> EarningValues:
         ours = payloads.of_this_creator(self.cells, self.reading)
-        payouts, totals = self._no_payments()
+        payouts = self._payouts()
         self._join_times()
         self._compute_percentages()
         typed = {name: self._typed(name) for name in READ_AS if name in self.texts}
@@ -147,7 +144,7 @@ class _Rows:
             self._refuse(position, "occurred_at", NO_DAY)
         day_only = self._day_only()
         moments = when.tolist()
-        left_out = {*payouts, *totals} | (set((~ours).nonzero()[0].tolist()) if ours is not None else set())
+        left_out = set(payouts) | (set((~ours).nonzero()[0].tolist()) if ours is not None else set())
         rows = zip(
             texts["transaction_id"], moments, kinds, statuses, gross, fee, net, vat, currencies, texts["fan_id"],
             texts["handle"], names, day_only, takes_back, strict=True,
@@ -162,7 +159,6 @@ class _Rows:
             {position: wrong for position, wrong in sorted(self.problems.items()) if position not in left_out},
             of_others=int((~ours).sum()) if ours is not None else 0,
             payouts=tuple(payouts),
-            totals=tuple(position for position in totals if position not in payouts),
         )
 
     def _refuse(self, position: int, name: str, error: str) -> None:
@@ -180,10 +176,8 @@ class _Rows:
             self._refuse(position, name, error)
         return parsed.values
 
-    def _no_payments(self) -> tuple[list[int], list[int]]:
-        """The rows that tell of payouts, and those of totals."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
+    def _payouts(self) -> list[int]:
+        """The rows that tell of payouts."""
 
         payouts: list[int] = []
         for name in ("kind", "description"):
@@ -195,19 +189,7 @@ class _Rows:
                     if PAYOUT.search(text) and (name == "kind" or not PAID_BY.match(text))
                 ]
                 payouts += texts.isin(said).to_numpy(dtype=bool).nonzero()[0].tolist() if said else []
-        totals: list[int] = []
-        first = self.cells[0] if len(self.cells.columns) else None
-        named = [self.texts[name] for name in LABELLED if name in self.texts]
-        for texts in [*named, *([first] if first is not None else [])]:
-            likely = pc.match_substring_regex(pa.array(texts, pa.string()), payloads.TOTAL_BEGINS)
-            for position in pc.indices_nonzero(likely).to_pylist():
-                if csv_headers.header_key(str(texts.iloc[position])) in payloads.TOTALS:
-                    totals.append(position)
-        # A fan may be called Total; a payment of theirs has a day and an id or a type.
-        day = self.texts["occurred_at"]
-        return sorted(set(payouts)), sorted(
-            position for position in set(totals) if not re.search("[0-9]", str(day.iloc[position]))
-        )
+        return sorted(set(payouts))
 
     def _join_times(self) -> None:
         """A date, a time and a zone of three columns as one text."""

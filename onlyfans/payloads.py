@@ -122,30 +122,6 @@ OF_OTHERS = kept_sentence(
     "leave the column out if all of them are this creator's."
 )
 LEFT_TO_OTHERS = kept_sentence("Rows of other creators were left out: %(number)s, of %(found)s.")
-TOTALS_LEFT_OUT = kept_sentence("Rows of totals were left out: %(lines)s.")
-# What stands in front of a sum, in the key of csv_headers.
-TOTALS = frozenset(
-    [
-        "total",
-        "totals",
-        "grandtotal",
-        "subtotal",
-        "sum",
-        "totalgeneral",
-        "soustotal",
-        "somme",
-        "summe",
-        "gesamt",
-        "gesamtsumme",
-        "zwischensumme",
-        "suma",
-        "totale",
-        "totalgenerale",
-        "totalearnings",
-        "totalspent",
-    ]
-)
-TOTAL_BEGINS = r"(?i)^[^A-Za-z0-9]*(?:total|sum|somme|summe|gesamt|sub|sous|grand|zwischen)"
 EXCHANGED = kept_sentence(
     "A spreadsheet had exchanged day and month of some dates in the column %(name)s; they were exchanged back."
 )
@@ -316,7 +292,7 @@ def of_this_creator(cells: pd.DataFrame, reading: Reading) -> npt.NDArray[np.boo
         return None
     named = cells[reading.columns.positions["creator"]]
     ours = [text for text in named.unique() if creator_key(text) == reading.creator]
-    return named.isin(ours).to_numpy(dtype=bool)
+    return named.isin(ours).to_numpy(dtype=bool, copy=True)
 
 
 def _ask_order(sentence: str, name: str) -> Unreadable:
@@ -367,8 +343,6 @@ class FanValues:
     fans: pd.DataFrame
     positions: npt.NDArray[np.int64]
     problems: dict[int, list[Problem]]
-    # The rows that are sums of the others.
-    totals: tuple[int, ...] = ()
 
     def rows(self, most: int) -> list[FanRow]:
         """The first of them one by one, for a person to look at."""
@@ -390,7 +364,7 @@ def fan_values(*, cells: pd.DataFrame, ragged: Mapping[int, Sequence[str]], read
         for position, row in ragged.items()
     }
     typed: dict[str, pd.Series] = {}
-    left_out = _left_out(cells, reading)
+    ours = of_this_creator(cells, reading)
     for name, at in columns.positions.items():
         if name == "creator":
             continue
@@ -418,39 +392,12 @@ def fan_values(*, cells: pd.DataFrame, ragged: Mapping[int, Sequence[str]], read
         },
         copy=False,
     )
-    totals: list[int] = []
-    if left_out is not None:
-        ours, totals = left_out
+    if ours is not None:
         problems = {position: wrong for position, wrong in problems.items() if ours[position]}
     right = ~fans.index.isin(list(problems))
-    if left_out is not None:
+    if ours is not None:
         right &= ours
-    return FanValues(
-        fans=fans[right], positions=right.nonzero()[0], problems=dict(sorted(problems.items())), totals=tuple(totals)
-    )
-
-
-def _left_out(cells: pd.DataFrame, reading: Reading) -> tuple[npt.NDArray[np.bool_], list[int]] | None:
-    """Which rows are this creator's fans, and the positions of those that are totals; None where all rows are fans."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    ours = of_this_creator(cells, reading)
-    positions = reading.columns.positions
-    totals: list[int] = []
-    for at in {positions[key] for key in KEYS if key in positions} | {0}:
-        texts = pa.array(cells[at], pa.string())
-        for position in pc.indices_nonzero(pc.match_substring_regex(texts, TOTAL_BEGINS)).to_pylist():
-            # A fan may be called so; then more is known of them than a sum.
-            others = (cells[p].iloc[position] for name, p in positions.items() if p != at and name != "value_cents")
-            if csv_headers.header_key(texts[position].as_py()) in TOTALS and not any(others):
-                totals.append(position)
-    if ours is None and not totals:
-        return None
-    ours = np.ones(len(cells), dtype=bool) if ours is None else ours
-    ours[totals] = False
-    return ours, sorted(set(totals))
+    return FanValues(fans=fans[right], positions=right.nonzero()[0], problems=dict(sorted(problems.items())))
 
 
 def fans_csv(fans: pd.DataFrame, numbers: npt.NDArray[np.int64]) -> memoryview:
