@@ -228,16 +228,26 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   markCurrent();
 });
 
+function problem(words) {
+  const notice = document.createElement("p");
+  notice.className = "alert alert--error";
+  notice.textContent = words;
+  document.querySelector("#problem")?.replaceChildren(notice);
+}
+
 let problemOf = "";
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   const { status, responseText } = detail.xhr;
   /* Not the event's own target, which is a parent where the element has gone meanwhile. */
   const target = detail.requestConfig.elt;
-  if (status) connection(status >= 500 && !responseText.includes("data-problem"));
+  const unsaid = status >= 500 && !responseText.includes("data-problem");
   /* A problem stays until what failed succeeds, or the reader does something else; polls do not wipe it. */
   const automatic = target.matches("[data-poll], [data-mark-read]");
+  const broken = unsaid && status === 500 && !automatic;
+  if (status) connection(unsaid && !broken);
   if (!detail.successful) problemOf = target.id;
   else if (!automatic || target.id === problemOf) document.querySelector("#problem")?.replaceChildren();
+  if (broken) problem(gettext("Something broke here. The error is ours and has been logged. Try again in a moment."));
   if (target.matches("[data-composer]")) {
     composerSent(target, detail.successful || responseText.includes("data-stored"));
     if (!detail.successful) askAll();
@@ -296,7 +306,7 @@ function openedStart() {
   grows.disconnect();
   opened = scroller;
   if (!scroller) return;
-  setDays(scroller.querySelector("#thread"));
+  each(scroller, "#thread", setDays);
   toEnd(scroller);
   height = scroller.clientHeight;
   grows.observe(scroller);
@@ -307,10 +317,7 @@ function openedStart() {
 }
 
 document.addEventListener("left-unsent", ({ detail: name }) => {
-  const notice = document.createElement("p");
-  notice.className = "alert alert--error";
-  notice.textContent = interpolate(gettext("The message to %s was not sent. It is kept as a draft there."), [name]);
-  document.querySelector("#problem")?.replaceChildren(notice);
+  problem(interpolate(gettext("The message to %s was not sent. It is kept as a draft there."), [name]));
 });
 
 /* --- Start ------------------------------------------------------------------------------------------------------------ */

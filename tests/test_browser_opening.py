@@ -175,6 +175,27 @@ def test_what_was_refused_after_one_left_is_said_and_kept_as_a_draft(
         expect(page.get_by_label("Message to Fan 38")).to_have_value("Too early")
 
 
+def test_an_answer_that_broke_is_said_and_nothing_typed_is_lost(
+    conversations: list[Conversation], live_server: Any
+) -> None:
+    with page_of(live_server.url, DESK) as page:
+        opened(page, f"{INBOX}/{conversations[38].pk}")
+        page.route(
+            "**/messages",
+            lambda route: (
+                route.fulfill(status=500, content_type="application/problem+json", body="{}")
+                if route.request.method == "POST"
+                else route.continue_()
+            ),
+        )
+        page.get_by_label("Message to Fan 38").fill("Kept")
+        page.get_by_role("button", name="Send").click()
+        expect(page.get_by_text("Something broke here.")).to_be_visible()
+        expect(page.get_by_text("The connection is lost.")).to_be_hidden()
+        expect(page.get_by_label("Message to Fan 38")).to_have_value("Kept")
+        shows(page, "38")
+
+
 def test_one_that_is_gone_or_a_session_that_ended_leads_to_the_page_that_says_so(
     conversations: list[Conversation], live_server: Any
 ) -> None:
