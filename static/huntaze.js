@@ -130,11 +130,13 @@ function ask(element) {
 
 let day = today();
 
-/* The sign of trouble in the header: whatever says another number than it does makes it look again. */
+/* The sign of trouble in the header looks again when another part of the page has a new number of messages in trouble. */
+let toldInTrouble;
 function askSign() {
   const sign = document.querySelector("#sending-sign");
   const told = document.querySelector("[data-in-trouble]:not(#sending-sign)")?.dataset.inTrouble;
-  if (sign && told !== undefined && told !== sign.dataset.inTrouble) ask(sign);
+  if (sign && told !== toldInTrouble && told !== sign.dataset.inTrouble) ask(sign);
+  toldInTrouble = told;
 }
 
 function tick() {

@@ -127,6 +127,6 @@ def test_what_failed_is_found_on_the_status_page_and_sent_again(
         expect(page.get_by_text("One message needs you")).to_be_visible()
         assert_accessible(page)
         page.get_by_role("button", name="Retry Léa Martin").click()
-        expect(page.get_by_text("Everything that was due has gone out.")).to_be_visible()
+        expect(page.get_by_text("No message failed or is in doubt.")).to_be_visible()
         expect(page.get_by_text("What waits goes out in its turn.")).to_be_visible()
         assert_accessible(page)

@@ -33,7 +33,7 @@ def message(creator: Creator, state: MessageStatus, **fields: Any) -> None:
 def test_a_quiet_creator_reads_that_all_is_well(creator: Creator) -> None:
     shown = page(creator)
     assert "All clear." in shown
-    assert "Everything that was due has gone out." in shown
+    assert "No message failed or is in doubt." in shown
     assert "No OnlyFans account was ever connected." in shown
 
 
