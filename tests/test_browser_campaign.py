@@ -9,6 +9,7 @@ from crm.models import Creator, Fan, Role
 from crm.tests.factories import MembershipFactory
 from messaging.models import Campaign, Delivery
 from messaging.tests.campaigns import launch
+from onlyfans.services import account_connect
 from tests.browser import EMAIL, EVERYWHERE, SCREENS, assert_accessible, choose, complaints_of, page_of, sign_in
 from tests.words import Words
 
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def creator(transactional_db: None, sqs_queues: Any) -> Creator:
     creator = MembershipFactory.create(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER).creator
+    # Without one nothing would be said to go out.
+    account_connect(creator=creator, account_id="acct_demo1", api_key="sim_key_demo1")
     Fan.objects.bulk_create(
         Fan(creator=creator, platform_id=str(n), handle=f"fan{n}", name=f"Fan {n}", tags=["vip"] if n < 14 else [])
         for n in range(30)

@@ -9,6 +9,7 @@ from crm.models import Creator, Membership, MessageStatus, QuickReply, Role
 from crm.tests.factories import FanFactory, MembershipFactory, UserFactory
 from messaging.models import SendingProfile
 from messaging.tests.factories import delivery_make
+from onlyfans.services import account_connect
 from tests.browser import EMAIL, EVERYWHERE, SCREENS, assert_accessible, complaints_of, page_of, sign_in
 from tests.words import ENGLISH, FRENCH, Words
 
@@ -17,7 +18,10 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def creator(transactional_db: None, sqs_queues: Any) -> Creator:
-    return MembershipFactory.create(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER).creator
+    creator = MembershipFactory.create(user__email=EMAIL, creator__name="Ava Noir", role=Role.OWNER).creator
+    # Without one nothing would be said to go out.
+    account_connect(creator=creator, account_id="acct_demo1", api_key="sim_key_demo1")
+    return creator
 
 
 @EVERYWHERE
