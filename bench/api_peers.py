@@ -40,7 +40,7 @@ SELECT c.id, f.id, f.name, f.handle, f.avatar, f.value_cents, f.platform, c.last
     left(m.text, 140), m.status, c.unread_count
 FROM crm_conversation c JOIN crm_fan f ON f.id = c.fan_id LEFT JOIN crm_message m ON m.id = c.last_message_id
 WHERE c.creator_id = %s AND NOT c.archived AND f.deleted_at IS NULL
-ORDER BY c.last_message_at DESC, c.id DESC LIMIT 51
+ORDER BY c.personal DESC, c.last_message_at DESC, c.id DESC LIMIT 51
 """
 MESSAGES = """
 SELECT m.id, m.direction, m.text, m.price_cents AS "priceCents", m.read, m.attachments, m.status,
@@ -147,7 +147,7 @@ class _ByLastMessage(pagination.CursorPagination):
     """DRF's cursors are the faster of its ways to page, of which none is its default."""
 
     page_size = 50
-    ordering = ("-last_message_at", "-id")
+    ordering = ("-personal", "-last_message_at", "-id")
 
 
 class _ByTime(pagination.CursorPagination):

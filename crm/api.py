@@ -205,7 +205,9 @@ class CsvRenderer(BaseRenderer):
 
 
 class ConversationPagination(KeysetPagination):
-    ordering = ("-last_message_at", "-id")
+    """Those in which a fan or a person wrote, by when they last did; then those that campaigns alone wrote in."""
+
+    ordering = ("-personal", "-last_message_at", "-id")
 
 
 class ConversationFanSerializer(serializers.ModelSerializer[Fan]):
@@ -217,19 +219,26 @@ class ConversationFanSerializer(serializers.ModelSerializer[Fan]):
 
 
 class LastMessageSerializer(serializers.ModelSerializer[Message]):
-    """The last words of a conversation, cut to what a list shows."""
+    """The last words of a conversation, cut to what a list shows. `campaignId` is null for what a person wrote."""
 
     text = serializers.SerializerMethodField()
+    sentAt = serializers.DateTimeField(source="sent_at", allow_null=True)
+    campaignId = serializers.IntegerField(source="campaign_id", allow_null=True)
 
     class Meta:
         model = Message
-        fields = ("direction", "text", "status")
+        fields = ("direction", "text", "status", "sentAt", "campaignId")
 
     def get_text(self, message: Message) -> str:
         return message.text[:140]
 
 
 class ConversationSerializer(serializers.ModelSerializer[Conversation]):
+    """`lastMessageAt` is when the fan or a person last wrote; where campaigns alone did, when one was last sent.
+
+    `lastMessage` may be a campaign's that was sent since then: it moves the conversation nowhere.
+    """
+
     fan = ConversationFanSerializer()
     platform = serializers.CharField(source="fan.platform")
     lastMessageAt = serializers.DateTimeField(source="last_message_at")
@@ -245,13 +254,16 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
 def conversation_shown(row: selectors.ConversationRow) -> dict[str, Any]:
     """What ConversationSerializer shows of the same conversation; its time is left to whatever renders it."""
     # Taken apart at once: by name, each field of each row of a page is looked for anew.
-    (id, at, unread, fan_id, name, handle, avatar, value_cents, platform, direction, text, status, trouble) = row  # noqa: A001
+    (id, _, at, unread, fan_id, name, handle, avatar, value_cents, platform, trouble, *_) = row  # noqa: A001
+    (direction, text, status, sent_at, campaign_id) = row[11:]
     return {
         "id": id,
         "fan": {"id": fan_id, "name": name, "handle": handle, "avatar": avatar, "valueCents": value_cents},
         "platform": platform,
         "lastMessageAt": at,
-        "lastMessage": None if direction is None else {"direction": direction, "text": text, "status": status},
+        "lastMessage": None
+        if direction is None
+        else {"direction": direction, "text": text, "status": status, "sentAt": sent_at, "campaignId": campaign_id},
         "unreadCount": unread,
         "inTrouble": trouble,
     }
@@ -273,7 +285,10 @@ class ConversationFilterSerializer(QueryParameters):
 
 
 class ConversationListView(CreatorAPIView):
-    """The creator's conversations, the one with the newest message first."""
+    """The creator's conversations, the one in which a fan or a person wrote last first.
+
+    A campaign moves none of them: those in which nothing but campaigns was written come after all the others.
+    """
 
     renderer_classes = (JSONRenderer, FragmentRenderer)
     fragment_template = "crm/_conversations.html"

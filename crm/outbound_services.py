@@ -39,8 +39,9 @@ WITH draft AS (
         AS draft (id uuid, fan_id bigint, text text, status text, attachments jsonb, price_cents integer)
 )
 """
-# A conversation is begun, or moves on to its newest message unless a later one is there. In the order of the fans, so
-# that two statements about the same ones wait in line and not for each other.
+# A conversation is begun, or moves on to its newest message unless a later one is there; one in which campaigns alone
+# have written moves on in any case. In the order of the fans, so that two statements about the same ones wait in line
+# and not for each other.
 _MOVED_ON = """
 , conversation AS (
     INSERT INTO crm_conversation AS known
@@ -50,10 +51,12 @@ _MOVED_ON = """
     ON CONFLICT (fan_id) DO UPDATE SET
         (last_message_id, last_message_at) = (
             SELECT excluded.last_message_id, excluded.last_message_at
-            WHERE known.last_message_id IS NULL OR known.last_message_at <= excluded.last_message_at
+            WHERE known.last_message_id IS NULL OR NOT known.personal
+                OR known.last_message_at <= excluded.last_message_at
             UNION ALL SELECT known.last_message_id, known.last_message_at
             LIMIT 1
         ),
+        personal = true,
         archived = false
     RETURNING id, fan_id
 )
@@ -66,10 +69,11 @@ _AS_THEY_ARE = """
 _MESSAGES_CREATE = """
 , message AS (
     INSERT INTO crm_message (
-        id, creator_id, conversation_id, sender_id, direction, text, price_cents, attachments, status, read, created_at
+        id, creator_id, conversation_id, sender_id, direction, text, price_cents, attachments, status, read, created_at,
+        campaign_id
     )
     SELECT draft.id, %s::bigint, conversation.id, %s::bigint, %s, text, price_cents, attachments, status, false,
-        %s::timestamptz
+        %s::timestamptz, %s::bigint
     FROM draft JOIN conversation USING (fan_id)
 )
 """
@@ -81,7 +85,7 @@ def message_bulk_create_outbound(
     creator: Creator,
     sender: User | None,
     drafts: Sequence[OutboundDraft],
-    move_on: bool = True,
+    campaign_id: int | None = None,
     wake_pages: bool = True,
     along: Callable[[list[UUID]], tuple[str, Sequence[Any]]] | None = None,
 ) -> list[OutboundRow]:
@@ -89,8 +93,10 @@ def message_bulk_create_outbound(
 
     In one statement however many they are, and with what messaging writes about them.
 
-    move_on: the conversations show them as their newest, and come back from the archive to the inbox. Else the caller
-    has begun them (conversations_begin) and moves them on itself (conversations_move_on).
+    The conversations show them as their newest, and come back from the archive to the inbox.
+
+    campaign_id: of the campaign that they are part of. Then the conversations stay as they are until each is sent
+    (message_status_set), and the caller has begun them (conversations_begin).
     wake_pages: not where the caller changes their status as soon as they are stored, which wakes (message_status_set).
     along: what the same statement writes beside the messages with these ids: further members of its WITH, each after
     a comma, and their values.
@@ -99,7 +105,7 @@ def message_bulk_create_outbound(
     ids = sorted(uuid7() for _ in drafts)
     more, more_values = along(ids) if along else ("", ())
     rows = statement_run(
-        _DRAFTS + (_MOVED_ON if move_on else _AS_THEY_ARE) + _MESSAGES_CREATE + more + _CONVERSATIONS,
+        _DRAFTS + (_MOVED_ON if campaign_id is None else _AS_THEY_ARE) + _MESSAGES_CREATE + more + _CONVERSATIONS,
         [
             json_text(
                 {
@@ -112,8 +118,8 @@ def message_bulk_create_outbound(
                 }
                 for message_id, draft in zip(ids, drafts, strict=True)
             ),
-            *((creator.pk, now, now) if move_on else ()),
-            *(creator.pk, sender.pk if sender else None, Direction.OUT.value, now),
+            *((creator.pk, now, now) if campaign_id is None else ()),
+            *(creator.pk, sender.pk if sender else None, Direction.OUT.value, now, campaign_id),
             *more_values,
         ],
     )
@@ -127,43 +133,18 @@ def message_bulk_create_outbound(
 
 
 _BEGIN = """
-INSERT INTO crm_conversation (creator_id, fan_id, unread_count, archived, created_at)
-SELECT %s::bigint, fan_id, 0, true, %s::timestamptz FROM unnest(%s::bigint[]) AS fan_id ORDER BY fan_id
+INSERT INTO crm_conversation (creator_id, fan_id, personal, unread_count, archived, created_at)
+SELECT %s::bigint, fan_id, false, 0, true, %s::timestamptz FROM unnest(%s::bigint[]) AS fan_id ORDER BY fan_id
 ON CONFLICT (fan_id) DO NOTHING
-"""
-_MOVE_ON = """
-WITH newest AS (
-    SELECT DISTINCT ON (conversation_id) conversation_id, id, created_at FROM crm_message
-    WHERE id = ANY(%s::uuid[]) ORDER BY conversation_id, id DESC
-), locked AS (
-    SELECT known.id FROM crm_conversation known JOIN newest ON newest.conversation_id = known.id
-    ORDER BY known.fan_id FOR NO KEY UPDATE OF known
-)
-UPDATE crm_conversation known SET last_message_id = newest.id, last_message_at = newest.created_at,
-    archived = known.archived AND known.last_message_id IS NOT NULL
-FROM newest JOIN locked ON locked.id = newest.conversation_id
-WHERE known.id = newest.conversation_id
-    AND (known.last_message_id IS NULL OR known.last_message_at <= newest.created_at)
 """
 
 
 def conversations_begin(*, creator: Creator, fan_ids: Sequence[int]) -> None:
     """A conversation for each of these fans; those that are there are neither changed nor locked.
 
-    It shows once it moves on: until then it is in the archive, since nobody has written a message yet.
+    Until a message is sent in it or written to its fan, it is in the archive: nothing was said yet.
     """
     statement_run(_BEGIN, [creator.pk, timezone.now(), list(fan_ids)])
-
-
-def conversations_move_on(*, message_ids: Sequence[UUID]) -> None:
-    """Show the newest of these messages in each of their conversations, unless a later one is there.
-
-    The last that a long transaction does. Whoever writes to one of these fans waits from here to the commit and no
-    longer, so what the commit would check of all those rows is checked before. What somebody archived stays
-    so: nobody has written to these fans in particular.
-    """
-    statement_run("SET CONSTRAINTS ALL IMMEDIATE", [])
-    statement_run(_MOVE_ON, [list(message_ids)])
 
 
 # The end of a statement that has changed deliveries WITH changed (message_id, state): message_status_set in it. What
@@ -177,6 +158,22 @@ UPDATE crm_message SET status = %s, sent_at = coalesce(%s::timestamptz, sent_at)
     platform_message_id = coalesce(%s::text, platform_message_id)
 WHERE id = ANY(%s::uuid[]) RETURNING creator_id, conversation_id
 """
+# And of a campaign's message that is sent: its conversation shows it, unless something later is there, and keeps its
+# place unless campaigns alone have written in it. One that somebody archived stays so, one that showed nothing yet
+# comes to the inbox.
+_SENT_SET = f"""
+WITH message AS ({_STATUS_SET}, id, campaign_id, sent_at), shown AS (
+    UPDATE crm_conversation known SET last_message_id = message.id,
+        last_message_at = CASE WHEN known.personal THEN known.last_message_at ELSE message.sent_at END,
+        archived = known.archived AND (known.personal OR known.last_message_id IS NOT NULL)
+    FROM message
+    WHERE known.id = message.conversation_id AND message.campaign_id IS NOT NULL AND message.sent_at >= coalesce((
+        SELECT CASE WHEN later.campaign_id IS NULL THEN later.created_at ELSE later.sent_at END
+        FROM crm_message later WHERE later.id = known.last_message_id
+    ), '-infinity')
+)
+SELECT creator_id, conversation_id FROM message
+"""  # noqa: S608  a constant
 
 
 def message_status_set(
@@ -186,8 +183,12 @@ def message_status_set(
     sent_at: datetime | None = None,
     platform_message_id: str | None = None,
 ) -> None:
-    """Copy the state of deliveries to their messages; called in the transaction that changed the deliveries."""
-    pages_wake(statement_run(_STATUS_SET, [status.value, sent_at, platform_message_id, list(message_ids)]))
+    """Copy the state of deliveries to their messages; called in the transaction that changed the deliveries.
+
+    What is sent is sent one by one; a conversation then shows a campaign's message.
+    """
+    statement = _SENT_SET if status is MessageStatus.SENT else _STATUS_SET
+    pages_wake(statement_run(statement, [status.value, sent_at, platform_message_id, list(message_ids)]))
 
 
 def pages_wake(rows: Iterable[tuple[int, int]]) -> None:

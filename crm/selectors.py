@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import BigIntegerField, DateTimeField, Exists, OuterRef, QuerySet, Sum, TextField
+from django.db.models import BigIntegerField, BooleanField, DateTimeField, Exists, OuterRef, QuerySet, Sum, TextField
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -268,9 +268,13 @@ def fan_map_by_recipient(*, creator: Creator, recipient_ids: Sequence[str]) -> d
 
 
 class ConversationRow(NamedTuple):
-    """A conversation with its fan, and its last message where there is one."""
+    """A conversation with its fan, and its last message where there is one.
+
+    campaign_id: of the campaign that the last message is part of, None where a fan or a person wrote it.
+    """
 
     id: int
+    personal: bool
     last_message_at: datetime
     unread_count: int
     fan_id: int
@@ -279,20 +283,24 @@ class ConversationRow(NamedTuple):
     avatar: str
     value_cents: int
     platform: str
+    in_trouble: bool
     direction: str | None
     text: str | None
     status: str | None
-    in_trouble: bool
+    sent_at: datetime | None
+    campaign_id: int | None
 
 
 # As ConversationRow; of the last message what a list shows. The creator's messages in trouble are few, and are read
 # once for a whole page, off the index message_in_trouble.
-_CONVERSATION_COLUMNS = """c.id, c.last_message_at, c.unread_count, f.id, f.name, f.handle, f.avatar, f.value_cents,
-    f.platform, m.direction, left(m.text, 140), m.status, c.id IN (SELECT t.conversation_id FROM crm_message t
-        WHERE t.creator_id = %s AND t.status IN ('failed', 'unknown'))"""
+_CONVERSATION_COLUMNS = """c.id, c.personal, c.last_message_at, c.unread_count, f.id, f.name, f.handle, f.avatar,
+    f.value_cents, f.platform, c.id IN (SELECT t.conversation_id FROM crm_message t
+        WHERE t.creator_id = %s AND t.status IN ('failed', 'unknown')),
+    m.direction, left(m.text, 140), m.status, m.sent_at, m.campaign_id"""
 _CONVERSATION_SOURCE = """crm_conversation c JOIN crm_fan f ON f.id = c.fan_id
     LEFT JOIN crm_message m ON m.id = c.last_message_id"""
 _CONVERSATION_KEYS = {
+    "personal": Key("c.personal", "boolean", BooleanField(), "false"),
     "last_message_at": Key("c.last_message_at", "timestamptz", DateTimeField(), "-infinity"),
     "id": Key("c.id", "bigint", BigIntegerField(), LEAST_BIGINT),
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Case, F, OuterRef, Q, Subquery, UUIDField, Value, When
 from django.utils import timezone
 
 from crm.errors import Conflict
@@ -241,8 +241,10 @@ def message_mark_deleted(*, creator: Creator, platform_message_id: str, deleted_
     message = Message.objects.filter(creator=creator, platform_message_id=platform_message_id, deleted_at=None).first()
     if message is None:
         return False
-    # The conversation before its messages, as those who read them do.
-    Conversation.objects.select_for_update(no_key=True).get(pk=message.conversation_id)
+    if message.direction == Direction.IN:
+        # The conversation before its messages, as those who read them do. Of what went out the message comes first:
+        # a campaign's is taken for the conversation's last one in the statement that stores it as sent.
+        Conversation.objects.select_for_update(no_key=True).get(pk=message.conversation_id)
     unread = Message.objects.filter(pk=message.pk, direction=Direction.IN, read=False).update(read=True)
     Message.objects.filter(pk=message.pk).update(deleted_at=deleted_at)
     if unread:
@@ -260,10 +262,22 @@ def _conversation_hold(*, fan: Fan) -> Conversation:
 
 
 def _conversation_advance(*, conversation: Conversation, message: Message) -> None:
-    """Make `message` the conversation's last one unless a later one is there."""
-    Conversation.objects.filter(pk=conversation.pk, last_message=None).update(
-        last_message=message, last_message_at=message.created_at
-    )
-    Conversation.objects.filter(pk=conversation.pk, last_message_at__lte=message.created_at).update(
-        last_message=message, last_message_at=message.created_at
+    """Let `message` count in the conversation's order, and make it the last one unless a later one is there.
+
+    Later may be a campaign's message, which counts in the order only where nothing else was written.
+    """
+    last = Message.objects.filter(pk=OuterRef("last_message"))
+    shown_at = Subquery(last.values(at=Case(When(campaign_id=None, then="created_at"), default="sent_at")))
+    counts = Q(last_message=None) | Q(personal=False)
+    Conversation.objects.annotate(shown_at=shown_at).filter(pk=conversation.pk).update(
+        last_message=Case(
+            When(Q(shown_at=None) | Q(shown_at__lte=message.created_at), then=Value(message.pk)),
+            default="last_message",
+            output_field=UUIDField(),
+        ),
+        last_message_at=Case(
+            When(counts | Q(last_message_at__lte=message.created_at), then=Value(message.created_at)),
+            default="last_message_at",
+        ),
+        personal=True,
     )

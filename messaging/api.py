@@ -243,6 +243,7 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
     """A message of a conversation. `expectedAt`, `reason` and `retryable` say how an outbound one is getting on.
 
     `blocked` says why one that waits cannot go out now; then no time is expected.
+    `campaignId` and `campaignName` are the campaign's that it is part of; null and empty for what a person wrote.
     """
 
     priceCents = serializers.IntegerField(source="price_cents")
@@ -254,6 +255,8 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
     blocked = serializers.SerializerMethodField()
     reason = serializers.SerializerMethodField()
     retryable = serializers.SerializerMethodField()
+    campaignId = serializers.IntegerField(source="campaign_id", allow_null=True)
+    campaignName = serializers.SerializerMethodField()
 
     class Meta:
         model = Message
@@ -272,6 +275,8 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
             "blocked",
             "reason",
             "retryable",
+            "campaignId",
+            "campaignName",
         )
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
@@ -292,6 +297,10 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
 
     def get_retryable(self, message: Message) -> bool:
         return message.status in TROUBLE_STATES and _delivery(message) is not None
+
+    def get_campaignName(self, message: Message) -> str:
+        delivery = _delivery(message)
+        return delivery.campaign.name if delivery and delivery.campaign else ""
 
 
 class Standing:
@@ -337,6 +346,8 @@ def message_shown(row: selectors.ThreadRow, standing: Standing) -> dict[str, Any
         "blocked": blocked,
         "reason": (row.reason or "") if out else "",
         "retryable": out and row.status in TROUBLE_STATES and row.due_at is not None,
+        "campaignId": row.campaign_id,
+        "campaignName": row.campaign_name or "",
     }
 
 

@@ -17,7 +17,6 @@ from crm.models import Creator, MessageStatus, User, uuid7
 from crm.outbound_services import (
     OutboundDraft,
     conversations_begin,
-    conversations_move_on,
     message_bulk_create_outbound,
 )
 from crm.payloads import media_urls
@@ -139,7 +138,7 @@ def delivery_bulk_create(
             )
             for draft, state in zip(drafts, states, strict=True)
         ],
-        move_on=campaign is None,
+        campaign_id=campaign.pk if campaign else None,
         # What is pending goes on the queue after the commit, and whether it got there wakes the same pages.
         wake_pages=campaign is not None or set(states) != {MessageStatus.PENDING},
         along=along,
@@ -195,7 +194,6 @@ def campaign_bulk_create(
     count = len(recipients)
     enabled = settings.RATE_LIMITER_ENABLED
     slots = slot_book.slot_block_reserve(campaign=campaign, count=count) if enabled else [timezone.now()] * count
-    written_ids: list[UUID] = []
     pending: list[UUID] = []
     conversations_begin(creator=campaign.creator, fan_ids=[each.fan_id for each in recipients])
     for start in range(0, count, CHUNK):
@@ -219,9 +217,7 @@ def campaign_bulk_create(
             campaign=campaign,
             trace_id=trace_id,
         )
-        written_ids += [each.body.message_id for each in written]
         pending += [each.body.message_id for each in written if each.state is MessageStatus.PENDING]
-    conversations_move_on(message_ids=written_ids)
     return pending
 
 

@@ -82,8 +82,8 @@ def thread_list(*, conversation: Conversation) -> QuerySet[Message]:
 class ThreadRow(NamedTuple):
     """A message with its delivery and, of a campaign's, how that stands.
 
-    Once it is sent, and without a delivery, `due_at`, `reason` and `campaign_status` are None. No attachments are None
-    too.
+    Once it is sent, and without a delivery, `due_at` and `reason` are None; what a person wrote to this fan has no
+    campaign. No attachments are None too.
     """
 
     id: str
@@ -98,16 +98,18 @@ class ThreadRow(NamedTuple):
     deleted_at: datetime | None
     due_at: datetime | None
     reason: str | None
+    campaign_id: int | None
+    campaign_name: str | None
     campaign_status: str | None
 
 
 # As ThreadRow. Most messages have no attachments, and their empty list need not be read as JSON.
 _THREAD_COLUMNS = """m.id::text, m.direction, m.text, m.price_cents, m.read, NULLIF(m.attachments, '[]'), m.status,
-    m.created_at, m.sent_at, m.deleted_at, d.due_at, d.reason, c.status"""
+    m.created_at, m.sent_at, m.deleted_at, d.due_at, d.reason, m.campaign_id, c.name, c.status"""
 # Of most messages, sent or received, nothing of a delivery is shown; looking none up takes a third off the query.
 _THREAD_SOURCE = """crm_message m LEFT JOIN messaging_delivery d
     ON d.message_id = CASE WHEN m.status NOT IN ('received', 'sent') THEN m.id END
-    LEFT JOIN messaging_campaign c ON c.id = d.campaign_id"""
+    LEFT JOIN messaging_campaign c ON c.id = m.campaign_id"""
 _THREAD_KEYS = {
     "created_at": Key("m.created_at", "timestamptz", DateTimeField(), "-infinity"),
     "id": Key("m.id", "uuid", UUIDField(), str(UUID(int=0))),

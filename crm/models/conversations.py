@@ -14,12 +14,20 @@ from crm.payloads import PRICE_MAX_CENTS, PRICE_MIN_CENTS
 
 
 class Conversation(models.Model):
-    """The one thread between a creator and a fan."""
+    """The one thread between a creator and a fan.
+
+    The inbox lists them by `personal`, then by `last_message_at`: when a fan or a person last wrote, whom a campaign
+    neither moves up nor buries. One that is not personal comes after all those that are, by when a campaign's message
+    was last sent. `last_message` is what the list shows: the newest of what was written and of what a campaign has
+    sent.
+    """
 
     creator = models.ForeignKey(Creator, on_delete=models.PROTECT, related_name="conversations", db_index=False)
     fan = models.OneToOneField(Fan, on_delete=models.CASCADE, related_name="conversation")
     last_message = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     last_message_at = models.DateTimeField(db_default=Now())
+    # Whether a fan or a person began it or has written in it; else campaigns alone have.
+    personal = models.BooleanField(default=True, db_default=True)
     unread_count = models.PositiveIntegerField(default=0)
     archived = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -28,16 +36,18 @@ class Conversation(models.Model):
         indexes = [
             models.Index(
                 "creator",
+                F("personal").desc(),
                 F("last_message_at").desc(),
                 F("id").desc(),
-                name="conversation_by_last",
+                name="conversation_in_order",
                 condition=Q(archived=False),
             ),
             models.Index(
                 "creator",
+                F("personal").desc(),
                 F("last_message_at").desc(),
                 F("id").desc(),
-                name="conversation_unread",
+                name="conversation_unread_in_order",
                 condition=Q(archived=False, unread_count__gt=0),
             ),
         ]
@@ -75,6 +85,7 @@ class Message(models.Model):
     """One message of a conversation. `attachments` is `[{"type": "media", "url": "https://… or a vendor media id"}]`.
 
     Of an outbound message, `status` is a copy of its Delivery's state, written in the same transaction by messaging.
+    So is `campaign_id` of its campaign: the number of one of messaging's rows, None for what was written to this fan.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -89,6 +100,7 @@ class Message(models.Model):
     status = models.CharField(max_length=20, choices=MessageStatus.choices)
     read = models.BooleanField(default=False)
     platform_message_id = models.CharField(max_length=64, null=True, blank=True)
+    campaign_id = models.BigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     sent_at = models.DateTimeField(null=True, blank=True)
     # When it was taken back at the platform; the words stay here.

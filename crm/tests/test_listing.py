@@ -29,7 +29,7 @@ def client(creator: Creator) -> APIClient:
 
 def serialized(creator: Creator) -> list[object]:
     rows = Conversation.objects.filter(creator=creator).annotate(in_trouble=selectors.conversation_in_trouble())
-    rows = rows.order_by("-last_message_at", "-id")
+    rows = rows.order_by("-personal", "-last_message_at", "-id")
     return [dict(ConversationSerializer(row).data) for row in rows]
 
 
@@ -55,7 +55,13 @@ def test_the_last_message_is_shown_in_each_state(creator: Creator, client: APICl
     conversation.save()
     [shown] = client.get(CONVERSATIONS).json()["results"]
     assert [shown] == serialized(creator)
-    assert shown["lastMessage"] == {"direction": "out", "text": "", "status": status}
+    assert shown["lastMessage"] == {
+        "direction": "out",
+        "text": "",
+        "status": status,
+        "sentAt": "2026-11-01T12:00:00Z",
+        "campaignId": None,
+    }
 
 
 @pytest.mark.parametrize(

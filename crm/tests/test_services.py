@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from crm import outbound_services, services
+from crm import outbound_services, selectors, services
 from crm.errors import Conflict
 from crm.models import Conversation, Direction, Fan, Membership, Message, MessageStatus, Role, User
 from crm.tests.factories import (
@@ -18,7 +18,6 @@ from crm.tests.factories import (
     CreatorFactory,
     FanFactory,
     MembershipFactory,
-    MessageFactory,
     UserFactory,
 )
 
@@ -130,34 +129,112 @@ def test_an_archived_conversation_comes_back_for_a_message_of_its_own() -> None:
     assert Conversation.objects.get(pk=conversation.pk).archived is False
 
 
-def write_beside(fans: list[Fan]) -> list[UUID]:
-    """Messages to all of them, whose conversations are begun and not moved on yet."""
+def campaign_writes(*fans: Fan) -> list[UUID]:
+    """A campaign's messages to all of them, which have yet to go out."""
     outbound_services.conversations_begin(creator=fans[0].creator, fan_ids=[fan.pk for fan in fans])
     drafts = [outbound_services.OutboundDraft(fan_id=fan.pk, text="Hi", status=MessageStatus.PARKED) for fan in fans]
     rows = outbound_services.message_bulk_create_outbound(
-        creator=fans[0].creator, sender=None, drafts=drafts, move_on=False
+        creator=fans[0].creator, sender=None, drafts=drafts, campaign_id=7
     )
     return [row.id for row in rows]
 
 
-def test_conversations_move_on_when_all_is_written_and_stay_in_the_archive() -> None:
-    old = MessageFactory(conversation__archived=True)
-    known, new = old.conversation.fan, FanFactory(creator=old.creator)
-    Conversation.objects.update(last_message=old)
-    message_ids = write_beside([known, new])
-    assert set(Conversation.objects.values_list("archived", "last_message")) == {(True, old.pk), (True, None)}
-    outbound_services.conversations_move_on(message_ids=message_ids)
-    found = [Conversation.objects.get(fan=fan) for fan in (known, new)]
-    assert [each.last_message_id for each in found] == message_ids
-    assert [each.archived for each in found] == [True, False]
+def becomes(message_id: UUID, status: MessageStatus, *, sent_at: datetime | None = None) -> None:
+    outbound_services.message_status_set(message_ids=[message_id], status=status, sent_at=sent_at)
 
 
-def test_conversations_do_not_move_back_behind_a_later_message() -> None:
+def inbox(fan: Fan) -> list[Fan]:
+    """The fans of the creator's conversations, as the inbox lists them."""
+    page = selectors.conversation_list(creator=fan.creator).page(
+        ["personal", "last_message_at", "id"], descending=True, after=None, limit=100
+    )
+    return list(map({f.pk: f for f in Fan.objects.all()}.get, [row.fan_id for row in page]))  # type: ignore[arg-type]
+
+
+def test_a_campaign_moves_nothing_until_it_is_sent_and_then_moves_nothing_up() -> None:
+    creator = CreatorFactory()
+    unread, older, never, other = FanFactory.create_batch(4, creator=creator)
+    services.message_receive(fan=older, text="older", received_at=NOW - timedelta(days=2))
+    services.message_receive(fan=unread, text="newer", received_at=NOW - timedelta(days=1))
+    ids = campaign_writes(unread, older, never, other)
+    assert inbox(unread) == [unread, older]
+    assert Conversation.objects.get(fan=older).last_message.text == "older"
+    for minutes, message_id in enumerate(ids):
+        becomes(message_id, MessageStatus.SENT, sent_at=NOW + timedelta(minutes=minutes))
+    # What only a campaign was written to comes after all others, the one sent last before the one sent first.
+    assert inbox(unread) == [unread, older, other, never]
+    assert list(Conversation.objects.order_by("fan_id").values_list("last_message_id", flat=True)) == ids
+    placed = Conversation.objects.get(fan=older)
+    assert (placed.last_message_at, placed.personal, placed.unread_count) == (NOW - timedelta(days=2), True, 1)
+    begun = Conversation.objects.get(fan=never)
+    assert (begun.last_message_at, begun.personal, begun.archived) == (NOW + timedelta(minutes=2), False, False)
+    # The answer of a fan brings them up, whenever it came.
+    services.message_receive(fan=never, text="hey", received_at=NOW - timedelta(hours=36))
+    assert inbox(unread) == [unread, never, older, other]
+    placed = Conversation.objects.get(fan=never)
+    assert (placed.last_message_id, placed.last_message_at) == (ids[2], NOW - timedelta(hours=36))
+
+
+@pytest.mark.parametrize(
+    "status", [each for each in MessageStatus if each not in {MessageStatus.SENT, MessageStatus.RECEIVED}]
+)
+def test_what_of_a_campaign_is_not_sent_leaves_no_trace(status: MessageStatus) -> None:
+    spoken, never = FanFactory.create_batch(2, creator=CreatorFactory())
+    services.message_receive(fan=spoken, text="hello", received_at=NOW)
+    before = Conversation.objects.filter(fan=spoken).values().get()
+    for message_id in campaign_writes(spoken, never):
+        becomes(message_id, status)
+    assert Conversation.objects.filter(fan=spoken).values().get() == before
+    assert inbox(spoken) == [spoken]
+
+
+def test_an_archived_conversation_stays_so_for_a_campaign_and_comes_back_for_an_answer() -> None:
+    conversation = ConversationFactory()
+    write(conversation.fan)
+    Conversation.objects.update(archived=True)
+    [message_id] = campaign_writes(conversation.fan)
+    becomes(message_id, MessageStatus.SENT, sent_at=timezone.now())
+    conversation.refresh_from_db()
+    assert (conversation.archived, conversation.last_message_id) == (True, message_id)
+    services.message_receive(fan=conversation.fan, text="hey", received_at=timezone.now())
+    conversation.refresh_from_db()
+    assert conversation.archived is False
+    assert conversation.last_message is not None
+    assert conversation.last_message.text == "hey"
+
+
+def test_a_campaigns_message_does_not_hide_what_was_written_after_it_went_out() -> None:
     fan = FanFactory()
-    message_ids = write_beside([fan])
+    [message_id] = campaign_writes(fan)
     later = write(fan)
-    outbound_services.conversations_move_on(message_ids=message_ids)
+    # It was found in the chat, as sent before.
+    becomes(message_id, MessageStatus.SENT, sent_at=later.created_at - timedelta(seconds=1))
     assert Conversation.objects.get(fan=fan).last_message == later
+    [second] = campaign_writes(fan)
+    becomes(second, MessageStatus.SENT, sent_at=later.created_at + timedelta(seconds=1))
+    # Nor is it hidden by what was written before it went out and comes late.
+    services.message_receive(fan=fan, text="late", received_at=later.created_at - timedelta(minutes=1))
+    conversation = Conversation.objects.get(fan=fan)
+    assert (conversation.last_message_id, conversation.last_message_at) == (second, later.created_at)
+    last = write(fan)
+    assert Conversation.objects.get(fan=fan).last_message == last
+
+
+def test_a_person_who_writes_where_campaigns_alone_have_written_brings_it_up() -> None:
+    spoken, never = FanFactory.create_batch(2, creator=CreatorFactory())
+    services.message_receive(fan=spoken, text="hello", received_at=NOW)
+    becomes(campaign_writes(never)[0], MessageStatus.SENT, sent_at=timezone.now())
+    assert inbox(spoken) == [spoken, never]
+    write(never)
+    assert inbox(spoken) == [never, spoken]
+
+
+def test_what_was_sent_costs_one_statement_a_campaigns_too(django_assert_num_queries: Any) -> None:
+    fan = FanFactory()
+    [message_id] = campaign_writes(fan)
+    with django_assert_num_queries(1):
+        becomes(message_id, MessageStatus.SENT, sent_at=timezone.now())
+    assert Message.objects.get(pk=message_id).status == MessageStatus.SENT
 
 
 def test_messages_to_many_fans_are_one_statement_and_keep_their_order(django_assert_num_queries: Any) -> None:

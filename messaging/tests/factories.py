@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from crm.models import Creator, Fan, MessageStatus
+from crm.models import Creator, Fan, Message, MessageStatus
 from crm.outbound_services import OutboundDraft, message_bulk_create_outbound
 from crm.tests.factories import CreatorFactory, FanFactory
 from messaging import publishing, queue
@@ -60,6 +60,8 @@ def delivery_make(
     [message] = message_bulk_create_outbound(creator=fan.creator, sender=None, drafts=[draft])
     if state == MessageStatus.SENDING:
         fields.setdefault("lease_expires_at", timezone.now() + timedelta(seconds=30))
+    if campaign := fields.get("campaign"):
+        Message.objects.filter(pk=message.id).update(campaign_id=campaign.pk)
     return Delivery.objects.create(
         message_id=message.id,
         creator=fan.creator,

@@ -2,16 +2,18 @@
 
 import json
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
 
 from crm.errors import InvalidInput
-from crm.models import Conversation, Message, MessageStatus
-from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, MessageFactory, UserFactory
-from messaging import campaign_reports, campaigns, services
+from crm.models import Conversation, Message, MessageStatus, Role
+from crm.services import message_receive
+from crm.tests.clients import signed_in
+from crm.tests.factories import ConversationFactory, CreatorFactory, FanFactory, UserFactory
+from messaging import campaign_reports, campaign_steps, campaigns, services
 from messaging.campaigns import Audience, BulkRequest, CampaignRequest
 from messaging.errors import QueueRefused, SendingDisabled
 from messaging.models import Campaign, CampaignStatus, Delivery
@@ -19,7 +21,7 @@ from messaging.services import MessageRequest
 from messaging.slots import ungrouped
 from messaging.tests.campaigns import EVERYBODY, bulk, fans_make, launch, states
 from messaging.tests.conftest import aws_error
-from messaging.tests.factories import delivery_make, profile_make
+from messaging.tests.factories import delivery_make, handle_in_time, profile_make
 
 BROKEN = aws_error("InternalFailure", 500)
 DENIED = aws_error("AccessDenied", 403)
@@ -28,6 +30,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def creator():
+    return profile_make(gap_ms=3_000).creator
     return profile_make(gap_ms=3_000).creator
 
 
@@ -143,15 +146,65 @@ def test_a_bulk_whose_transaction_is_rolled_back_leaves_nothing(creator, on_queu
     assert not Campaign.objects.exists()
 
 
-def test_conversations_are_begun_and_moved_up_and_archived_ones_stay_archived(creator):
-    old = MessageFactory(conversation=ConversationFactory(fan=FanFactory(creator=creator), archived=True))
-    Conversation.objects.update(last_message=old)
-    fans = [old.conversation.fan, FanFactory(creator=creator)]
-    bulk(creator, fans)
-    for conversation in Conversation.objects.all():
-        assert conversation.last_message == conversation.messages.get(direction="out")
-        assert conversation.last_message_at == conversation.last_message.created_at
-        assert conversation.archived == (conversation == old.conversation)
+def listed(creator):
+    """What the inbox shows, as the API lists it."""
+    return signed_in(creator).get("/api/crm/conversations").json()["results"]
+
+
+def test_a_campaign_moves_no_conversation_and_shows_in_each_once_it_is_sent(creator, consumer):
+    profile_make(creator)
+    asked = [FanFactory(creator=creator) for _ in range(2)]
+    for days, fan in enumerate(asked, start=1):
+        message_receive(fan=fan, text="Are you there?", received_at=timezone.now() - timedelta(days=days))
+    archived = ConversationFactory(fan__creator=creator, archived=True).fan
+    before = listed(creator)
+    campaign = launch(creator, audience=EVERYBODY, name="{{ 7*7 }}")
+    assert listed(creator) == before
+    assert campaign.deliveries.count() == 3
+    for delivery in campaign.deliveries.order_by("pk"):
+        handle_in_time(consumer, delivery)
+    found = listed(creator)
+    assert [(each["fan"]["id"], each["unreadCount"]) for each in found] == [(fan.pk, 1) for fan in asked]
+    assert [each["lastMessageAt"] for each in found] == [each["lastMessageAt"] for each in before]
+    for each in found:
+        sent_at = Message.objects.get(conversation=each["id"], direction="out").sent_at
+        assert each["lastMessage"]["campaignId"] == campaign.pk
+        assert datetime.fromisoformat(each["lastMessage"]["sentAt"]) == sent_at
+    assert Conversation.objects.get(fan=archived).archived
+    thread = signed_in(creator).get(f"/api/crm/conversations/{found[0]['id']}/messages").json()["results"]
+    told = [(each["direction"], each["campaignId"], each["campaignName"]) for each in thread]
+    assert told == [("out", campaign.pk, "{{ 7*7 }}"), ("in", None, "")]
+
+
+@pytest.mark.parametrize(("language", "mark"), [("en", "Campaign:"), ("fr", "Campagne\u202f:")])
+def test_a_campaigns_message_is_marked_as_one_in_row_and_bubble(creator, consumer, language, mark):
+    fan = FanFactory(creator=creator)
+    campaign = bulk(creator, [fan], campaign_name="Autumn {{ 7*7 }} set").report.campaign
+    asked = {"Accept": "text/html", "Accept-Language": language}
+    chatter, thread = signed_in(creator, Role.CHATTER), f"/api/crm/conversations/{fan.conversation.pk}/messages"
+    link = f'href="/messages/campaigns/{campaign.pk}">{mark} Autumn {{{{ 7*7 }}}} set</a>'
+    # Before it is sent the thread alone has it.
+    assert mark not in chatter.get("/api/crm/conversations", headers=asked).content.decode()
+    assert link in chatter.get(thread, headers=asked).content.decode()
+    handle_in_time(consumer, campaign.deliveries.get())
+    assert f"{mark} Hello" in chatter.get("/api/crm/conversations", headers=asked).content.decode()
+    assert link in chatter.get(thread, headers=asked).content.decode()
+
+
+def test_a_fan_to_whom_only_a_campaign_was_written_is_in_the_inbox_once_it_is_sent_below_the_others(creator, consumer):
+    profile_make(creator)
+    asked = FanFactory(creator=creator)
+    message_receive(fan=asked, text="Are you there?", received_at=timezone.now() - timedelta(days=30))
+    new = [FanFactory(creator=creator) for _ in range(3)]
+    campaign = launch(creator, audience=Audience(recipient_ids=[fan.platform_id for fan in new]))
+    assert [each["fan"]["id"] for each in listed(creator)] == [asked.pk]
+    first, second, third = campaign.deliveries.order_by("pk")
+    handle_in_time(consumer, first)
+    campaign_steps.campaign_cancel(creator=creator, campaign_id=campaign.pk)
+    assert [each["fan"]["id"] for each in listed(creator)] == [asked.pk, first.fan_id]
+    message_receive(fan=first.fan, text="Hey!", received_at=timezone.now())
+    assert [each["fan"]["id"] for each in listed(creator)] == [first.fan_id, asked.pk]
+    assert {second.fan_id, third.fan_id} < {fan.pk for fan in new}
 
 
 def test_a_campaign_reads_differently_to_each_fan(creator):
