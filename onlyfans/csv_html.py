@@ -13,6 +13,7 @@ from xml.parsers import expat
 from django.utils.translation import gettext, gettext_noop
 
 from crm.errors import Unreadable
+from onlyfans import csv_cells
 from onlyfans.csv_layout import CELLS_ALL_MAX, COLUMNS_MAX, HEAD_ROWS, Table
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ _XML = re.compile(r"\s*<\?xml\b(?=.*urn:schemas-microsoft-com:office:spreadsheet
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]+)", re.I)
 _BLANKS = re.compile(r"[ \t\n\r\f]+")
 _BLOCKS = frozenset({"p", "div", "li", "tr"})
+# What the format calls by a name, as far as it says more than the number.
+_NAMED_FORMATS = {"Percent": "0%", "Euro Currency": "[$€-2] 0.00", "Currency": '"$"0.00'}
 _SPREADSHEET = "urn:schemas-microsoft-com:office:spreadsheet"
 
 
@@ -227,6 +230,9 @@ class _Sheets:
         self._sheet = self._line = self._at = self._size = 0
         self._row: list[str] | None = None
         self._text: list[str] | None = None
+        self._kind = self._style = self._cell_format = ""
+        # {style: number format}
+        self._formats: dict[str, str] = {}
         self._parser = expat.ParserCreate(namespace_separator=" ")
         self._parser.StartElementHandler = self._begins
         self._parser.EndElementHandler = self._ends
@@ -246,7 +252,11 @@ class _Sheets:
         space, _, tag = name.rpartition(" ")
         if space != _SPREADSHEET:
             return
-        if tag == "Worksheet":
+        if tag == "Style":
+            self._style = attributes.get(f"{_SPREADSHEET} ID", "")
+        elif tag == "NumberFormat":
+            self._formats[self._style] = attributes.get(f"{_SPREADSHEET} Format", "")
+        elif tag == "Worksheet":
             self._sheet += 1
             self._line = 0
             self._names[self._sheet] = attributes.get(f"{_SPREADSHEET} Name", f"Sheet {self._sheet}")[:100]
@@ -258,6 +268,7 @@ class _Sheets:
             given = _number(attributes.get(f"{_SPREADSHEET} Index"), most=CELLS_MAX)
             self._row += [""] * (given - 1 - len(self._row))
             self._row.append("")
+            self._cell_format = self._formats.get(attributes.get(f"{_SPREADSHEET} StyleID", ""), "")
             if len(self._row) > CELLS_MAX:
                 raise Unreadable(gettext(TOO_MUCH), code="cell_too_long")
             self._at = _number(attributes.get(f"{_SPREADSHEET} MergeAcross")) if "MergeAcross" in str(attributes) else 0
@@ -269,7 +280,7 @@ class _Sheets:
         tag = name.rpartition(" ")[2]
         if tag == "Data" and self._row and self._text is not None:
             text = "".join(self._text)
-            self._row[-1] = _moment(text) if self._kind == "DateTime" else text
+            self._row[-1] = _data(text, self._kind, self._cell_format)
             self._text = None
         elif tag == "Cell" and self._row is not None:
             self._row += [""] * self._at
@@ -285,9 +296,17 @@ class _Sheets:
             self._text.append(text)
 
 
-def _moment(text: str) -> str:
-    """`2026-11-02T10:00:05.000` as the other cells have it: without what says nothing."""
-    return text.replace("T", " ").removesuffix(".000").removesuffix(" 00:00:00")
+def _data(text: str, kind: str, code: str) -> str:
+    """A cell's text as a CSV file would have it, with what its number format adds."""
+    if kind == "DateTime":
+        # `2026-11-02T10:00:05.000`, without what says nothing.
+        return text.replace("T", " ").partition(".")[0].removesuffix(" 00:00:00")
+    if kind == "Number":
+        try:
+            return csv_cells.number_in_format(float(text), _NAMED_FORMATS.get(code, code))
+        except (ValueError, OverflowError):
+            return text
+    return text
 
 
 def _xml_rows(blocks: Iterator[str], names: dict[int, str] | None = None) -> Iterator[tuple[int, Record]]:

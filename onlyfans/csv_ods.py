@@ -13,6 +13,7 @@ from xml.parsers import expat
 from django.utils.translation import gettext, gettext_noop
 
 from crm.errors import Unreadable
+from onlyfans import csv_cells
 from onlyfans.csv_layout import CELLS_ALL_MAX, HEAD_ROWS, SHEET_ROWS, Table
 from onlyfans.csv_workbook import BLOCK_BYTES, TOO_MANY_PIECES, UNPACKED_MAX_BYTES, UNPACKS_TOO_LARGE
 
@@ -167,14 +168,18 @@ def _value(attributes: dict[str, str]) -> str | None:
     """What a cell holds that is no text: its exact value, not the rounded one that it shows."""
     kind = attributes.get(f"{_OFFICE}value-type", "")
     value = attributes.get(f"{_OFFICE}value", "")
-    if kind == "currency":
-        return f"{value} {attributes.get(f'{_OFFICE}currency', '')}".strip()
+    if kind in ("currency", "float", "percentage"):
+        try:
+            number = float(value)
+        except ValueError:
+            return None
+        if kind == "percentage":
+            return f"{csv_cells.number_text(number * 100)}%"
+        return f"{csv_cells.number_text(number)} {attributes.get(f'{_OFFICE}currency', '')}".strip()
     if kind == "date":
         when = attributes.get(f"{_OFFICE}date-value", "").replace("T", " ")
         return when.partition(".")[0].removesuffix(" 00:00:00")
-    if kind == "float":
-        return value
-    # A percentage, a time and a truth are read as they are shown.
+    # A time and a truth are read as they are shown.
     return None
 
 

@@ -324,3 +324,12 @@ def test_a_spreadsheet_of_opendocument_that_repeats_without_end_is_refused() -> 
             copy.writestr(info, text)
     with pytest.raises(Unreadable):
         read(target.getvalue())
+
+
+def test_number_formats_of_a_workbook_in_xml_are_read() -> None:
+    style = '<Styles><Style ss:ID="e"><NumberFormat ss:Format="Euro Currency"/></Style></Styles>'
+    text = XML.format(doctype="", entity="").replace("<Worksheet", style + "<Worksheet", 1)
+    euros = (
+        '<Cell ss:Index="2" ss:StyleID="e"><Data ss:Type="Number">12.5</Data></Cell><Cell ss:Index="3"><Data ss:Type="D'
+    )
+    assert read(text.replace('<Cell ss:Index="3"><Data ss:Type="D', euros))[1][5][1] == "€ 12.5"
