@@ -26,7 +26,8 @@ from messaging.sending_needs import sending_lacks
 # So long past its slot a message is said to be late; until then it is about to go out.
 LATE_MESSAGE_AFTER = timedelta(minutes=1)
 
-# A receipt is written for every message that is sent, and may rely on what was so a moment ago.
+# A receipt is written for every message that is sent, and the status is asked for often: both may rely on what was so a
+# moment ago.
 _unready: Recent[int, Unready | None] = Recent(seconds=2)
 _late: Recent[int, datetime | None] = Recent(seconds=5)
 # None, or the code with the time at which a worker was last seen.
@@ -49,17 +50,21 @@ def sending_blocked(*, creator: Creator) -> Blocked | None:
 def sending_blocked_of(
     *, creator: Creator, profile: SendingProfile | None, late_since: datetime | None
 ) -> Blocked | None:
-    """The same where the caller has just read the profile and since when something is late."""
-    return _blocked(profile, unready=lambda: gateway_load().unready(creator.pk), late_since=lambda: late_since)
+    """The same where the caller has just read the profile and since when something is late; the account as lately."""
+    return _blocked(profile, unready=lambda: _unready_lately(creator), late_since=lambda: late_since)
 
 
 def sending_blocked_lately(*, creator: Creator, profile: SendingProfile | None) -> Blocked | None:
     """The same for a receipt: the account and what is late may be some seconds old."""
     return _blocked(
         profile,
-        unready=lambda: _unready.get(creator.pk, lambda: gateway_load().unready(creator.pk)),
+        unready=lambda: _unready_lately(creator),
         late_since=lambda: _late.get(creator.pk, lambda: selectors.late_since(creator=creator)),
     )
+
+
+def _unready_lately(creator: Creator) -> Unready | None:
+    return _unready.get(creator.pk, lambda: gateway_load().unready(creator.pk))
 
 
 def _blocked(
