@@ -157,12 +157,6 @@ def month(value: date) -> str:
 
 
 @register.filter
-def moment(value: str | datetime | None) -> datetime | None:
-    """The time that the API wrote in ISO 8601."""
-    return parse_datetime(value) if isinstance(value, str) else value
-
-
-@register.filter
 def initials(name: str) -> str:
     """At most two letters, of the first and the last word that begin with one."""
     letters = [word[0].upper() for word in name.replace("@", " ").split() if word[0].isalnum()]
