@@ -172,7 +172,7 @@ class CampaignAdmin(UncountedAdmin):
         """With a report for each row of the page, in one query."""
         changes = super().get_changelist_instance(request)
         changes.result_list = list(changes.result_list)
-        for report in campaign_reports.campaign_report_list(changes.result_list):
+        for report in campaign_reports.campaign_report_list(changes.result_list, outlooks=False):
             # For the rows of this page alone.
             report.campaign.report = report  # type: ignore[attr-defined]
         return changes

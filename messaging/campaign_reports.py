@@ -34,8 +34,11 @@ class CampaignReport:
         return sum(self.counts.values())
 
 
-def campaign_report_list(campaigns: Sequence[Campaign]) -> list[CampaignReport]:
-    """Of campaigns of one creator: one query for all of them, and a look at what holds its messages back."""
+def campaign_report_list(campaigns: Sequence[Campaign], *, outlooks: bool = True) -> list[CampaignReport]:
+    """Of campaigns of one creator: one query for all of them, and a look at what holds its messages back.
+
+    outlooks: False for campaigns of several creators, whose status and counts alone are asked for.
+    """
     rows: dict[int, list[Mapping[str, Any]]] = {}
     ids = [campaign.pk for campaign in campaigns]
     by_state = Delivery.objects.filter(campaign__in=ids).values("campaign_id", "state").order_by()
@@ -43,7 +46,7 @@ def campaign_report_list(campaigns: Sequence[Campaign]) -> list[CampaignReport]:
     for row in by_state.annotate(count=Count("pk"), **told):
         rows.setdefault(row["campaign_id"], []).append(row)
     unsettled = any(row["state"] in OPEN_STATES for found in rows.values() for row in found)
-    blocked = readiness.sending_blocked(creator=campaigns[0].creator) if unsettled else None
+    blocked = readiness.sending_blocked(creator=campaigns[0].creator) if unsettled and outlooks else None
     return [_campaign_report(campaign, rows.get(campaign.pk, []), blocked) for campaign in campaigns]
 
 

@@ -148,6 +148,7 @@ PAGES = {
     "settings/changes.csv",
     "messages/onlyfans",
     "messages/onlyfans/resume",
+    "messages/onlyfans/sign",
     "messages/onlyfans/state",
     "messages/onlyfans/status",
     "messages/onlyfans/{conversation}",

@@ -317,5 +317,5 @@ def test_a_page_takes_a_fixed_number_of_queries(
     owner: Membership, changes: Fan, django_assert_max_num_queries: Any
 ) -> None:
     client = browser(owner.user)
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(19):
         client.get(PAGE)

@@ -10,11 +10,11 @@ from rest_framework.test import APIClient
 from crm.models import Conversation, MessageStatus
 from crm.tests.factories import ConversationFactory, MembershipFactory, MessageFactory
 from messaging import selectors
-from messaging.api import ThreadMessageSerializer
+from messaging.api import Standing, ThreadMessageSerializer
 from messaging.models import Delivery
 from messaging.tests.factories import delivery_make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sqs_queues")]
 ATTACHMENTS = [{"type": "media", "url": "https://example.com/1.jpg"}, {"type": "media", "url": "Ä"}]
 OUTBOUND = [each for each in MessageStatus if each is not MessageStatus.RECEIVED]
 
@@ -33,7 +33,8 @@ def listed(conversation: Conversation) -> list[dict[str, Any]]:
 
 def serialized(conversation: Conversation) -> list[dict[str, Any]]:
     rows = selectors.thread_list(conversation=conversation).order_by("-created_at", "-id")
-    return [dict(ThreadMessageSerializer(row).data) for row in rows]
+    context = {"standing": Standing(conversation.creator)}
+    return [dict(ThreadMessageSerializer(row, context=context).data) for row in rows]
 
 
 @pytest.mark.parametrize("status", OUTBOUND)
