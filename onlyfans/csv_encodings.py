@@ -256,7 +256,8 @@ def _head(file: IO[bytes], encoding: str, errors: str = "strict") -> str:
         if len(head) < SNIFF_CHARACTERS:
             head += text[:SNIFF_CHARACTERS]
     decoder.decode(b"", final=True)
-    if len(CONTROL.findall(head)) > max(3, len(head) // 100):
+    controls = len(CONTROL.findall(head))
+    if controls * 100 > len(head) and (controls > 3 or controls * 2 > len(head)):
         raise Unreadable(gettext(NO_TEXT), code="not_csv")
     return head.replace("\r\n", "\n").replace("\r", "\n")
 

@@ -69,7 +69,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, creator: Creator
 def test_columns_and_the_order_of_dates_can_be_named(tmp_path: Path, creator: Creator) -> None:
     file = tmp_path / "fans.csv"
     file.write_text("Who,Last Seen\nada,3/4/2026\n")
-    with pytest.raises(CommandError, match="dayFirst"):
+    with pytest.raises(CommandError, match="--day-first"):
         run(file, creator, "--map", "handle=Who")
     run(file, creator, "--map", "handle=Who", "--month-first")
     assert Fan.objects.get().last_seen_at == datetime(2026, 3, 4, tzinfo=UTC)

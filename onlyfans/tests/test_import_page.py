@@ -218,7 +218,7 @@ def test_large_checks_are_not_in_the_history_either(owner: Membership, settings:
 
 def test_the_form_alone_knows_transactions_by_their_columns(owner: Membership) -> None:
     html = upload(client_of(owner), b"Date,Gross,Net\n2026-06-30,10,8\n").content.decode()
-    assert "Transactions are not taken back here" in html
+    assert "Undo this import" in html
     assert Transaction.objects.get().gross_cents == 1_000
 
 
