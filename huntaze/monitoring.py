@@ -91,6 +91,9 @@ class HistorySerializer(serializers.Serializer[Any]):
     """What CloudWatch has of all creators' messages."""
 
     trouble = serializers.CharField(help_text="Why there is nothing; empty where there is.")
+    code = serializers.CharField(
+        help_text="The same for programs: `not_configured`, `not_allowed` or `no_answer`; empty where there is something."
+    )
     windows = serializers.DictField(
         child=serializers.DictField(child=serializers.FloatField(allow_null=True)),
         help_text=f"By window ({', '.join(WINDOWS)}), then by figure: {', '.join(FIGURES)}. Depths and ages are the "

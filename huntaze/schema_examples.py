@@ -118,8 +118,8 @@ _LINES = {
         "184203817,autumn_leaf,Autumn,sent,,1" + ",2026-03-01T18:30:00+00:00" * 4,
     ),
     "imports_errors": (
-        "error,Username,Total Spent",
-        "Total Spent: This is no amount of money.,autumn_leaf,much",
+        "error,as in import 1,Username,Total Spent",
+        "Total Spent: This is no amount of money.,,autumn_leaf,much",
     ),
 }
 # What an operation's example has of its own, because it follows from what the request does.
@@ -145,7 +145,7 @@ OF_OPERATION: dict[tuple[str, str], dict[str, Any]] = {
         "estimatedCompletionTime": None,
         "blocked": {"code": "campaign_paused", "reason": "Its campaign is paused.", "since": None},
     },
-    ("conversation_messages_send", "202"): {"sentAt": None},
+    ("conversation_messages_send", "202"): {"sentAt": None, "campaignId": None, "campaignName": ""},
     ("messages_bulk", "202"): {"totalRecipients": 2},
     ("imports_undo", "200"): {"restored": 0, "kept": 0},
     ("messages_cancel", "200"): {
