@@ -92,7 +92,7 @@ class HistorySerializer(serializers.Serializer[Any]):
 
     trouble = serializers.CharField(help_text="Why there is nothing; empty where there is.")
     code = serializers.CharField(
-        help_text="The same for programs: `not_configured`, `not_allowed` or `no_answer`; empty where there is something."
+        help_text="The same for programs: `not_configured`, `not_allowed` or `no_answer`; empty where there are."
     )
     windows = serializers.DictField(
         child=serializers.DictField(child=serializers.FloatField(allow_null=True)),
