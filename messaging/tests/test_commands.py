@@ -142,6 +142,7 @@ def test_the_status_tells_of_all_creators(sqs_queues: Queues) -> None:
 @pytest.mark.django_db
 def test_the_status_says_what_is_missing_and_tells_the_rest(sqs_queues: Queues, settings: Any) -> None:
     settings.SQS_RATE_LIMITER_DLQ_URL += "-gone"
+    cache.delete(HEARTBEAT_KEY)
     found = told("queue_status")
     assert (found["queue"]["waiting"], found["dlq"], found["workerSeenSecondsAgo"]) == (0, None, None)
     assert "provision_queues" in found["trouble"]

@@ -82,5 +82,7 @@ def test_a_sweep_that_is_not_possible_is_measured_all_the_same_and_does_not_beat
         lambda_sweeper.handler({}, None)
     lambda_handler.configuration_check.cache_clear()
     printed = capsys.readouterr().out
-    assert vitals.DEPTH in printed
+    assert vitals.OUTBOX_AGE in printed
+    # While the limiter is off SQS is asked for nothing.
+    assert vitals.DEPTH not in printed
     assert vitals.HEARTBEAT not in printed
