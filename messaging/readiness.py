@@ -55,11 +55,15 @@ def sending_blocked_of(
 
 
 def sending_blocked_lately(*, creator: Creator, profile: SendingProfile | None) -> Blocked | None:
-    """The same for a receipt: the account and what is late may be some seconds old."""
+    """The same for a receipt: the account and what is late may be some seconds old.
+
+    SQS is not asked: it has just taken the message, or the receipt says that it did not.
+    """
     return _blocked(
         profile,
         unready=lambda: _unready_lately(creator),
         late_since=lambda: _late.get(creator.pk, lambda: selectors.late_since(creator=creator)),
+        ask_queue=False,
     )
 
 
@@ -72,6 +76,7 @@ def _blocked(
     *,
     unready: Callable[[], Unready | None],
     late_since: Callable[[], datetime | None],
+    ask_queue: bool = True,
 ) -> Blocked | None:
     if not settings.RATE_LIMITER_ENABLED:
         return Blocked(BlockCode.LIMITER_OFF, gettext("Sending is switched off here: RATE_LIMITER_ENABLED is false."))
@@ -85,9 +90,10 @@ def _blocked(
         code = BlockCode.PAUSED_BY_SYSTEM if profile.paused_code else BlockCode.PAUSED_BY_PERSON
         reason = in_words(profile.paused_reason) or gettext("Sending was paused by hand.")
         return Blocked(code, reason, profile.paused_at)
-    counts, _, trouble = queue_counts_lately()
-    if counts is None:
-        return Blocked(BlockCode.QUEUE_AWAY, in_words(trouble))
+    if ask_queue:
+        counts, _, trouble = queue_counts_lately()
+        if counts is None:
+            return Blocked(BlockCode.QUEUE_AWAY, in_words(trouble))
     if (silent := _consumer.get((), _consumer_trouble)) is not None:
         code, seen_at = silent
         if code is BlockCode.REDIS_AWAY:

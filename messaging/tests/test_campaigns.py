@@ -48,7 +48,7 @@ def test_a_bulk_is_stored_with_a_row_for_each_and_queued_in_tens(creator, sqs_fa
     assert (receipt.report.total, receipt.report.status, receipt.failed) == (12, CampaignStatus.RUNNING, ())
     assert (campaign.name, campaign.created_by) == ("Launch", user)
     assert states(campaign) == {"queued": 12}
-    assert sorted(len(request["Entries"]) for request in sqs_faults.requests) == [2, 10]
+    assert sorted(len(request["Entries"]) for request in sqs_faults.requests if "Entries" in request) == [2, 10]
     assert {message.text for message in Message.objects.all()} == {f"Hello {fan.name}" for fan in fans}
     assert campaign.content == "Hello {name}"
     body = json.loads(on_queue()[0].body)
@@ -319,7 +319,8 @@ def test_ten_thousand_fans_take_seconds_and_only_the_next_quarter_hour_is_on_the
     assert found["parked"] + found["queued"] == 10_000
     # Fifteen minutes at eight a minute.
     assert found["queued"] == 15 * 8
-    assert max(entry["DelaySeconds"] for request in sqs_faults.requests for entry in request["Entries"]) <= 900
+    sent = [entry for request in sqs_faults.requests for entry in request.get("Entries", [])]
+    assert max(entry["DelaySeconds"] for entry in sent) <= 900
 
 
 def test_the_queries_of_a_campaign_grow_with_its_chunks_alone(creator, django_assert_max_num_queries):

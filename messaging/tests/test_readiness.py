@@ -121,9 +121,9 @@ def test_each_hindrance_is_named(creator: Creator, goes_wrong: Callable[[str], N
     found = readiness.sending_blocked(creator=creator)
     assert found is not None
     assert (found.code, bool(found.reason)) == (code, True)
-    assert (
-        readiness.sending_blocked_lately(creator=creator, profile=selectors.sending_profile(creator=creator)) == found
-    )
+    # A receipt does not ask SQS, which has just taken the message or not.
+    told = readiness.sending_blocked_lately(creator=creator, profile=selectors.sending_profile(creator=creator))
+    assert told == (None if code == "queue_away" else found)
 
 
 @each_hindrance
