@@ -22,7 +22,17 @@ from crm.payloads import MESSAGE_MAX_CHARACTERS, PRICE_MAX_CENTS, media_urls
 from crm.rendering import JSONParser, JSONRenderer
 from messaging import readiness, selectors, services
 from messaging.errors import QueueRefused
-from messaging.models import TROUBLE_STATES, UNSENT_STATES, Campaign, CampaignStatus, Delivery
+from messaging.message_parts import (
+    SETTLEABLE_AS,
+    DecisionSerializer,
+    ReadBackSerializer,
+    decision_of,
+    decision_shown,
+    read_back_of,
+    read_back_shown,
+    settleable_as,
+)
+from messaging.models import RETRYABLE_STATES, UNSENT_STATES, Campaign, CampaignStatus, Delivery
 from messaging.readiness import Outlook
 from messaging.reasons import BlockCode, Blocked
 from messaging.services import MessageRequest, SendReceipt
@@ -162,10 +172,32 @@ class TroubleSerializer(serializers.ModelSerializer[Delivery]):
     reasonCode = serializers.CharField(source="reason_code")
     failedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
     createdAt = serializers.DateTimeField(source="created_at")
+    readBack = serializers.SerializerMethodField()
+    settleableAs = serializers.SerializerMethodField()
+
+    @extend_schema_field(ReadBackSerializer(allow_null=True))
+    def get_readBack(self, delivery: Delivery) -> dict[str, Any] | None:
+        return read_back_of(delivery)
+
+    @extend_schema_field(SETTLEABLE_AS)
+    def get_settleableAs(self, delivery: Delivery) -> list[str]:
+        return settleable_as(delivery.state, in_doubt=delivery.key_in_doubt)
 
     class Meta:
         model = Delivery
-        fields = ("messageId", "fan", "status", "stage", "reason", "reasonCode", "attempts", "createdAt", "failedAt")
+        fields = (
+            "messageId",
+            "fan",
+            "status",
+            "stage",
+            "reason",
+            "reasonCode",
+            "attempts",
+            "createdAt",
+            "failedAt",
+            "readBack",
+            "settleableAs",
+        )
 
     @extend_schema_field(
         inline_serializer(
@@ -240,7 +272,10 @@ class AttachmentSerializer(JsonTypes):
 
 
 class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
-    """A message of a conversation. `expectedAt`, `reason` and `retryable` say how an outbound one is getting on.
+    """A message of a conversation. `expectedAt` and `reason` say how an outbound one is getting on.
+
+    `cancellable`, `retryable` and `settleableAs` say what can be done about it now, `decision` what a person last did.
+    All of that, but for its words and times, is left out of one that was sent: GET `onlyfans/messages/{id}` has it.
 
     `blocked` says why one that waits cannot go out now; then no time is expected.
     `campaignId` and `campaignName` are the campaign's that it is part of; null and empty for what a person wrote.
@@ -254,9 +289,14 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
     expectedAt = serializers.SerializerMethodField()
     blocked = serializers.SerializerMethodField()
     reason = serializers.SerializerMethodField()
+    scheduledAt = serializers.SerializerMethodField()
+    decision = serializers.SerializerMethodField()
+    readBack = serializers.SerializerMethodField()
+    cancellable = serializers.SerializerMethodField()
     retryable = serializers.SerializerMethodField()
     campaignId = serializers.IntegerField(source="campaign_id", allow_null=True)
     campaignName = serializers.SerializerMethodField()
+    settleableAs = serializers.SerializerMethodField()
 
     class Meta:
         model = Message
@@ -274,9 +314,14 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
             "expectedAt",
             "blocked",
             "reason",
+            "scheduledAt",
+            "decision",
+            "readBack",
+            "cancellable",
             "retryable",
             "campaignId",
             "campaignName",
+            "settleableAs",
         )
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
@@ -295,8 +340,32 @@ class ThreadMessageSerializer(serializers.ModelSerializer[Message]):
         delivery = _delivery(message)
         return delivery.reason if delivery else ""
 
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_scheduledAt(self, message: Message) -> str | None:
+        delivery = _delivery(message)
+        found = delivery.scheduled_at if delivery else None
+        return serializers.DateTimeField().to_representation(found) if found else None
+
+    @extend_schema_field(DecisionSerializer(allow_null=True))
+    def get_decision(self, message: Message) -> dict[str, Any] | None:
+        delivery = _delivery(message)
+        return decision_of(delivery) if delivery else None
+
+    @extend_schema_field(ReadBackSerializer(allow_null=True))
+    def get_readBack(self, message: Message) -> dict[str, Any] | None:
+        delivery = _delivery(message)
+        return read_back_of(delivery) if delivery else None
+
+    def get_cancellable(self, message: Message) -> bool:
+        return message.status in UNSENT_STATES and _delivery(message) is not None
+
     def get_retryable(self, message: Message) -> bool:
-        return message.status in TROUBLE_STATES and _delivery(message) is not None
+        return message.status in RETRYABLE_STATES and _delivery(message) is not None
+
+    @extend_schema_field(SETTLEABLE_AS)
+    def get_settleableAs(self, message: Message) -> list[str]:
+        delivery = _delivery(message)
+        return settleable_as(message.status, in_doubt=delivery.key_in_doubt) if delivery else []
 
     def get_campaignName(self, message: Message) -> str:
         delivery = _delivery(message)
@@ -345,9 +414,14 @@ def message_shown(row: selectors.ThreadRow, standing: Standing) -> dict[str, Any
         "expectedAt": expected,
         "blocked": blocked,
         "reason": (row.reason or "") if out else "",
-        "retryable": out and row.status in TROUBLE_STATES and row.due_at is not None,
         "campaignId": row.campaign_id,
         "campaignName": row.campaign_name or "",
+        "scheduledAt": row.scheduled_at,
+        "decision": decision_shown(row.decision or "", row.decided_by_id, row.decided_by_name, row.decided_at),
+        "readBack": read_back_shown(row.read_back_found or "", row.read_back_at, row.read_back_count),
+        "cancellable": out and row.status in UNSENT_STATES and row.due_at is not None,
+        "retryable": out and row.status in RETRYABLE_STATES and row.due_at is not None,
+        "settleableAs": settleable_as(row.status, in_doubt=bool(row.in_doubt)) if row.due_at is not None else [],
     }
 
 

@@ -17,6 +17,7 @@ from crm.selectors import EXPORTERS
 from messaging import selectors
 from messaging.api import BlockedSerializer, Standing, outlook_of
 from messaging.ledger_csv import ledger_csv
+from messaging.message_parts import SETTLEABLE_AS, ReadBackSerializer, read_back_of, settleable_as
 from messaging.models import Delivery
 
 LEDGER_CHUNK = 2_000
@@ -41,6 +42,8 @@ class RecipientSerializer(serializers.ModelSerializer[Delivery]):
     sentAt = serializers.DateTimeField(source="message.sent_at", allow_null=True)
     finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
     expectedAt = serializers.SerializerMethodField()
+    readBack = serializers.SerializerMethodField()
+    settleableAs = serializers.SerializerMethodField()
     blocked = serializers.SerializerMethodField()
 
     class Meta:
@@ -59,7 +62,17 @@ class RecipientSerializer(serializers.ModelSerializer[Delivery]):
             "blocked",
             "sentAt",
             "finishedAt",
+            "readBack",
+            "settleableAs",
         )
+
+    @extend_schema_field(ReadBackSerializer(allow_null=True))
+    def get_readBack(self, delivery: Delivery) -> dict[str, Any] | None:
+        return read_back_of(delivery)
+
+    @extend_schema_field(SETTLEABLE_AS)
+    def get_settleableAs(self, delivery: Delivery) -> list[str]:
+        return settleable_as(delivery.state, in_doubt=delivery.key_in_doubt)
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_expectedAt(self, delivery: Delivery) -> str | None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,22 +14,23 @@ from crm.api import CREATOR_PARAMETERS, CreatorAPIView, FragmentRenderer
 from crm.json_types import JsonTypes, MomentField, QueryParameters
 from crm.models import OUTBOUND_STATUSES
 from crm.pagination import KeysetPagination
-from crm.rendering import JSONRenderer
+from crm.rendering import JSONParser, JSONRenderer
 from messaging import message_selectors, message_steps, readiness
 from messaging.api import AttachmentSerializer, BlockedSerializer, Standing, blocked_shown
+from messaging.message_parts import (
+    DecisionSerializer,
+    PersonSerializer,
+    ReadBackSerializer,
+    decision_shown,
+    read_back_shown,
+    settleable_as,
+)
 from messaging.message_selectors import MessageFilter, MessageRow
-from messaging.models import RETRYABLE_STATES, UNSENT_STATES, CampaignStatus, Decision, Kind, ReadBack, Stage
+from messaging.models import RETRYABLE_STATES, UNSENT_STATES, CampaignStatus, Decision, Kind, Stage
 from messaging.readiness import Outlook
 
 STATUSES = [(status.value, status.label) for status in OUTBOUND_STATUSES]
 SETTLED = [Decision.ARRIVED, Decision.DISMISSED]
-
-
-class PersonSerializer(serializers.Serializer[Any]):
-    """One of the creator's people."""
-
-    id = serializers.IntegerField()
-    name = serializers.CharField()
 
 
 class MessageFanSerializer(serializers.Serializer[Any]):
@@ -41,26 +43,6 @@ class MessageFanSerializer(serializers.Serializer[Any]):
 class MessageCampaignSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     name = serializers.CharField()
-
-
-class DecisionSerializer(serializers.Serializer[Any]):
-    """What a person last decided about it; `by` is null where that was an operator, or the user was deleted."""
-
-    outcome = serializers.ChoiceField(choices=Decision.choices)
-    by = PersonSerializer(allow_null=True)
-    at = serializers.DateTimeField()
-
-
-class ReadBackSerializer(serializers.Serializer[Any]):
-    """The last look into the fan's chat for a message in doubt.
-
-    `notThere`: not among the `messagesRead` newest ones. `unclear`: one like it is there, which may be another's.
-    `unreadable`: the chat could not be read; it is tried again.
-    """
-
-    result = serializers.ChoiceField(choices=ReadBack.choices)
-    at = serializers.DateTimeField()
-    messagesRead = serializers.IntegerField(allow_null=True)
 
 
 class MessageSerializer(serializers.Serializer[Any]):
@@ -109,7 +91,6 @@ def message_shown(row: MessageRow, standing: Standing) -> dict[str, Any]:
     if waits:
         paused = row.campaign_status == CampaignStatus.PAUSED
         found = readiness.outlook(row.due_at, blocked=standing.blocked, campaign_paused=paused)
-    person = {"id": row.decided_by_id, "name": row.decided_by_name}
     return {
         "id": str(row.id),
         "status": row.status,
@@ -138,22 +119,12 @@ def message_shown(row: MessageRow, standing: Standing) -> dict[str, Any]:
         "queuedAt": row.queued_at,
         "sentAt": row.sent_at,
         "finishedAt": row.finished_at,
-        "decision": {"outcome": row.decision, "by": person if row.decided_by_id else None, "at": row.decided_at}
-        if row.decision
-        else None,
-        "readBack": {"result": row.read_back_found, "at": row.read_back_at, "messagesRead": row.read_back_count}
-        if row.read_back_found
-        else None,
+        "decision": decision_shown(row.decision, row.decided_by_id, row.decided_by_name, row.decided_at),
+        "readBack": read_back_shown(row.read_back_found, row.read_back_at, row.read_back_count),
         "cancellable": waits,
         "retryable": row.status in RETRYABLE_STATES and not row.fan_deleted,
         "settleableAs": settleable_as(row.status, in_doubt=row.key_in_doubt),
     }
-
-
-def settleable_as(status: str, *, in_doubt: bool) -> list[str]:
-    """What a person may say of a message in this state; `settle` takes these."""
-    arrived = [Decision.ARRIVED.value] if status == "unknown" or (status == "dismissed" and in_doubt) else []
-    return [*arrived, *([Decision.DISMISSED.value] if status in ("unknown", "failed") else [])]
 
 
 class MessageFilterSerializer(QueryParameters):
@@ -278,6 +249,9 @@ class MessageSettleView(MessageAPIView):
     is a state of its own and can still be sent again, or, where it was in doubt, be settled as arrived. To send it
     again is `retry`. Said twice it is answered the same.
     """
+
+    # A button of a page sends a form.
+    parser_classes = (JSONParser, FormParser)
 
     @extend_schema(
         operation_id="messages_settle",

@@ -76,14 +76,16 @@ def delivery_get(*, creator: Creator, message_id: UUID) -> Delivery:
 
 def thread_list(*, conversation: Conversation) -> QuerySet[Message]:
     """The messages of a conversation with their deliveries, unordered: a paginator orders them."""
-    return Message.objects.filter(conversation=conversation).select_related("delivery__campaign")
+    return Message.objects.filter(conversation=conversation).select_related(
+        "delivery__campaign", "delivery__decided_by"
+    )
 
 
 class ThreadRow(NamedTuple):
     """A message with its delivery and, of a campaign's, how that stands.
 
-    Once it is sent, and without a delivery, `due_at` and `reason` are None; what a person wrote to this fan has no
-    campaign. No attachments are None too.
+    Once it is sent, and without a delivery, `due_at`, `reason` and all that follows `campaign_status` are None; what a
+    person wrote to this fan has no campaign. No attachments are None too.
     """
 
     id: str
@@ -101,11 +103,22 @@ class ThreadRow(NamedTuple):
     campaign_id: int | None
     campaign_name: str | None
     campaign_status: str | None
+    scheduled_at: datetime | None
+    in_doubt: bool | None
+    decision: str | None
+    decided_by_id: int | None
+    decided_by_name: str | None
+    decided_at: datetime | None
+    read_back_found: str | None
+    read_back_at: datetime | None
+    read_back_count: int | None
 
 
 # As ThreadRow. Most messages have no attachments, and their empty list need not be read as JSON.
 _THREAD_COLUMNS = """m.id::text, m.direction, m.text, m.price_cents, m.read, NULLIF(m.attachments, '[]'), m.status,
-    m.created_at, m.sent_at, m.deleted_at, d.due_at, d.reason, m.campaign_id, c.name, c.status"""
+    m.created_at, m.sent_at, m.deleted_at, d.due_at, d.reason, m.campaign_id, c.name, c.status, d.scheduled_at,
+    d.key_in_doubt, d.decision, d.decided_by_id, (SELECT name FROM crm_user WHERE id = d.decided_by_id), d.decided_at,
+    d.read_back_found, d.read_back_at, d.read_back_count"""
 # Of most messages, sent or received, nothing of a delivery is shown; looking none up takes a third off the query.
 _THREAD_SOURCE = """crm_message m LEFT JOIN messaging_delivery d
     ON d.message_id = CASE WHEN m.status NOT IN ('received', 'sent') THEN m.id END

@@ -8,10 +8,10 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from crm.models import Conversation, MessageStatus
-from crm.tests.factories import ConversationFactory, MembershipFactory, MessageFactory
+from crm.tests.factories import ConversationFactory, MembershipFactory, MessageFactory, UserFactory
 from messaging import selectors
 from messaging.api import Standing, ThreadMessageSerializer
-from messaging.models import Delivery
+from messaging.models import Decision, Delivery, ReadBack
 from messaging.tests.factories import delivery_make
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sqs_queues")]
@@ -48,6 +48,29 @@ def test_an_outbound_message_is_shown_as_its_serializer_shows_it(
     Delivery.objects.update(due_at=timezone.now() + timedelta(hours=1))
     assert listed(conversation) == serialized(conversation)
     assert [each["id"] for each in listed(conversation)] == [str(delivery.pk)]
+
+
+@pytest.mark.parametrize("status", [each for each in OUTBOUND if each is not MessageStatus.SENT])
+def test_what_a_person_decided_and_the_chat_said_is_shown_as_its_serializer_shows_it(
+    conversation: Conversation, status: MessageStatus
+) -> None:
+    # Of one that was sent no delivery is looked up.
+    at = timezone.now()
+    delivery_make(
+        fan=conversation.fan,
+        state=status,
+        scheduled_at=at + timedelta(days=1),
+        due_in=timedelta(days=1),
+        key_in_doubt=True,
+        decision=Decision.DISMISSED,
+        decided_by=UserFactory(name="Chris"),
+        decided_at=at,
+        read_back_found=ReadBack.NOT_THERE,
+        read_back_at=at,
+        read_back_count=3,
+    )
+    assert listed(conversation) == serialized(conversation)
+    assert listed(conversation)[0]["decision"]["by"]["name"] == "Chris"
 
 
 @pytest.mark.parametrize("status", OUTBOUND)
