@@ -6,8 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
+import structlog
 from django.db import models
 
+logger = structlog.get_logger(__name__)
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 # Whoever signs out, is disabled or loses a role is out within 30 s; this leaves room for a slow request.
@@ -60,7 +62,10 @@ class InTime(Generic[V]):
         self._asked: Future[V] | None = None
 
     def get(self) -> V | None:
-        """The answer; None where it takes longer, and at once where it is still awaited from before."""
+        """The answer; None where it takes longer, and at once where it is still awaited from before.
+
+        None too where asking broke, which is logged: a page that shows it among other things goes on.
+        """
         asked = self._asked
         hangs = asked is not None and not asked.done()
         if asked is None or asked.done():
@@ -68,6 +73,9 @@ class InTime(Generic[V]):
         try:
             return asked.result(0 if hangs else self._seconds)
         except TimeoutError:
+            return None
+        except Exception:
+            logger.exception("asking broke")
             return None
 
 

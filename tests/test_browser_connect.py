@@ -27,7 +27,7 @@ def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, 
         page.goto("/")
         sign_in(page, say)
         page.locator("summary").click()
-        page.get_by_role("link", name=say("OnlyFans account")).click()
+        page.get_by_role("link", name=say("OnlyFans account"), exact=True).click()
         expect(page.get_by_text(say("Not connected"), exact=True)).to_be_visible()
         assert_accessible(page)
 
@@ -63,7 +63,7 @@ def test_an_owner_connects_one_of_an_agencys_accounts_and_disconnects_it(owner, 
         choose(page, say("Inbox", context="navigation"), say)
         expect(page.get_by_text(say("The OnlyFans account is disconnected.")).first).to_be_visible()
         assert_accessible(page)
-        page.get_by_role("link", name=say("Connect it again")).click()
+        page.get_by_role("link", name=say("Connect it")).click()
         page.get_by_role("button", name=say("Connect again with the stored key")).click()
         expect(page.get_by_text(say("Connected"), exact=True)).to_be_visible()
     assert console == []
