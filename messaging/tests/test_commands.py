@@ -310,6 +310,7 @@ def test_discarding_all_does_not_ask_where_told_so_or_where_nothing_is_deleted(s
 
 
 def test_a_worker_that_has_shown_itself_is_healthy_and_an_old_sign_is_not() -> None:
+    cache.delete(HEARTBEAT_KEY)
     with pytest.raises(CommandError, match="No worker has shown itself"):
         said("check_worker")
     cache.set(HEARTBEAT_KEY, timezone.now())
