@@ -28,6 +28,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 
@@ -40,7 +41,6 @@ from crm.models import (
     TransactionSource,
     TransactionStatus,
 )
-from crm.statements import rows_read
 from crm.transaction_undo import LOCK
 from crm.wake_ups import ANYTHING, wake
 
@@ -267,16 +267,12 @@ class TransactionRecording:
         """What lies within the tolerance of these rows, which are in the order of time, by gross and by net."""
         low, high = rows[0].occurred_at - DAY, rows[-1].occurred_at + DAY
         # Only rows of an amount that is told of, so that files in no order do not read all there is.
-        found = rows_read(
-            Transaction,
-            "creator_id = %s::bigint AND occurred_at BETWEEN %s::timestamptz AND %s::timestamptz "
-            "AND kind = ANY(%s::text[]) AND (gross_cents = ANY(%s::bigint[]) OR net_cents = ANY(%s::bigint[])) "
-            "ORDER BY id",
-            [
-                self._creator.pk, low, high, sorted({kind for row in rows for kind in _kinds(row.kind)}),
-                sorted({row.gross_cents for row in rows}), sorted({row.net_cents for row in rows}),
-            ],
-        )  # fmt: skip
+        found = Transaction.objects.filter(
+            Q(gross_cents__in={row.gross_cents for row in rows}) | Q(net_cents__in={row.net_cents for row in rows}),
+            creator=self._creator,
+            occurred_at__range=(low, high),
+            kind__in={kind for row in rows for kind in _kinds(row.kind)},
+        ).order_by("pk")
         near: dict[tuple[str, int], list[Transaction]] = {}
         for each in found:
             if each.pk in stored.taken:
@@ -349,18 +345,17 @@ class TransactionRecording:
 
 
 def _by_key(creator: Creator, rows: Sequence[TransactionRow], stored: _Stored) -> list[Transaction | None]:
-    wanted: dict[str, set[str]] = {}
+    wanted = Q()
     for source, column in KEY_OF.items():
         keys = {row.key for row in rows if row.source == source}
         if source in LEDGERS:
             keys |= {row.key for row in rows if row.source in LEDGERS}
             keys |= {row.platform_id for row in rows if row.platform_id}
         if keys:
-            wanted[column] = keys
+            wanted |= Q(**{f"{column}__in": keys})
     found: dict[tuple[str, str], Transaction] = {}
-    condition = " OR ".join(f"{column} = ANY(%s::text[])" for column in wanted)
-    named = [sorted(keys) for keys in wanted.values()]
-    for each in rows_read(Transaction, f"creator_id = %s::bigint AND ({condition})", [creator.pk, *named]):
+    # Its values in the text: a plan made for any values would look through all of the creator's rows.
+    for each in Transaction.objects.filter(wanted, creator=creator):
         row = stored.rows.setdefault(each.pk, each)
         for source, column in KEY_OF.items():
             if key := getattr(row, column):
