@@ -185,16 +185,15 @@ def test_a_page_reads_no_template_in_what_is_stored(templated: World, page: str)
     client = Client()
     client.force_login(MembershipFactory(creator=templated.creator, role=Role.OWNER).user)
     answer = client.get(f"/{page.format(**templated.ids)}", follow=True)
-    assert answer.status_code < 500
+    assert answer.status_code != 500
     if answer["Content-Type"].startswith("text/html"):
-        # The creator's name stands in the head of every page but those before a creator is known.
         reads_as_it_is(text(answer))
 
 
 @pytest.mark.parametrize(
     ("page", "least"),
     [
-        ("", 4),
+        ("messages/onlyfans", 4),
         ("platforms/onlyfans/fans", 4),
         ("platforms/onlyfans/fans/{fan}", 6),
         ("messages/onlyfans/{conversation}", 8),
