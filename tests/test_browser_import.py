@@ -242,7 +242,7 @@ def test_columns_of_transactions_can_be_assigned(creator: Creator, live_server: 
         page.get_by_label("Each row is").select_option("a transaction")
         expect(page.locator("[data-about]")).to_contain_text("Time and two of")
         expect(page.get_by_label("Each row is")).to_be_focused()
-        field(page, "Time").select_option("Day")
+        field(page, "Date").select_option("Day")
         field(page, "Gross").select_option("Before")
         field(page, "Net").select_option("After")
         assert_accessible(page)
