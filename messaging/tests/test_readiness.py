@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Conversation, Creator, MessageStatus
+from crm.models import Conversation, Creator, Message, MessageStatus
 from crm.recent import Recent
 from crm.tests.factories import ConversationFactory, FanFactory, MembershipFactory
 from messaging import readiness, selectors
@@ -45,6 +45,7 @@ def waiting(creator: Creator, *, due_in: timedelta = timedelta(minutes=5), **fie
 def campaign_of(delivery: Delivery, status: CampaignStatus = CampaignStatus.RUNNING) -> Campaign:
     campaign = Campaign.objects.create(creator=delivery.creator, name="Weekend", content="Hi", status=status)
     Delivery.objects.filter(pk=delivery.pk).update(campaign=campaign, kind=Kind.CAMPAIGN)
+    Message.objects.filter(pk=delivery.pk).update(campaign_id=campaign.pk)
     return campaign
 
 
