@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from crm.models import Conversation, Role
 from crm.tests.factories import ConversationFactory, MembershipFactory
 from messaging.models import SendingProfile
+from onlyfans.services import account_connect
 from tests.browser import EMAIL, page_of, sign_in
 from tests.words import ENGLISH, FRENCH, Words
 
@@ -74,6 +75,8 @@ def test_no_page_is_wider_than_its_window_and_the_inbox_is_as_high(
 
 @pytest.mark.parametrize("width", [390, 1024])
 def test_a_pause_is_seen_beside_an_open_conversation(conversation: Conversation, live_server: Any, width: int) -> None:
+    # Without an account the page says that first.
+    account_connect(creator=conversation.creator, account_id="acct_layout", api_key="key_layout")
     SendingProfile.objects.create(
         creator=conversation.creator, paused_at=timezone.now(), paused_reason="The session ended."
     )
