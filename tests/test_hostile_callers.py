@@ -193,7 +193,7 @@ def test_a_page_reads_no_template_in_what_is_stored(templated: World, page: str)
 @pytest.mark.parametrize(
     ("page", "least"),
     [
-        ("messages/onlyfans", 4),
+        ("messages/onlyfans", 3),
         ("platforms/onlyfans/fans", 4),
         ("platforms/onlyfans/fans/{fan}", 6),
         ("messages/onlyfans/{conversation}", 8),
