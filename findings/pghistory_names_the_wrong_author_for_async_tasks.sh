@@ -101,7 +101,8 @@ for name, at_once in (("one after the other", False), ("at once", True)):
         event.text: event.pgh_context.metadata["author"] if event.pgh_context else "nobody"
         for event in CardEvent.objects.select_related("pgh_context")
     }
-    print(f"{name}:", ", ".join(f"{text} by {authors[text]}" for text in ("card of anna", "card of bea", "second card of bea")))
+    texts = ("card of anna", "card of bea", "second card of bea")
+    print(f"{name}:", ", ".join(f"{text} by {authors[text]}" for text in texts))
 server.cleanup()
 PY
 venv/bin/python -W ignore probe.py "$work/postgres" | tee seen
