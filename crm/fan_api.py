@@ -189,7 +189,7 @@ class FanView(FanRowAPIView):
 
     def _change(self, request: Request, fan_id: int) -> Response:
         fan = selectors.fan_get(creator=self.creator, fan_id=fan_id)
-        changes = self.read(FanSerializer, partial=True)
+        changes = self.read(FanSerializer, row=fan, partial=True)
         return self.shown(fan_services.fan_update(fan=fan, seen=versions_seen(request), **changes))
 
     @extend_schema(

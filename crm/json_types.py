@@ -91,8 +91,17 @@ class JsonTypes(NamedChoices):
         writable = {str(field.field_name): field for field in self._writable_fields}
         if isinstance(data, QueryDict):
             return _unknown_in_form(data, writable)
-        unknown = [name for name in data if name not in writable][:UNKNOWN_MAX]
+        unknown = [name for name in data if name not in writable and not self._as_read(name, data[name])][:UNKNOWN_MAX]
         return {name[:NAME_MAX]: [self._refused(name, writable)] for name in unknown}
+
+    def _as_read(self, name: str, value: Any) -> bool:
+        """Whether this is a member that the system sets, as the row has it: what was read may be sent back whole."""
+        field = self.fields.get(name)
+        if self.instance is None or field is None:
+            return False
+        attribute = field.get_attribute(self.instance)
+        shown = None if attribute is None else field.to_representation(attribute)
+        return bool(shown == value)
 
     def _refused(self, name: str, known: Any) -> ErrorDetail:
         if name in self.fields:

@@ -53,9 +53,12 @@ class StrictAPIView(APIView):
     def admit(self, request: Request) -> None:
         """Raise where this caller may not; who may is told afterwards what is wrong with the request."""
 
-    def read(self, serializer: type[JsonTypes], *, partial: bool = False) -> dict[str, Any]:
-        """The body, checked. Raises DRF's ValidationError, naming its members."""
-        self.reader = reader = serializer(data=self.request.data, partial=partial)
+    def read(self, serializer: type[JsonTypes], *, row: Any = None, partial: bool = False) -> dict[str, Any]:
+        """The body, checked. Raises DRF's ValidationError, naming its members.
+
+        row: what the body is about; its read-only members may be sent back as they are.
+        """
+        self.reader = reader = serializer(row, data=self.request.data, partial=partial)
         reader.is_valid(raise_exception=True)
         values: dict[str, Any] = reader.validated_data
         return values

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from crm.models import Creator
 from crm.recent import Recent
@@ -80,10 +80,13 @@ def _blocked(
 ) -> Blocked | None:
     if not settings.RATE_LIMITER_ENABLED:
         return Blocked(BlockCode.LIMITER_OFF, gettext("Sending is switched off here: RATE_LIMITER_ENABLED is false."))
-    for name in sending_lacks():
-        return Blocked(
-            BlockCode.SENDING_DISABLED, gettext("Sending is not set up here: %(name)s is not set.") % {"name": name}
+    if missing := sending_lacks():
+        reason = ngettext(
+            "Sending is not set up here: %(names)s is not set.",
+            "Sending is not set up here: %(names)s are not set.",
+            len(missing),
         )
+        return Blocked(BlockCode.SENDING_DISABLED, reason % {"names": ", ".join(missing)})
     if (found := unready()) is not None:
         return Blocked(found.code, in_words(found.reason))
     if profile is not None and profile.paused_at is not None:

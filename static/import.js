@@ -227,7 +227,7 @@ function showColumns() {
   const rows = interpolate(ngettext("%s row.", "%s rows.", totalRows), [counted(totalRows)]);
   const needed = areFans
     ? gettext("Username or Fan ID says who the fan is; one of them is needed.")
-    : gettext("Time and two of Gross, Fee and Net are needed; the third follows.");
+    : gettext("Date and two of Gross, Fee and Net are needed; the third follows.");
   find("[data-about]").textContent = `${rows} ${needed}`;
   const when = remembered && dayWords(new Date(remembered.createdAt));
   const asBefore = areFans

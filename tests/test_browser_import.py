@@ -240,7 +240,7 @@ def test_columns_of_transactions_can_be_assigned(creator: Creator, live_server: 
         choose(page, "Day,Before,After,Fan ID\n2026-06-30,10.00,8.00,7\n")
         expect(page.locator("[data-about]")).to_contain_text("Username or Fan ID")
         page.get_by_label("Each row is").select_option("a transaction")
-        expect(page.locator("[data-about]")).to_contain_text("Time and two of")
+        expect(page.locator("[data-about]")).to_contain_text("Date and two of")
         expect(page.get_by_label("Each row is")).to_be_focused()
         field(page, "Date").select_option("Day")
         field(page, "Gross").select_option("Before")

@@ -121,6 +121,17 @@ def test_a_member_that_is_not_there_is_named_with_the_right_one(creator: Any) ->
     assert (fan.value_cents, fan.name) != (900, "Eve")
 
 
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_a_fan_may_be_sent_back_whole_as_it_was_read(creator: Any, method: str) -> None:
+    fan, client = FanFactory(creator=creator, name="Ada", tags=["vip"]), signed_in(creator)
+    whole = client.get(f"{FANS}/{fan.pk}").json()
+    answer = getattr(client, method)(f"{FANS}/{fan.pk}", {**whole, "notes": "Likes trains"})
+    assert (answer.status_code, answer.json()["notes"]) == (200, "Likes trains")
+    # What the system sets is as it is now, or it is refused: the first change has moved `updatedAt`.
+    again = getattr(client, method)(f"{FANS}/{fan.pk}", {**whole, "notes": "Likes planes"})
+    assert [each["field"] for each in again.json()["errors"]] == ["updatedAt"]
+
+
 def test_an_id_that_another_fan_has_is_a_conflict(creator: Any) -> None:
     fan, other, client = FanFactory(creator=creator), FanFactory(creator=creator), signed_in(creator)
     body = {"platformId": other.platform_id}
