@@ -17,7 +17,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.utils import translation
 
-from crm.recent import Recent
+from crm.recent import InTime, Recent
 from messaging import metrics
 from messaging.heartbeat import HEARTBEAT_KEY
 
@@ -68,8 +68,9 @@ def worker_alive(redis_clean: None) -> None:
 
 @pytest.fixture(autouse=True)
 def memory_clean() -> None:
-    """Rows of another test may have the same ids."""
+    """Rows of another test may have the same ids, and its SQS may not have answered yet."""
     Recent.forget_all()
+    InTime.forget_all()
 
 
 @pytest.fixture(autouse=True, scope="session")

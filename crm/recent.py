@@ -56,10 +56,13 @@ class Recent(Generic[K, V]):
 class InTime(Generic[V]):
     """Asks something outside on a thread of its own, so that nothing waits for longer than `seconds` if that hangs."""
 
+    _all: "WeakSet[InTime[Any]]" = WeakSet()
+
     def __init__(self, ask: Callable[[], V], *, seconds: float) -> None:
         self._ask, self._seconds = ask, seconds
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="asked")
         self._asked: Future[V] | None = None
+        self.forget()
+        self._all.add(self)
 
     def get(self) -> V | None:
         """The answer; None where it takes longer, and at once where it is still awaited from before.
@@ -77,6 +80,17 @@ class InTime(Generic[V]):
         except Exception:
             logger.exception("asking broke")
             return None
+
+    def forget(self) -> None:
+        """Await no answer from before."""
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="asked")
+        self._asked = None
+
+    @classmethod
+    def forget_all(cls) -> None:
+        """Between tests: what one has left unanswered keeps no other waiting."""
+        for each in cls._all:
+            each.forget()
 
 
 def _copied(row: V) -> V:

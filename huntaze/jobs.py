@@ -2,6 +2,8 @@
 
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Status
 
 QUEUE = "upkeep"
 # Three beats of a worker's heart (10 s each).
@@ -15,7 +17,11 @@ async def rescue_jobs(context: JobContext, timestamp: int) -> None:
     """Begin again what was running in a worker whose heart has stopped, after a kill or a crash of its host."""
     manager = context.app.job_manager
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
-        await manager.retry_job(job)
+        try:
+            await manager.retry_job(job)
+        except UniqueViolation:
+            # Another one waits under its queueing lock and does the same; the next that is stalled has its turn.
+            await manager.finish_job(job, Status.FAILED, delete_job=False)
 
 
 @app.periodic(cron="17 3 * * *")

@@ -145,7 +145,13 @@ OF_OPERATION: dict[tuple[str, str], dict[str, Any]] = {
         "estimatedCompletionTime": None,
         "blocked": {"code": "campaign_paused", "reason": "Its campaign is paused.", "since": None},
     },
-    ("conversation_messages_send", "202"): {"sentAt": None, "campaignId": None, "campaignName": ""},
+    ("conversation_messages_send", "202"): {
+        "sentAt": None,
+        "campaignId": None,
+        "campaignName": "",
+        "cancellable": True,
+        "settleableAs": [],
+    },
     ("messages_bulk", "202"): {"totalRecipients": 2},
     ("imports_undo", "200"): {"restored": 0, "kept": 0},
     ("messages_cancel", "200"): {

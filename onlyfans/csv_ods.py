@@ -184,4 +184,4 @@ def _value(attributes: dict[str, str]) -> str | None:
 
 
 def _times(text: str | None) -> int:
-    return max(int(text), 1) if text and text.isdigit() and len(text) < 10 else 1
+    return max(int(text), 1) if text and text.isascii() and text.isdigit() and len(text) < 10 else 1

@@ -99,7 +99,8 @@ def test_every_page_speaks_french_and_fits(
             assert_french(page, english)
 
         page.goto("/messages/bulk")
-        expect(page.get_by_text("1 fan recevra ce message.")).to_be_visible()
+        page.get_by_label("Tous les fans").check()
+        expect(page.get_by_text("recevrait ceci, mais rien ne part pour l’instant.")).to_be_visible()
         assert_french(page, english)
 
         page.goto("/platforms/onlyfans/import")

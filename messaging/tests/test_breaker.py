@@ -31,6 +31,11 @@ BRIEF = Breaker(failures=5, first_ms=40, longest_ms=100)
 TOO_FAST = Rejected(code="too_many", reason="Too fast.", rate_limited=True, retry_after=0)
 
 
+@pytest.fixture(autouse=True)
+def worker_alive() -> None:
+    """No worker is said to be alive: the limiter's own keys are all that Redis holds here."""
+
+
 @pytest.fixture
 def brief(redis_server: redis.Redis) -> RedisRateLimiter:
     """A limiter whose breaker opens for 40 ms, then 80 ms, and never longer than 100 ms."""

@@ -35,6 +35,11 @@ def test_the_clock_is_read_in_exactly_one_place():
     assert CLOCK not in VIRTUAL_SCRIPT
 
 
+@pytest.fixture(autouse=True)
+def worker_alive() -> None:
+    """No worker is said to be alive: the limiter's own keys are all that Redis holds here."""
+
+
 @pytest.fixture(params=["model", "valkey"])
 def limiter(request, redis_server):
     return ModelLimiter() if request.param == "model" else VirtualRedisLimiter(redis_server)

@@ -255,6 +255,11 @@ def spied(limiter: RedisRateLimiter, monkeypatch: pytest.MonkeyPatch) -> list[in
     return calls
 
 
+@pytest.fixture(autouse=True)
+def worker_alive() -> None:
+    """No worker is said to be alive: the limiter's own keys are all that Redis holds here."""
+
+
 @pytest.fixture
 def cluster_node(tmp_path) -> Iterator[redis.Redis]:
     """A Valkey that has all slots of a cluster to itself; it refuses a call whose keys are of several."""

@@ -341,13 +341,18 @@ def test_a_stranger_sees_their_own_account_alone(owner: Membership) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
-    [(AccountState.DISCONNECTED, "is disconnected"), (AccountState.SESSION_EXPIRED, "session ended")],
+    ("state", "words", "way_out"),
+    [
+        (AccountState.DISCONNECTED, "is disconnected", "Connect it"),
+        (AccountState.SESSION_EXPIRED, "session ended", "Connect it again"),
+    ],
 )
-def test_the_inbox_says_so_and_leads_to_the_page(owner: Membership, state: AccountState, words: str) -> None:
+def test_the_inbox_says_so_and_leads_to_the_page(
+    owner: Membership, state: AccountState, words: str, way_out: str
+) -> None:
     connect(owner)
-    assert "Connect it again" not in client_of(owner).get("/messages/onlyfans").content.decode()
+    assert "Connect it" not in client_of(owner).get("/messages/onlyfans").content.decode()
     account_state_set(account=account_of(owner), state=state)
     inbox = client_of(owner).get("/messages/onlyfans").content.decode()
     assert words in inbox
-    assert f'<a href="{PAGE}">Connect it again</a>' in inbox
+    assert f'<a href="{PAGE}">{way_out}</a>' in inbox

@@ -276,6 +276,28 @@ def test_an_import_whose_worker_was_killed_is_begun_again_and_done_once() -> Non
     assert (batch.status, batch.job.attempts, Fan.objects.count(), ImportPart.objects.count()) == ("done", 2, 1, 0)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_stalled_job_whose_lock_another_one_holds_keeps_no_import_from_being_rescued() -> None:
+    job = """
+        INSERT INTO procrastinate_jobs (task_name, queue_name, queueing_lock, status, worker_id)
+        VALUES (%s, %s, %s, %s, %s) RETURNING id
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 minute') RETURNING id"
+        )
+        dead = cursor.fetchone()[0]
+        for values in [
+            ("huntaze.forget_jobs", "elsewhere", "forget", "doing", dead),
+            ("huntaze.forget_jobs", "elsewhere", "forget", "todo", None),
+            ("onlyfans.import", "imports", None, "doing", dead),
+        ]:
+            cursor.execute(job, values)
+    _rescue()
+    states = ProcrastinateJob.objects.exclude(task_name="huntaze.rescue_jobs").order_by("id")
+    assert list(states.values_list("status", flat=True)) == ["failed", "todo", "todo"]
+
+
 def _rescue() -> None:
     from procrastinate import App
     from procrastinate.contrib.django import app
