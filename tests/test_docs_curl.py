@@ -74,6 +74,12 @@ def test_the_calls_of_every_page_work_as_they_stand(stack: Stack, tmp_path: Path
         told = f"{page.name}\n{done.stdout}\n{done.stderr}"
         assert done.returncode == 0, told
         answers = re.findall(r"^answered (\d{3}) (.*)$", done.stderr, re.MULTILINE)
-        assert [answer for answer in answers if not answer[0].startswith("2")] == [], told
+        # A message that waits may leave before it is cancelled: the worker of the stack is at work.
+        wrong = [
+            (status, call)
+            for status, call in answers
+            if not status.startswith("2") and not (status == "409" and call.endswith("/cancel"))
+        ]
+        assert wrong == [], told
         if time < len(WITH_CURL):
             assert len(answers) == len(CALL.findall(script)), told
