@@ -255,7 +255,8 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
     if (!detail.successful) askAll();
   }
   askSign();
-  if (target.dataset.thenRefresh && detail.successful) each(document, target.dataset.thenRefresh, ask);
+  /* After a refusal too: it says that things stand in another way than the page shows. */
+  if (target.dataset.thenRefresh) each(document, target.dataset.thenRefresh, ask);
   if (target.matches("[data-filter]") && detail.successful) {
     const query = new URLSearchParams([...new FormData(target)].filter(([, value]) => value));
     history.replaceState(history.state, "", location.pathname + (query.size ? `?${query}` : ""));

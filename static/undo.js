@@ -1,10 +1,12 @@
 /* Undo of a message that has not gone out: its words, price and media are back in the composer. huntaze.js sends. */
 
-document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
-  if (!target.matches("[data-undo]") || !detail.successful) return;
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  /* Not the event's target: a refresh may have replaced the button meanwhile. */
+  const asker = detail.requestConfig.elt;
+  if (!asker.matches("[data-undo]") || !detail.successful) return;
   const text = document.querySelector("[data-composer] [name=text]");
   if (!text) return;
-  const { text: words, media, cents } = target.dataset;
+  const { text: words, media, cents } = asker.dataset;
   const before = text.value.trim();
   /* What was begun meanwhile stays, behind what comes back. */
   text.value = before ? `${words}\n${text.value}` : words;
