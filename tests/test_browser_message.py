@@ -15,6 +15,8 @@ from tests.browser import EMAIL, EVERYWHERE, SCREENS, assert_accessible, page_of
 from tests.test_browser_inbox import in_thread, opened
 from tests.words import ENGLISH, Words
 
+# The thread asks anew every 15 s where nothing wakes it, as here, where a refresh and an answer may cross.
+POLLED = 40_000
 pytestmark = pytest.mark.browser
 
 
@@ -42,7 +44,7 @@ def test_a_queued_message_is_undone_and_its_words_are_back_in_the_composer(
         page.keyboard.press("Enter")
         expect(composer).to_have_value("Not yet!\nand more")
         expect(composer).to_be_focused()
-        expect(page.locator(".message")).to_contain_text(say("Cancelled by %(name)s", name="Ava"))
+        expect(page.locator(".message")).to_contain_text(say("Cancelled by %(name)s", name="Ava"), timeout=POLLED)
         expect(undo).to_have_count(0)
 
     def check() -> None:
@@ -69,7 +71,7 @@ def test_an_undo_that_comes_too_late_says_so_and_shows_how_it_stands(
         undo.click()
         expect(page.get_by_text("Only a message that has not begun to go out can be cancelled")).to_be_visible()
         expect(page.get_by_label("Message to Léa Martin")).to_have_value("")
-        expect(page.locator(".message")).to_contain_text("Sent")
+        expect(page.locator(".message")).to_contain_text("Sent", timeout=POLLED)
 
 
 @SCREENS
@@ -82,7 +84,7 @@ def test_a_scheduled_message_is_cancelled_once_that_is_confirmed(
         opened(page, conversation, ENGLISH)
         page.on("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name="Cancel").click()
-        expect(page.locator(".message")).to_contain_text("Cancelled by Ava")
+        expect(page.locator(".message")).to_contain_text("Cancelled by Ava", timeout=POLLED)
 
 
 @SCREENS
