@@ -49,7 +49,7 @@ class Claim:
 def key_claim(*, creator: Creator, user: User, key: str, request_hash: str) -> Claim | Answer:
     """The right to do it, or what was answered when it was done.
 
-    A request that was answered with 503 is not done: whoever repeats it first gets the right to go on with its row.
+    A request that was answered with 503 is not done: the first repeat of it gets the right to go on with its row.
 
     Raises Conflict: `idempotency_key_reused` for a key that stands for another request, and
     `idempotency_key_in_progress`, with the time to wait, while the first one is running.

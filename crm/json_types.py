@@ -26,7 +26,7 @@ NAMES: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type | tuple[typ
 )
 # A form of a page proves with it where it comes from.
 CSRF = "csrfmiddlewaretoken"
-# A page of problems helps nobody, and a body may hold thousands of names.
+# A page of problems is no help, and a body may hold thousands of names.
 UNKNOWN_MAX = 20
 PIECE = re.compile(r"\[\d+\]|[^.\[\]]+")
 

@@ -159,7 +159,7 @@ UPDATE crm_message SET status = %s, sent_at = coalesce(%s::timestamptz, sent_at)
 WHERE id = ANY(%s::uuid[]) RETURNING creator_id, conversation_id
 """
 # And of a campaign's message that is sent: its conversation shows it, unless something later is there, and keeps its
-# place unless campaigns alone have written in it. One that somebody archived stays so, one that showed nothing yet
+# place unless campaigns alone have written in it. An archived one stays archived, one that showed nothing yet
 # comes to the inbox.
 _SENT_SET = f"""
 WITH message AS ({_STATUS_SET}, id, campaign_id, sent_at), shown AS (

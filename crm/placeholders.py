@@ -17,7 +17,7 @@ from crm.errors import FieldError
 PLACEHOLDERS = ("{name}", "{firstName}", "{handle}")
 # "Hey {name}" to a fan of whom neither name nor handle is known.
 NAMELESS = "there"
-# What is echoed of a placeholder that somebody made up.
+# How much of an unknown placeholder an error repeats.
 ECHO_MAX = 40
 _TOKEN = re.compile(r"\{\{|\}\}|\{(?P<closed>[^{}\r\n]*)\}|\{(?P<open>\w[^{}\s]*)")
 _BRACES = {"{{": "{", "}}": "}"}

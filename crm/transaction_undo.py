@@ -9,7 +9,7 @@ from crm import fan_values
 from crm.models import Transaction, TransactionBatch
 from crm.wake_ups import ANYTHING, wake
 
-# Whoever writes a creator's transactions holds it until the end of the database's transaction.
+# A writer of a creator's transactions holds it until the end of the database's transaction.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('crm.transaction_bulk_record', %(creator)s))"
 
 
